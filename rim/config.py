@@ -1,0 +1,299 @@
+"""Every setting of a run: one dataclass per section, a sentence and a unit under each field.
+
+Marks in the sentences: [paper] is stated in arXiv 2605.30343; [open] is stated nowhere reliable and
+therefore a field; `docs/open-choices.md` lists those. Reading files and overrides is `settings.py`.
+This file imports nothing heavy, so that `--help` answers at once.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from omegaconf import MISSING
+
+
+@dataclass
+class Run:
+    """Where the run lives."""
+
+    name: str = "run"
+    """Name of the run; its folder is `<folder>/<name>`."""
+    folder: str = "runs"
+    """Folder of all runs."""
+    seed: int = 0
+    """Seed of weights, order of examples, dropout and noise."""
+
+
+@dataclass
+class Tracking:
+    """The generated task *tracking*: people swap what they hold; who holds one thing in the end?"""
+
+    people: int = 4
+    """Number of people in a story, 2 to 8; each holds one thing."""
+    min_steps: int = 1
+    """Fewest swaps in a story of train, validation and test."""
+    max_steps: int = 4
+    """Most swaps in a story of train, validation and test."""
+    ood_steps: int = 6
+    """Most swaps of the out-of-distribution test, which begins at `max_steps` + 1."""
+    seed: int = 0
+    """Seed of the stories; another seed gives other stories."""
+    train_rows: int = 100_000
+    """Rows of the training split."""
+    test_rows: int = 1_000
+    """Rows of each of validation, test and ood."""
+
+
+@dataclass
+class Arithmetic:
+    """The generated task *arithmetic*: a chain of operations on whole numbers, told as a story."""
+
+    min_steps: int = 1
+    """Fewest operations in a story of train, validation and test."""
+    max_steps: int = 4
+    """Most operations in a story of train, validation and test."""
+    ood_steps: int = 6
+    """Most operations of the out-of-distribution test, which begins at `max_steps` + 1."""
+    max_number: int = 20
+    """Largest number that a story adds or takes away, and the largest it starts with."""
+    max_value: int = 100
+    """Largest intermediate value; no value is negative."""
+    seed: int = 0
+    """Seed of the stories; another seed gives other stories."""
+    train_rows: int = 100_000
+    """Rows of the training split."""
+    test_rows: int = 1_000
+    """Rows of each of validation, test and ood."""
+
+
+@dataclass
+class Data:
+    """Which examples, in which form, and what is done with those that do not fit."""
+
+    train: str = "tracking/train"
+    """Training source, `task/split`."""
+    validation: str = "tracking/validation"
+    """Held-out source that chooses the checkpoint, `task/split`; never a test split."""
+    test: list[str] = field(default_factory=lambda: ["tracking/test"])
+    """Sources scored at the end, each `task/split`."""
+    root: str | None = None
+    """Folder with local copies of published data sets; empty: read from the Hugging Face hub."""
+    steps: Literal["equations", "sentences"] = "equations"
+    """Form of the reasoning steps where a task offers both."""
+    train_rows: int | None = None
+    """At most this many training rows, the first ones; empty: all."""
+    validation_rows: int | None = 264
+    """At most this many held-out rows, drawn by seed; 264 is the paper's number. Empty: all."""
+    test_rows: int | None = None
+    """At most this many rows per test source, the first ones; empty: all."""
+    max_steps: int = 13
+    """Longest chain of steps that trains [paper: up to 13 blocks in grounding]."""
+    over_steps: Literal["drop", "cap"] = "drop"
+    """A longer chain is dropped, or capped to its first `max_steps` steps; both are counted [open]."""
+    max_question_tokens: int = 512
+    """Training questions with more tokens are dropped and counted."""
+    max_step_tokens: int = 128
+    """Training examples with a longer step are dropped and counted, in tokens."""
+    max_answer_tokens: int = 32
+    """Training examples with a longer answer are dropped and counted, in tokens."""
+    question_end: str = "\n"
+    """Text between the question and what follows it [open]."""
+    cache: str = ".cache/rim"
+    """Folder of encoded data, keyed by everything that changes it."""
+    workers: int = 0
+    """Loader processes; 0 lays examples out in the training process."""
+    tracking: Tracking = field(default_factory=Tracking)
+    """The generated task `tracking`."""
+    arithmetic: Arithmetic = field(default_factory=Arithmetic)
+    """The generated task `arithmetic`."""
+
+
+@dataclass
+class Lora:
+    """Low-rank adapters, through peft."""
+
+    rank: int = 128
+    """Rank of every adapter [paper]."""
+    alpha: float = 32.0
+    """Scale; an adapter is multiplied by alpha / rank [open]."""
+    dropout: float = 0.1
+    """Dropout before every adapter; a stage may set another [open]."""
+    targets: list[str] = field(default_factory=lambda: ["all-linear"])
+    """Module names, or `all-linear`: every attention and MLP projection [open]."""
+
+
+@dataclass
+class Scratch:
+    """A model with random weights."""
+
+    shape: Literal["gpt2", "llama", "qwen"] = "gpt2"
+    """Architecture."""
+    layers: int = 8
+    """Number of blocks of the transformer."""
+    width: int = 64
+    """Hidden size."""
+    heads: int = 4
+    """Attention heads."""
+    key_value_heads: int | None = None
+    """Key and value heads of llama and qwen; empty: as many as heads."""
+    feedforward: int | None = None
+    """Width of the MLP; empty: 4 x width."""
+    positions: int = 512
+    """Longest sequence, in positions."""
+    vocabulary: int = 1000
+    """Most entries of the tokenizer that is built from the training text."""
+    tied: bool = True
+    """Whether input and output embeddings are one matrix."""
+    dropout: float = 0.0
+    """Dropout of the model; a stage may set another."""
+
+
+@dataclass
+class Backbone:
+    """The causal language model."""
+
+    source: Literal["pretrained", "scratch"] = "pretrained"
+    """Weights from a hub name or folder, or random weights of the shape below."""
+    name: str = "openai-community/gpt2"
+    """Hub name or local folder of a pretrained model and its tokenizer."""
+    revision: str | None = None
+    """Revision of the hub model; empty: the newest."""
+    training: Literal["lora", "full"] = "lora"
+    """Adapters plus the three memory rows, or every weight."""
+    attention: str = "sdpa"
+    """Attention implementation; must honour a four-dimensional mask: sdpa or eager."""
+    lora: Lora = field(default_factory=Lora)
+    """Adapters, where training is lora."""
+    scratch: Scratch = field(default_factory=Scratch)
+    """Shape, where source is scratch."""
+
+
+@dataclass
+class Memory:
+    """The memory blocks."""
+
+    blocks: int = 8
+    """Number of blocks K after a question in refinement and at inference [paper]."""
+    tokens_per_block: int = 2
+    """Copies M of the memory token in a block [paper]."""
+    readout_sees_question: bool = True
+    """Whether a readout attends to the question as well as to the blocks [open]."""
+    readout_position: Literal["after_block", "after_last_block"] = "after_block"
+    """Where the positions of a readout begin: after its own block, or after block K [open]."""
+
+
+@dataclass
+class Method:
+    """How a model is taught to answer."""
+
+    name: Literal["memory_blocks", "direct", "cot"] = "memory_blocks"
+    """RiM, answers without reasoning, or written chains."""
+    grounding_target: Literal["next_step", "same_step"] = "next_step"
+    """Grounding reads step t+1 after block t (the answer after the last), or step t [open]."""
+    fade: Literal["relative", "absolute", "none"] = "relative"
+    """Step t fades over t / T of the grounding stage, over t / `data.max_steps` of it, or never [open]."""
+    fade_answer: bool = False
+    """Whether the answer's readout fades in grounding like a step [open]."""
+    block_weights: Literal["linear", "uniform", "last"] = "linear"
+    """Refinement weights: 2k / (K(K+1)), 1 / K, or only the last block [open]."""
+    within_readout: Literal["mean", "sum"] = "mean"
+    """A readout's loss is the mean or the sum over its tokens [open]."""
+    across_readouts: Literal["weights", "readouts", "examples"] = "weights"
+    """The update's loss is divided by the sum of weights, the number of readouts, or of examples [open]."""
+    answer_cue: str = ""
+    """Text that a readout of the answer begins with; given at inference, not trained [open]."""
+    step_separator: str = "\n"
+    """Text after each written step of a chain (method cot)."""
+
+
+@dataclass
+class Stage:
+    """One stage of the curriculum."""
+
+    name: str = MISSING
+    """Name in logs, files and the progress bar."""
+    objective: Literal["grounding", "refinement", "answer", "chain"] = MISSING
+    """What is predicted: steps after blocks, answers after blocks, the answer, or the written chain."""
+    duration: str = "1 epoch"
+    """Length: `N steps`, `N examples`, `N epochs`, or `N%` of `training.duration`."""
+    learning_rate: float = 1e-4
+    """Peak learning rate [open; the paper searched 1e-5 to 1e-3]."""
+    warmup: str = "4%"
+    """Linear warm-up, a duration; per cent are of this stage [paper: 4 %]."""
+    schedule: Literal["constant", "cosine", "linear"] = "constant"
+    """Learning rate after the warm-up: constant [paper], or falling to zero at the stage's end."""
+    dropout: float | None = None
+    """Dropout in this stage: of the adapters under lora, of the whole model otherwise; empty: unchanged [open]."""
+    reset_optimizer: bool = True
+    """Whether the stage begins with a fresh optimiser state [paper summaries]."""
+
+
+@dataclass
+class Training:
+    """Optimisation, validation, saving and the machine."""
+
+    duration: str | None = None
+    """Length that stages given in per cent refer to: steps, examples or epochs."""
+    batch_size: int = 128
+    """Examples per update, over all devices together [paper]."""
+    micro_batch_size: int | None = None
+    """Examples per forward pass on one device; empty: batch_size / devices."""
+    weight_decay: float = 0.0
+    """AdamW weight decay, on matrices only."""
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    """AdamW decay rates of the two moments."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0 switches clipping off."""
+    validate_every: str = "10%"
+    """Distance of held-out scores, a duration; per cent are of the stage."""
+    save_every: str = "5%"
+    """Distance of checkpoints to resume from, a duration; per cent are of the stage."""
+    log_every: int = 10
+    """Updates between two lines of the curve."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """fp32, or bf16 arithmetic on fp32 weights (autocast)."""
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    """Kind of device."""
+    devices: int = 1
+    """Processes, one device each; more than one runs under DDP."""
+    threads: int | None = None
+    """CPU threads of each process; empty: usable cores / devices. Too many cost a factor of 20."""
+
+
+@dataclass
+class Evaluation:
+    """Scoring."""
+
+    batch_size: int = 64
+    """Questions answered together."""
+    max_new_tokens: int | None = None
+    """Longest answer, in tokens; empty: the longest training answer and its end, and a written chain's length."""
+    controls: list[str] = field(default_factory=lambda: ["removed", "swapped", "noise"])
+    """What is done to the blocks in further passes: removed, swapped, noise."""
+    confidence: float = 0.95
+    """Confidence of every interval."""
+    selection_rows: int = 264
+    """Rows that choose a checkpoint in each random split of the selection protocol [paper]."""
+    selection_splits: int = 16
+    """Random splits of the selection protocol [paper]."""
+
+
+@dataclass
+class Config:
+    """A run."""
+
+    run: Run = field(default_factory=Run)
+    """Where the run lives."""
+    data: Data = field(default_factory=Data)
+    """Which examples."""
+    backbone: Backbone = field(default_factory=Backbone)
+    """Which model."""
+    memory: Memory = field(default_factory=Memory)
+    """The memory blocks."""
+    method: Method = field(default_factory=Method)
+    """How it is taught."""
+    stages: list[Stage] = field(default_factory=list)
+    """The curriculum, in order; empty: the method's own."""
+    training: Training = field(default_factory=Training)
+    """Optimisation and the machine."""
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    """Scoring."""

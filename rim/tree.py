@@ -1,0 +1,213 @@
+"""A tree of tokens: a trunk that is read once, and leaves that see their own past and not each other.
+
+Layout, attention mask, positions and label gathering of every method are derived from this one object.
+Three examples (rows see the columns marked x):
+
+    causal text        trunk + one leaf     two leaves on one trunk
+        a b c              q m r                q m r s
+    a   x . .          q   x . .            q   x . . .
+    b   x x .          m   x x .            m   x x . .
+    c   x x x          r   x x x            r   x x x .
+                                            s   x x . x
+
+Axes: B examples, N tokens of a flattened tree, G nodes of a tree, S supervised tokens of a batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Kind(StrEnum):
+    """What a node holds."""
+
+    QUESTION = "question"
+    MEMORY = "memory"
+    LATENT = "latent"
+    STEP = "step"
+    CUE = "cue"
+    ANSWER = "answer"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A run of tokens with one parent.
+
+    `weight` is the loss weight of each of its tokens (0: not supervised), `readout` the number of the block it
+    reads (0: none), `hides` the kinds of ancestors that it does not attend to, and `start` the
+    position of its first token where that is not the one after its parent's last.
+    """
+
+    kind: Kind
+    ids: Sequence[int]
+    parent: int | None = None
+    weight: float = 0.0
+    readout: int = 0
+    hides: frozenset[Kind] = frozenset()
+    start: int | None = None
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Nodes, parents before children, and the example's share `count` of the loss's denominator."""
+
+    nodes: tuple[Node, ...]
+    count: float = 0.0
+
+    def __post_init__(self) -> None:
+        for index, node in enumerate(self.nodes):
+            if len(node.ids) == 0:
+                raise ValueError(f"node {index} ({node.kind}) of a tree has no tokens: leave the node out")
+            if node.parent is not None and not 0 <= node.parent < index:
+                raise ValueError(f"node {index} ({node.kind}) names parent {node.parent}: a parent stands before it")
+
+    @cached_property
+    def flat(self) -> "Flat":
+        """The tree as one row of tokens."""
+        return flatten(self)
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A tree as vectors over its tokens, and which node sees which.
+
+    `ids_N` token ids; `node_N` index of the token's node; `previous_N` flat index of the token before it on its
+    own path (-1: none); `position_N` position ids; `weight_N` loss weights; `readout_N` numbers of blocks;
+    `sees_GG[g, h]` whether the tokens of node g may attend to those of node h.
+    """
+
+    ids_N: np.ndarray
+    node_N: np.ndarray
+    previous_N: np.ndarray
+    position_N: np.ndarray
+    weight_N: np.ndarray
+    readout_N: np.ndarray
+    sees_GG: np.ndarray
+
+    def visible_NN(self) -> np.ndarray:
+        """[N, N] bool: token j (column) is visible to token i (row)."""
+        earlier = np.tri(len(self.ids_N), dtype=bool)
+        return self.sees_GG[np.ix_(self.node_N, self.node_N)] & earlier
+
+
+def flatten(tree: Tree) -> Flat:
+    """Lay the nodes out in order; positions and `previous` continue along each path."""
+    lengths = [len(node.ids) for node in tree.nodes]
+    first = np.concatenate([[0], np.cumsum(lengths)])
+    count = int(first[-1])
+    previous_N, position_N = np.arange(-1, count - 1), np.zeros(count, dtype=np.int64)
+    for index, node in enumerate(tree.nodes):
+        last = -1 if node.parent is None else int(first[node.parent + 1]) - 1
+        start = node.start if node.start is not None else (position_N[last] + 1 if last >= 0 else 0)
+        position_N[first[index] : first[index + 1]] = np.arange(start, start + lengths[index])
+        previous_N[first[index]] = last
+    return Flat(
+        ids_N=np.concatenate([np.asarray(node.ids, dtype=np.int64) for node in tree.nodes]),
+        node_N=np.repeat(np.arange(len(lengths)), lengths),
+        previous_N=previous_N,
+        position_N=position_N,
+        weight_N=np.repeat(np.array([node.weight for node in tree.nodes], dtype=np.float32), lengths),
+        readout_N=np.repeat(np.array([node.readout for node in tree.nodes]), lengths),
+        sees_GG=_sees(tree),
+    )
+
+
+def _sees(tree: Tree) -> np.ndarray:
+    """[G, G] bool: node g attends to itself and to its ancestors, less the kinds that it hides."""
+    ancestors_GG = np.eye(len(tree.nodes), dtype=bool)
+    for index, node in enumerate(tree.nodes):
+        if node.parent is not None:
+            ancestors_GG[index] |= ancestors_GG[node.parent]
+    sees_GG = ancestors_GG.copy()
+    for index, node in enumerate(tree.nodes):
+        for other, ancestor in enumerate(tree.nodes):
+            if other != index and ancestor.kind in node.hides:
+                sees_GG[index, other] = False
+    return sees_GG
+
+
+@dataclass
+class TreeBatch:
+    """Trees padded on the right, and the supervised tokens of all of them in one list.
+
+    `ids_BN`, `position_BN`, `node_BN` (-1: padding), `sees_BGG`; per supervised token the flat index
+    `source_S` (into B x N) of the token that predicts it, and its `target_S`, `weight_S`, `readout_S`, `example_S`
+    (row of the batch). `count` is the batch's share of the loss's denominator.
+    """
+
+    ids_BN: Tensor
+    position_BN: Tensor
+    node_BN: Tensor
+    sees_BGG: Tensor
+    source_S: Tensor
+    target_S: Tensor
+    weight_S: Tensor
+    readout_S: Tensor
+    example_S: Tensor
+    count: float
+
+    def visible_BNN(self) -> Tensor:
+        """[B, N, N] bool: token j (last axis) is visible to token i. Padding sees itself alone."""
+        n = self.ids_BN.shape[1]
+        node_BN = self.node_BN.clamp(min=0)
+        rows = self.sees_BGG.gather(1, node_BN[:, :, None].expand(-1, -1, self.sees_BGG.shape[2]))
+        visible = rows.gather(2, node_BN[:, None, :].expand(-1, n, -1))
+        real = self.node_BN >= 0
+        visible = visible & real[:, :, None] & real[:, None, :]
+        visible = visible & torch.ones(n, n, dtype=torch.bool, device=visible.device).tril()
+        return visible | torch.eye(n, dtype=torch.bool, device=visible.device)
+
+    def to(self, device: torch.device) -> "TreeBatch":
+        """The batch on another device."""
+        moved = {
+            name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
+            for name, value in vars(self).items()
+        }
+        return TreeBatch(**moved)
+
+
+def pad(trees: Sequence[Tree], pad_id: int) -> TreeBatch:
+    """Pad trees to a batch; supervised tokens are sorted by the token that predicts them.
+
+    Args:
+        trees: B trees.
+        pad_id: any valid token id; padding is invisible and not supervised.
+    """
+    flats = [tree.flat for tree in trees]
+    b, n = len(flats), max(len(flat.ids_N) for flat in flats)
+    g = max(len(flat.sees_GG) for flat in flats)
+    ids, node, position = np.full((b, n), pad_id), np.full((b, n), -1), np.zeros((b, n), dtype=np.int64)
+    sees = np.zeros((b, g, g), dtype=bool)
+    for row, flat in enumerate(flats):
+        length, nodes = len(flat.ids_N), len(flat.sees_GG)
+        ids[row, :length], node[row, :length], position[row, :length] = flat.ids_N, flat.node_N, flat.position_N
+        sees[row, :nodes, :nodes] = flat.sees_GG
+    return TreeBatch(
+        ids_BN=torch.from_numpy(ids),
+        position_BN=torch.from_numpy(position),
+        node_BN=torch.from_numpy(node),
+        sees_BGG=torch.from_numpy(sees),
+        count=float(sum(tree.count for tree in trees)),
+        **_supervision(flats, n),
+    )
+
+
+def _supervision(flats: Sequence[Flat], n: int) -> dict[str, Tensor]:
+    source, target, weight, readout, example = [], [], [], [], []
+    for row, flat in enumerate(flats):
+        chosen = np.flatnonzero((flat.readout_N > 0) | (flat.weight_N != 0))
+        if len(chosen) and flat.previous_N[chosen].min() < 0:
+            raise ValueError("the first token of a tree cannot be supervised: nothing predicts it")
+        chosen = chosen[np.argsort(flat.previous_N[chosen], kind="stable")]
+        source.append(flat.previous_N[chosen] + row * n)
+        target.append(flat.ids_N[chosen])
+        weight.append(flat.weight_N[chosen])
+        readout.append(flat.readout_N[chosen])
+        example.append(np.full(len(chosen), row))
+    joined = {"source_S": source, "target_S": target, "weight_S": weight, "readout_S": readout, "example_S": example}
+    return {name: torch.from_numpy(np.concatenate(parts)) for name, parts in joined.items()}
