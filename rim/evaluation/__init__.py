@@ -1,0 +1,1 @@
+"""Scoring: predictions, metrics, controls, the selection protocol and the report."""

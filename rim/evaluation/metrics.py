@@ -1,0 +1,221 @@
+"""Accuracy as sums and counts; division happens once, at the end.
+
+Axes: B examples of a batch, E examples, K blocks.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from rim.evaluation.predictions import Prediction, PredictionError, natural_key
+
+Label = TypeVar("Label", int, str)
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """`correct` out of `count`."""
+
+    correct: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.correct <= self.count:
+            raise ValueError(f"{self.correct} of {self.count} is no proportion: 0 <= correct <= count must hold")
+
+    @property
+    def value(self) -> float:
+        """The share that is correct; nan of nothing."""
+        return self.correct / self.count if self.count else math.nan
+
+    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
+        """Score interval: the shares p for which `value` lies within z standard errors of p itself.
+
+        Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
+        the American Statistical Association 22, 209-212 (1927). It stays within [0, 1] and has a width at 0 and at 1.
+
+        Raises:
+            ValueError: confidence outside (0, 1).
+        """
+        if not 0 < confidence < 1:
+            raise ValueError(f"confidence is {confidence}: it lies between 0 and 1, as in 0.95")
+        if not self.count:
+            return 0.0, 1.0
+        z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
+        wrong = self.count - self.correct
+        centre = self.correct + z2 / 2
+        half = math.sqrt(z2 * self.correct * wrong / self.count + z2 * z2 / 4)
+        low, high = (centre - half) / (self.count + z2), (centre + half) / (self.count + z2)
+        return (low if self.correct else 0.0), (high if wrong else 1.0)
+
+    def __add__(self, other: "Proportion") -> "Proportion":
+        return Proportion(self.correct + other.correct, self.count + other.count)
+
+
+@dataclass(frozen=True)
+class Score:
+    """Accuracy of one evaluation, in sums and counts.
+
+    `examples` is the number of distinct examples, `correct_K` how many are right after each block, `correct_any` how
+    many after at least one. `by_steps_K` holds every block's answers per number of reasoning steps, `by_size` the
+    final ones per class of the true answer. Scores of disjoint sets of examples add up: `sum(scores, Score())`.
+    """
+
+    examples: int = 0
+    correct_K: tuple[int, ...] = ()
+    correct_any: int = 0
+    by_steps_K: dict[int, tuple[Proportion, ...]] = field(default_factory=dict)
+    by_size: dict[str, Proportion] = field(default_factory=dict)
+
+    @property
+    def correct_final(self) -> int:
+        """How many are right after the last block."""
+        return self.correct_K[-1] if self.correct_K else 0
+
+    @property
+    def blocks(self) -> tuple[Proportion, ...]:
+        """Right after each block, K of them."""
+        return tuple(Proportion(correct, self.examples) for correct in self.correct_K)
+
+    @property
+    def final(self) -> Proportion:
+        """Right after the last block: the score."""
+        return Proportion(self.correct_final, self.examples)
+
+    @property
+    def any(self) -> Proportion:
+        """Right after at least one block: an oracle that knows which block to trust, never the score."""
+        return Proportion(self.correct_any, self.examples)
+
+    @property
+    def by_steps(self) -> dict[int, Proportion]:
+        """Right after the last block, per number of reasoning steps."""
+        return {steps: blocks[-1] for steps, blocks in self.by_steps_K.items()}
+
+    def __add__(self, other: "Score") -> "Score":
+        if not self.examples or not other.examples:
+            return self if self.examples else other
+        _check_blocks({len(self.correct_K), len(other.correct_K)})
+        return Score(
+            examples=self.examples + other.examples,
+            correct_K=tuple(a + b for a, b in zip(self.correct_K, other.correct_K, strict=True)),
+            correct_any=self.correct_any + other.correct_any,
+            by_steps_K=_joined(self.by_steps_K, other.by_steps_K, _add_K, key=lambda steps: steps),
+            by_size=_joined(self.by_size, other.by_size, Proportion.__add__, key=natural_key),
+        )
+
+
+def score(predictions: Iterable[Prediction]) -> Score:
+    """Count right answers; of no predictions the empty score, as a process without examples has it.
+
+    Raises:
+        PredictionError: an id occurs twice, or the numbers of answers differ.
+    """
+    rows = list(predictions)
+    _check_ids(rows)
+    if not rows:
+        return Score()
+    _check_blocks({len(row.correct) for row in rows})
+    correct_EK = np.array([row.correct for row in rows], dtype=bool)
+    by_size_K = _grouped([row.size for row in rows], correct_EK, key=natural_key)
+    return Score(
+        examples=len(rows),
+        correct_K=tuple(correct_EK.sum(0).tolist()),
+        correct_any=int(correct_EK.any(1).sum()),
+        by_steps_K=_grouped([row.steps for row in rows], correct_EK, key=lambda steps: steps),
+        by_size={size: blocks[-1] for size, blocks in by_size_K.items()},
+    )
+
+
+class BlockAccuracy(Metric):
+    """Accuracy after every block, over all processes.
+
+    Args:
+        blocks: number K of blocks; 1 for a method without blocks.
+    """
+
+    full_state_update = False
+    correct_K: Tensor
+    correct_any: Tensor
+    count: Tensor
+
+    def __init__(self, blocks: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("correct_K", torch.zeros(blocks, dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("correct_any", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def update(self, correct_BK: Tensor) -> None:
+        """Count a batch: [B, K] bool, whether the answer after each block is right. B may be 0.
+
+        Raises:
+            ValueError: another shape or type.
+        """
+        blocks = len(self.correct_K)
+        if correct_BK.dtype != torch.bool or correct_BK.ndim != 2 or correct_BK.shape[1] != blocks:
+            raise ValueError(
+                f"correct_BK is {correct_BK.dtype} {list(correct_BK.shape)}: "
+                f"torch.bool [examples, {blocks}] is wanted, one column per block"
+            )
+        self.correct_K += correct_BK.sum(0)
+        self.correct_any += correct_BK.any(1).sum()
+        self.count += len(correct_BK)
+
+    def compute(self) -> dict[str, Any]:
+        """`block_k`: K accuracies; `final`: the last of them; `any`: the oracle; `count`: examples. nan of nothing."""
+        block_k = (self.correct_K.double() / self.count).tolist()
+        oracle = (self.correct_any.double() / self.count).item()
+        return {"block_k": block_k, "final": block_k[-1], "any": oracle, "count": int(self.count)}
+
+
+def _check_ids(rows: Sequence[Prediction]) -> None:
+    seen: set[str] = set()
+    for row in rows:
+        if row.id in seen:
+            raise PredictionError(f"example {row.id!r} occurs twice: an example counts once; `merge` before `score`")
+        seen.add(row.id)
+
+
+def _check_blocks(counts: set[int]) -> None:
+    if len(counts) > 1:
+        known = " and ".join(str(count) for count in sorted(counts))
+        raise PredictionError(
+            f"some examples have {known} answers: accuracy after block k needs every example read after every block. "
+            "Score evaluations with different numbers of blocks apart"
+        )
+
+
+def _grouped(
+    labels: Sequence[Label], correct_EK: np.ndarray, key: Callable[[Label], Any]
+) -> dict[Label, tuple[Proportion, ...]]:
+    rows: dict[Label, list[int]] = {}
+    for index, label in enumerate(labels):
+        rows.setdefault(label, []).append(index)
+    return {
+        label: tuple(Proportion(int(correct), len(rows[label])) for correct in correct_EK[rows[label]].sum(0))
+        for label in sorted(rows, key=key)
+    }
+
+
+def _joined(
+    first: dict[Label, Value],
+    second: dict[Label, Value],
+    add: Callable[[Value, Value], Value],
+    key: Callable[[Label], Any],
+) -> dict[Label, Value]:
+    joined = dict(first)
+    for label, value in second.items():
+        joined[label] = add(joined[label], value) if label in joined else value
+    return {label: joined[label] for label in sorted(joined, key=key)}
+
+
+def _add_K(first: tuple[Proportion, ...], second: tuple[Proportion, ...]) -> tuple[Proportion, ...]:
+    return tuple(a + b for a, b in zip(first, second, strict=True))

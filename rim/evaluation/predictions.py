@@ -1,0 +1,148 @@
+"""What a model answered: one record per example, as JSON lines, and merged from several processes."""
+
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+
+class PredictionError(ValueError):
+    """Predictions that cannot be read, merged or scored."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One example's answers.
+
+    `answers[k - 1]` is the text read after block k, `correct[k - 1]` whether it is right; a method without
+    blocks has one entry. `steps` is the number of reasoning steps of the example, `size` the class of its answer.
+    """
+
+    id: str
+    question: str
+    gold: str
+    steps: int
+    answers: tuple[str, ...]
+    correct: tuple[bool, ...]
+    size: str
+
+    def __post_init__(self) -> None:
+        if not self.answers or len(self.answers) != len(self.correct):
+            raise PredictionError(
+                f"example {self.id!r} has {len(self.answers)} answers and {len(self.correct)} marks in `correct`: "
+                "there must be one mark per answer, and at least one answer"
+            )
+
+    @property
+    def final(self) -> bool:
+        """Whether the answer after the last block is right: the score."""
+        return self.correct[-1]
+
+    @property
+    def any(self) -> bool:
+        """Whether some block's answer is right: an oracle, never the score."""
+        return any(self.correct)
+
+
+def write_jsonl(predictions: Iterable[Prediction], path: str | os.PathLike[str]) -> None:
+    """Write one JSON object a line; the file appears whole or not at all.
+
+    Everything outside ASCII is escaped, so every reader splits the file into the same lines.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        with open(draft, "w", encoding="ascii", newline="\n") as file:
+            file.writelines(json.dumps(asdict(prediction)) + "\n" for prediction in predictions)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read_jsonl(path: str | os.PathLike[str]) -> list[Prediction]:
+    """Read what `write_jsonl` wrote; lines end at "\\n" alone, blank ones are passed over.
+
+    Raises:
+        PredictionError: a line is not a prediction; the text names file, line and reason.
+    """
+    with open(path, "rb") as file:
+        return [_parse(line, f"{path}, line {number}") for number, line in enumerate(file, 1) if line.strip()]
+
+
+def merge(parts: Iterable[Iterable[Prediction]]) -> list[Prediction]:
+    """Join the predictions of several processes, one per example id, sorted by id (numbers in ids as numbers).
+
+    Samplers pad so that every process has equally many examples: the same prediction twice counts once.
+
+    Raises:
+        PredictionError: two different predictions for one id.
+    """
+    merged: dict[str, Prediction] = {}
+    for part in parts:
+        for new in part:
+            old = merged.setdefault(new.id, new)
+            if old != new:
+                raise PredictionError(_conflict(old, new))
+    return sorted(merged.values(), key=lambda prediction: natural_key(prediction.id))
+
+
+def natural_key(text: str) -> tuple[list[str | int], str]:
+    """Sort key that counts the digits in a text as numbers: `test/9` before `test/10`."""
+    parts = re.split(r"([0-9]+)", text)
+    return [int(part) if index % 2 else part for index, part in enumerate(parts)], text
+
+
+def _conflict(old: Prediction, new: Prediction) -> str:
+    differing = [field.name for field in fields(old) if getattr(old, field.name) != getattr(new, field.name)]
+    name = differing[0]
+    return (
+        f"two different predictions for example {new.id!r}: `{name}` is {getattr(old, name)!r} and "
+        f"{getattr(new, name)!r}. Merge the predictions of one evaluation only; ids must be unique in a test set"
+    )
+
+
+def _parse(line: bytes, place: str) -> Prediction:
+    try:
+        row = json.loads(line.decode("utf-8").rstrip())
+    except UnicodeDecodeError as error:
+        raise PredictionError(f"{place}: not UTF-8 ({error.reason} at byte {error.start + 1})") from error
+    except json.JSONDecodeError as error:
+        raise PredictionError(f"{place}: not JSON ({error.msg} at column {error.colno})") from error
+    problem = _problem(row)
+    if problem:
+        raise PredictionError(f"{place}: {problem}")
+    try:
+        return Prediction(**row | {"answers": tuple(row["answers"]), "correct": tuple(row["correct"])})
+    except PredictionError as error:
+        raise PredictionError(f"{place}: {error}") from error
+
+
+def _problem(row: Any) -> str | None:
+    """What keeps a parsed line from being a prediction, in words."""
+    names = [field.name for field in fields(Prediction)]
+    if not isinstance(row, dict):
+        return f"a prediction is an object with the fields {', '.join(names)}; this is a {type(row).__name__}"
+    wrong = [f"no field `{name}`" for name in names if name not in row]
+    wrong += [f"unknown field `{name}`" for name in row if name not in names]
+    if wrong:
+        return f"{'; '.join(wrong)}. The fields are {', '.join(names)}"
+    wrong = [name for name in ("id", "question", "gold", "size") if not isinstance(row[name], str)]
+    wrong += [] if type(row["steps"]) is int else ["steps"]
+    wrong += [] if _is_list(row["answers"], str) else ["answers"]
+    wrong += [] if _is_list(row["correct"], bool) else ["correct"]
+    if wrong:
+        return (
+            f"`{wrong[0]}` is {row[wrong[0]]!r}: id, question, gold and size are texts, steps a whole number, "
+            "answers a list of texts, correct a list of true and false"
+        )
+    return None
+
+
+def _is_list(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, kind) for entry in value)

@@ -1,0 +1,125 @@
+"""The paper's selection protocol: held-out rows choose among checkpoints, the other rows score the choice.
+
+Axes: C candidates (checkpoints, in the order of training), E examples.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rim.evaluation.predictions import Prediction
+
+
+class ProtocolError(ValueError):
+    """A selection that cannot be made."""
+
+
+@dataclass(frozen=True)
+class SelectionResult:
+    """What random splits chose, and how the choice scored on the rows that did not choose.
+
+    `per_split` holds (name of the chosen candidate, its accuracy on the rest) for each split. `standard_error` is the
+    standard deviation of those accuracies (n - 1) / sqrt(splits), as in the paper. The splits share their examples, so
+    it tells how far the choice moves the score, not how far another test set would: for that see `Proportion.interval`.
+    """
+
+    mean: float
+    standard_error: float
+    per_split: tuple[tuple[str, float], ...]
+    rows: int
+    examples: int
+
+
+def select_by_splits(
+    correct_CE: np.ndarray,
+    names: Sequence[str],
+    rows: int = 264,
+    splits: int = 16,
+    seed: int = 0,
+    ids: Sequence[Sequence[str]] | None = None,
+) -> SelectionResult:
+    """Choose and score on disjoint rows of one test set, in `splits` random ways (method.md, section 6).
+
+    In each split `rows` random examples choose the candidate with most right answers (of equals the last, which
+    trained longest) and the remaining E - rows examples alone score it. Split s is the same for any number of splits.
+
+    Args:
+        correct_CE: [C, E] bool, whether a candidate's final answer is right.
+        names: C names of candidates.
+        rows: examples that choose, in each split.
+        splits: number of random splits, at least 2.
+        seed: of the splits.
+        ids: C lists of E example ids, where they are known, to make sure that the columns mean the same.
+
+    Raises:
+        ProtocolError: shapes, ids, or numbers that allow no selection.
+    """
+    _check_shape(correct_CE, names)
+    _check_ids(names, ids)
+    if ids and len(ids[0]) != correct_CE.shape[1]:
+        raise ProtocolError(f"the lists of ids have {len(ids[0])} entries, correct_CE {correct_CE.shape[1]} examples")
+    _check_numbers(correct_CE.shape[1], rows, splits)
+    per_split = tuple(_split(correct_CE, names, rows, (seed, index)) for index in range(splits))
+    scores = np.array([value for _, value in per_split])
+    error = float(scores.std(ddof=1) / np.sqrt(splits))
+    return SelectionResult(float(scores.mean()), error, per_split, rows, correct_CE.shape[1])
+
+
+def select_among(
+    candidates: Mapping[str, Sequence[Prediction]], rows: int = 264, splits: int = 16, seed: int = 0
+) -> SelectionResult:
+    """`select_by_splits` on the final answers of candidates, name → predictions as `merge` orders them."""
+    names = list(candidates)
+    ids = [[prediction.id for prediction in candidates[name]] for name in names]
+    _check_ids(names, ids)
+    correct_CE = np.array([[prediction.final for prediction in candidates[name]] for name in names], dtype=bool)
+    return select_by_splits(correct_CE, names, rows, splits, seed)
+
+
+def _split(correct_CE: np.ndarray, names: Sequence[str], rows: int, seed: tuple[int, int]) -> tuple[str, float]:
+    order = np.random.default_rng(seed).permutation(correct_CE.shape[1])
+    right_C = correct_CE[:, order[:rows]].sum(1)
+    chosen = int(np.flatnonzero(right_C == right_C.max())[-1])
+    return names[chosen], float(correct_CE[chosen, order[rows:]].mean())
+
+
+def _check_shape(correct_CE: np.ndarray, names: Sequence[str]) -> None:
+    if correct_CE.dtype != bool or correct_CE.ndim != 2 or len(correct_CE) != len(names) or not names:
+        raise ProtocolError(
+            f"correct_CE is {correct_CE.dtype} {list(correct_CE.shape)} for {len(names)} names: "
+            "bool [candidates, examples] is wanted, one row per name, at least one candidate"
+        )
+
+
+def _check_ids(names: Sequence[str], ids: Sequence[Sequence[str]] | None) -> None:
+    if not ids:
+        return
+    if len(ids) != len(names):
+        raise ProtocolError(f"{len(ids)} lists of ids for {len(names)} candidates: one list per candidate is wanted")
+    first = list(ids[0])
+    for name, row in zip(names, ids, strict=True):
+        if list(row) == first:
+            continue
+        missing = sorted(set(first) ^ set(row))
+        what = f"example {missing[0]!r} is in one and not in the other" if missing else "their order differs"
+        raise ProtocolError(
+            f"candidates {names[0]!r} and {name!r} answered different lists of examples "
+            f"({len(first)} and {len(row)}): {what}. Evaluate all candidates on the same test set"
+        )
+
+
+def _check_numbers(examples: int, rows: int, splits: int) -> None:
+    if examples < 2:
+        raise ProtocolError(
+            f"a selection needs 2 examples, one to choose and one to score; the test set has {examples}"
+        )
+    if not 0 < rows < examples:
+        raise ProtocolError(
+            f"evaluation.selection_rows is {rows} and the test set has {examples} examples: rows that choose a "
+            f"checkpoint never score it, so evaluation.selection_rows lies between 1 and {examples - 1}"
+        )
+    if splits < 2:
+        raise ProtocolError(
+            f"evaluation.selection_splits is {splits}: a standard error over splits needs at least 2; the paper uses 16"
+        )

@@ -1,0 +1,181 @@
+"""Scores as tables that read well in a terminal and are Markdown, and as plain types for JSON."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rim.evaluation.metrics import Proportion, Score
+from rim.evaluation.protocol import SelectionResult
+
+STEP_COLUMNS = 7
+"""Numbers of steps side by side; more go into a further table, so that lines stay within 100 columns."""
+
+
+def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
+    """An aligned Markdown table: the first column to the left, the others to the right.
+
+    Raises:
+        ValueError: a row has another number of cells than the header.
+    """
+    cells = [[_cell(value) for value in row] for row in (header, *rows)]
+    for row in cells:
+        if len(row) != len(header):
+            raise ValueError(f"the row {row} has {len(row)} cells, the header {len(header)}: {list(header)}")
+    widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
+    rule = [("-" * width) if column == 0 else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
+    lines = [_line(cells[0], widths), _line(rule, widths), *(_line(row, widths) for row in cells[1:])]
+    return "\n".join(lines)
+
+
+def accuracy_report(name: str, score: Score, controls: Mapping[str, Score], confidence: float) -> str:
+    """Everything that is known about one evaluation, as Markdown of at most 100 columns.
+
+    Args:
+        name: of the test set.
+        score: with the blocks as they are.
+        controls: name of what was done to the blocks → score.
+        confidence: of every interval, between 0 and 1.
+    """
+    if not score.examples:
+        return f"## {name}\n\nNo examples were scored."
+    parts = [_headline(name, score, confidence)]
+    if len(score.correct_K) > 1:
+        parts.append(_blocks(score, confidence))
+    parts += [_by_steps(score), _by_size(score, confidence)]
+    if controls:
+        parts.append(_controls(score, controls, confidence))
+    return "\n\n".join(parts)
+
+
+def selection_report(result: SelectionResult) -> str:
+    """The selection protocol in one sentence and a table of what was chosen how often."""
+    chosen = Counter(name for name, _ in result.per_split)
+    sentence = (
+        f"Selection protocol: {_share(result.mean)} ± {_share(result.standard_error)} (mean ± standard error of "
+        f"{len(result.per_split)} random splits;\n{_number(result.rows)} examples choose the checkpoint, the other "
+        f"{_number(result.examples - result.rows)} score it)."
+    )
+    return sentence + "\n\n" + table(chosen.most_common(), ("checkpoint", "chosen in splits"))
+
+
+def to_json(score: Score) -> dict[str, Any]:
+    """The score in plain types; keys are texts and every share stands beside its count."""
+    return {
+        "examples": score.examples,
+        "final": _plain(score.final),
+        "any_block_oracle": _plain(score.any),
+        "by_block": [_plain(block) for block in score.blocks],
+        "by_steps": {str(steps): _plain(share) for steps, share in score.by_steps.items()},
+        "by_steps_and_block": {
+            str(steps): [_plain(block) for block in blocks] for steps, blocks in score.by_steps_K.items()
+        },
+        "by_size": {size: _plain(share) for size, share in score.by_size.items()},
+    }
+
+
+def _headline(name: str, score: Score, confidence: float) -> str:
+    return (
+        f"## {name}: {_number(score.examples)} distinct examples\n\n"
+        f"{_capital(_final_name(score))}: accuracy **{_share(score.final.value)}**, "
+        f"{_percent(confidence)} interval {_interval(score.final, confidence)} (Wilson)."
+    )
+
+
+def _blocks(score: Score, confidence: float) -> str:
+    rows = [
+        (label, _share(block.value), _interval(block, confidence), _number(block.correct))
+        for label, block in zip(_labels(score), score.blocks, strict=True)
+    ]
+    oracle = (_share(score.any.value), _interval(score.any, confidence), _number(score.any.correct))
+    rows.append(("any block (oracle)", *oracle))
+    right = f"right of {_number(score.examples)}"
+    note = "The oracle takes an example as right when any block is: an upper bound, not a score."
+    return table(rows, ("answer read after", "accuracy", f"{_percent(confidence)} interval", right)) + f"\n\n{note}"
+
+
+def _by_steps(score: Score) -> str:
+    """Blocks down, numbers of steps across."""
+    steps = list(score.by_steps_K)
+    tables = [_step_table(score, steps[at : at + STEP_COLUMNS]) for at in range(0, len(steps), STEP_COLUMNS)]
+    return "\n\n".join(["### Accuracy by number of reasoning steps", *tables])
+
+
+def _step_table(score: Score, steps: Sequence[int]) -> str:
+    rows = [
+        (label, *(_share(score.by_steps_K[count][block].value) for count in steps))
+        for block, label in enumerate(_labels(score))
+    ]
+    rows.append(("examples", *(_number(score.by_steps[count].count) for count in steps)))
+    names = [f"{count} step" if count == 1 else f"{count} steps" for count in steps]
+    return table(rows, ("answer read after", *names))
+
+
+def _by_size(score: Score, confidence: float) -> str:
+    rows = [
+        (size, _share(share.value), _interval(share, confidence), _number(share.count))
+        for size, share in score.by_size.items()
+    ]
+    header = ("size of the true answer", "accuracy", f"{_percent(confidence)} interval", "examples")
+    return f"### Accuracy by size of the answer ({_final_name(score)})\n\n" + table(rows, header)
+
+
+def _controls(score: Score, controls: Mapping[str, Score], confidence: float) -> str:
+    """The drop is what the blocks carry: near zero, they are idle."""
+    rows = [(*_control("as trained", score, score, confidence)[:3], "", _number(score.examples))]
+    rows += [_control(name, control, score, confidence) for name, control in controls.items()]
+    header = ("memory blocks", "accuracy", f"{_percent(confidence)} interval", "drop", "examples")
+    title = f"### Controls: the same weights, the blocks changed ({_final_name(score)})\n\n"
+    return title + table(rows, header)
+
+
+def _control(name: str, control: Score, score: Score, confidence: float) -> tuple[str, str, str, str, str]:
+    final = control.final
+    drop = _share(score.final.value - final.value)
+    return name, _share(final.value), _interval(final, confidence), drop, _number(control.examples)
+
+
+def _labels(score: Score) -> list[str]:
+    count = len(score.correct_K)
+    if count == 1:
+        return ["the end"]
+    return [f"block {k}" for k in range(1, count)] + [f"block {count} (final)"]
+
+
+def _final_name(score: Score) -> str:
+    count = len(score.correct_K)
+    return f"final answer, after block {count}" if count > 1 else "final answer"
+
+
+def _plain(share: Proportion) -> dict[str, Any]:
+    return {"correct": share.correct, "count": share.count, "accuracy": share.value if share.count else None}
+
+
+def _cell(value: object) -> str:
+    return " ".join(str(value).split()).replace("|", "\\|")
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = zip(cells, widths, strict=True)
+    padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
+    return f"| {' | '.join(padded)} |"
+
+
+def _interval(share: Proportion, confidence: float) -> str:
+    low, high = share.interval(confidence)
+    return f"{_share(low)} to {_share(high)}"
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}"
+
+
+def _percent(confidence: float) -> str:
+    return f"{100 * confidence:g} %"
+
+
+def _number(count: int) -> str:
+    return f"{count:,}"
+
+
+def _capital(text: str) -> str:
+    return text[0].upper() + text[1:]

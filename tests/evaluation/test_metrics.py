@@ -1,0 +1,198 @@
+import math
+import os
+import random
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from rim.evaluation.metrics import BlockAccuracy, Proportion, Score, score
+from rim.evaluation.predictions import Prediction, PredictionError, merge
+from tests.helpers_ddp import ProcessFailure, run_on_two_processes
+
+Z95 = 1.959963984540054
+"""97.5 % point of the normal distribution, from tables."""
+
+
+def predictions(count: int, blocks: int = 3, seed: int = 0) -> list[Prediction]:
+    rng = random.Random(seed)
+    made = []
+    for n in range(count):
+        correct = tuple(rng.random() < 0.5 for _ in range(blocks))
+        size = rng.choice(["1 digit", "2 digits", "10 digits"])
+        made.append(Prediction(f"x/{n}", "q", "1", rng.choice([1, 2, 10]), ("?",) * blocks, correct, size))
+    return made
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 1319])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.97, 1.0])
+def test_the_ends_of_the_interval_solve_wilsons_quadratic(count, share):
+    correct = round(share * count)
+    # (p - value)^2 = z^2 p (1 - p) / n, brought to the form a p^2 + b p + c = 0.
+    value = correct / count
+    roots = np.roots([1 + Z95**2 / count, -(2 * value + Z95**2 / count), value**2])
+    assert Proportion(correct, count).interval(0.95) == pytest.approx(sorted(roots.real), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("correct", "count", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),  # R. G. Newcombe, Statistics in Medicine 17 (1998), table I, method 3
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_the_interval_is_the_published_one(correct, count, low, high):
+    assert Proportion(correct, count).interval(0.95) == pytest.approx((low, high), abs=5e-5)
+
+
+def test_the_interval_ends_exactly_at_zero_and_one_and_widens_with_confidence():
+    for count in (1, 7, 264, 1319):
+        assert Proportion(0, count).interval()[0] == 0.0
+        assert Proportion(count, count).interval()[1] == 1.0
+        assert 0 < Proportion(0, count).interval()[1] < Proportion(0, count).interval(0.99)[1] < 1
+    assert Proportion(0, 0).interval() == (0.0, 1.0)
+    assert math.isnan(Proportion(0, 0).value)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95, -0.5])
+def test_a_confidence_in_per_cent_is_refused(confidence):
+    with pytest.raises(ValueError, match=rf"confidence is {confidence}: it lies between 0 and 1, as in 0\.95"):
+        Proportion(1, 2).interval(confidence)
+
+
+@pytest.mark.parametrize(("correct", "count"), [(3, 2), (-1, 2)])
+def test_more_right_than_asked_is_refused(correct, count):
+    with pytest.raises(ValueError, match=f"{correct} of {count} is no proportion"):
+        Proportion(correct, count)
+
+
+def test_the_score_equals_counting_one_by_one():
+    rows = predictions(50)
+    counted = score(rows)
+    assert counted.examples == 50
+    assert counted.correct_K == tuple(len([row for row in rows if row.correct[k]]) for k in range(3))
+    assert counted.correct_any == len([row for row in rows if True in row.correct])
+    assert counted.correct_final == counted.final.correct == len([row for row in rows if row.correct[2]])
+    assert list(counted.by_steps) == [1, 2, 10]
+    assert list(counted.by_size) == ["1 digit", "2 digits", "10 digits"]
+    for steps, blocks in counted.by_steps_K.items():
+        group = [row for row in rows if row.steps == steps]
+        assert blocks == tuple(Proportion(len([r for r in group if r.correct[k]]), len(group)) for k in range(3))
+        assert counted.by_steps[steps] == blocks[2]
+    for size, share in counted.by_size.items():
+        group = [row for row in rows if row.size == size]
+        assert share == Proportion(len([r for r in group if r.correct[2]]), len(group))
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3, 25, 50])
+def test_scores_of_parts_add_up_to_the_score_of_the_whole(cut):
+    rows = predictions(50)
+    joined = sum([score(rows[cut:]), score(rows[:cut])], Score())
+    assert joined == score(rows)
+    assert list(joined.by_steps) == [1, 2, 10]
+    assert list(joined.by_size) == list(score(rows).by_size)
+
+
+def test_an_example_does_not_count_twice():
+    rows = predictions(3)
+    with pytest.raises(PredictionError, match="'x/1' occurs twice: an example counts once; `merge` before `score`"):
+        score([*rows, rows[1]])
+    assert score(merge([rows, rows[1:]])).examples == 3
+
+
+def test_different_numbers_of_blocks_are_not_averaged():
+    with pytest.raises(PredictionError, match="some examples have 2 and 3 answers: accuracy after block k needs"):
+        score([*predictions(2, blocks=3), Prediction("y", "q", "1", 1, ("a", "b"), (True, True), "1 digit")])
+    with pytest.raises(PredictionError, match="some examples have 1 and 3 answers"):
+        score(predictions(2, blocks=3)) + score(predictions(2, blocks=1))
+
+
+def reference(correct_EK: torch.Tensor) -> dict:
+    rows = correct_EK.tolist()
+    block_k = [sum(row[k] for row in rows) / len(rows) for k in range(len(rows[0]))]
+    return {
+        "block_k": block_k,
+        "final": block_k[-1],
+        "any": sum(any(row) for row in rows) / len(rows),
+        "count": len(rows),
+    }
+
+
+def marks(examples: int, blocks: int = 4) -> torch.Tensor:
+    return torch.rand(examples, blocks, generator=torch.Generator().manual_seed(0)) < torch.linspace(0.1, 0.6, blocks)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 7, 23])
+def test_the_metric_equals_counting_one_by_one_however_the_batches_fall(batch):
+    correct_EK = marks(23)
+    metric = BlockAccuracy(blocks=4)
+    for part in correct_EK.split(batch):
+        metric.update(part)
+    assert metric.compute() == reference(correct_EK)
+    metric.reset()
+    metric.update(correct_EK[:1])
+    assert metric.compute() == reference(correct_EK[:1])
+
+
+@pytest.mark.parametrize(
+    "wrong", [torch.zeros(2, 3, dtype=torch.bool), torch.zeros(4, dtype=torch.bool), torch.zeros(2, 4)]
+)
+def test_the_metric_refuses_other_shapes_and_types(wrong):
+    with pytest.raises(ValueError) as caught:
+        BlockAccuracy(blocks=4).update(wrong)
+    assert str(caught.value) == (
+        f"correct_BK is {wrong.dtype} {list(wrong.shape)}: torch.bool [examples, 4] is wanted, one column per block"
+    )
+
+
+def counts_on(rank: int, correct_EK: torch.Tensor, sizes: tuple[int, int]) -> dict:
+    metric = BlockAccuracy(blocks=correct_EK.shape[1])
+    for batch in correct_EK.split(sizes)[rank].split(5):
+        metric.update(batch)
+    return metric.compute()
+
+
+def test_two_processes_with_unequal_shares_agree_with_one():
+    # Averages of averages would be wrong here: 20 examples on one process and 3 on the other.
+    for result in run_on_two_processes(counts_on, marks(23), (20, 3)):
+        assert result == reference(marks(23))
+
+
+def test_a_process_without_examples_counts_nothing():
+    for result in run_on_two_processes(counts_on, marks(6), (6, 0)):
+        assert result == reference(marks(6))
+
+
+def fails_on_one(rank: int) -> None:
+    if rank == 1:
+        raise RuntimeError("the loss is a teapot")
+    torch.distributed.barrier()
+
+
+def dies_on_one(rank: int) -> None:
+    if rank == 1:
+        os._exit(3)
+    time.sleep(60)
+
+
+def hangs_on_one(rank: int) -> None:
+    if rank == 1:
+        time.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("fn", "limit", "message"),
+    [
+        (fails_on_one, 60.0, "process 1 raised:\n(.|\n)*RuntimeError: the loss is a teapot"),
+        (dies_on_one, 60.0, "process 1 died without a word, exit code 3"),
+        (hangs_on_one, 4.0, "no result from process 0 and 1 within 4 s: probably one waits in a collective"),
+    ],
+)
+def test_the_helper_says_which_process_failed_and_does_not_wait(fn, limit, message):
+    start = time.monotonic()
+    with pytest.raises(ProcessFailure, match=message):
+        run_on_two_processes(fn, limit=limit)
+    assert time.monotonic() - start < 40
