@@ -1,0 +1,229 @@
+"""Contradictions that types cannot see, refused before anything is built: what, the rule, the way out.
+
+Every rule is a generator of (path, sentence); `problems` is their sum.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from rim import schema
+from rim.config import Config, Scratch, Stage, Training
+from rim.duration import updates
+from rim.errors import SettingsError, UserError
+from rim.schema import shown
+
+OBJECTIVES = {"memory_blocks": ("grounding", "refinement"), "direct": ("answer",), "cot": ("chain",)}
+"""Objectives of stages that belong to each method."""
+CONTROLS = ("removed", "swapped", "noise")
+"""What evaluation can do to the blocks."""
+
+_FROM_ZERO = {"run.seed", "data.tracking.seed", "data.arithmetic.seed", "data.workers"}
+"""Whole numbers that may be 0; every other one is at least 1."""
+
+
+def check(config: Config) -> None:
+    """Refuse settings that cannot be used together.
+
+    Raises:
+        SettingsError: all that was found, a line each: path, value, rule, way out.
+    """
+    found = [text for _, text in problems(config)]
+    if found:
+        raise SettingsError("\n".join(found))
+
+
+def problems(config: Config) -> Iterator[tuple[str, str]]:
+    """(path, `path = value: rule`) of every setting that cannot be used."""
+    rules = (_sizes, _names, _batches, _heads, _rates, _generated, _sources, _stages, _durations, _scoring)
+    for rule in rules:
+        for path, sentence in rule(config):
+            yield path, f"{path} = {shown(value_at(config, path))}: {sentence}"
+
+
+def value_at(config: Config, path: str) -> Any:
+    """The value at a path such as `stages[0].name`."""
+    node: Any = config
+    for part in re.findall(r"[^.\[\]]+", path):
+        node = node[int(part)] if part.isdecimal() else getattr(node, part)
+    return node
+
+
+def _sizes(config: Config) -> Iterator[tuple[str, str]]:
+    for path, kind in schema.leaves():
+        if int in schema.alternatives(kind) and path != "memory.blocks":
+            value, least = value_at(config, path), 0 if path in _FROM_ZERO else 1
+            if value is not None and value < least:
+                yield path, f"must be at least {least}"
+    if config.memory.blocks < 1:
+        yield "memory.blocks", "must be at least 1; a model without blocks is method.name=direct"
+    for path in ("training.weight_decay", "training.clip"):
+        if not 0 <= value_at(config, path) < float("inf"):
+            yield path, "must be 0 or more"
+
+
+def _names(config: Config) -> Iterator[tuple[str, str]]:
+    if not re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", config.run.name) or ".." in config.run.name.split("/"):
+        yield "run.name", "names a folder: letters, digits, and . _ + - only, with / between folders"
+    if config.backbone.attention not in ("sdpa", "eager"):
+        near = get_close_matches(config.backbone.attention, ["sdpa", "eager"], n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        yield "backbone.attention", f"must be sdpa or eager: others do not honour a four-dimensional mask{hint}"
+    if not config.backbone.lora.targets:
+        yield (
+            "backbone.lora.targets",
+            "must name a module, or be [all-linear]; to train every weight: backbone.training=full",
+        )
+
+
+def _batches(config: Config) -> Iterator[tuple[str, str]]:
+    training = config.training
+    if min(training.batch_size, training.devices, training.micro_batch_size or 1) < 1:
+        return  # refused as sizes
+    if training.micro_batch_size is None:
+        share, of = training.devices, f"devices = {training.devices}"
+    else:
+        share = training.devices * training.micro_batch_size
+        of = f"devices x micro_batch_size = {training.devices} x {training.micro_batch_size} = {share}"
+    if training.batch_size % share:
+        below, above = training.batch_size // share * share, (training.batch_size // share + 1) * share
+        near = f"{below} or {above}" if below else str(above)
+        yield "training.batch_size", f"must be a multiple of {of}; {near} would do{_micro_batches(training)}"
+
+
+def _micro_batches(training: Training) -> str:
+    """Which micro-batch sizes fit the batch as it is."""
+    per_device, rest = divmod(training.batch_size, training.devices)
+    if rest or training.micro_batch_size is None:
+        return ""
+    fitting = [size for size in range(1, per_device + 1) if per_device % size == 0]
+    near = sorted(sorted(fitting, key=lambda size: abs(size - training.micro_batch_size))[:4])  # type: ignore[operator]
+    return f", or a micro_batch_size of {', '.join(map(str, near))}"
+
+
+def _heads(config: Config) -> Iterator[tuple[str, str]]:
+    shape = config.backbone.scratch
+    if min(shape.width, shape.heads, shape.key_value_heads or 1) < 1:
+        return  # refused as sizes
+    if shape.width % shape.heads:
+        fitting = ", ".join(str(heads) for heads in range(1, min(shape.width, 64) + 1) if shape.width % heads == 0)
+        yield "backbone.scratch.heads", f"must divide width = {shape.width}: {fitting}"
+    elif shape.shape != "gpt2" and shape.width // shape.heads % 2:
+        size = shape.width // shape.heads
+        yield (
+            "backbone.scratch.heads",
+            f"gives heads of width {size}, and {shape.shape}'s rotary positions need an even one",
+        )
+    yield from _key_value_heads(shape)
+
+
+def _key_value_heads(shape: Scratch) -> Iterator[tuple[str, str]]:
+    if shape.key_value_heads is not None and shape.heads % shape.key_value_heads:
+        fitting = ", ".join(str(heads) for heads in range(1, shape.heads + 1) if shape.heads % heads == 0)
+        yield "backbone.scratch.key_value_heads", f"must divide heads = {shape.heads}: {fitting}"
+
+
+def _rates(config: Config) -> Iterator[tuple[str, str]]:
+    dropouts = ["backbone.lora.dropout", "backbone.scratch.dropout"]
+    dropouts += [f"stages[{i}].dropout" for i, stage in enumerate(config.stages) if stage.dropout is not None]
+    for path in dropouts:
+        if not 0 <= value_at(config, path) < 1:
+            yield path, "a dropout is at least 0 and below 1"
+    if not 0 < config.evaluation.confidence < 1:
+        yield "evaluation.confidence", "lies between 0 and 1, such as 0.95"
+    if len(config.training.betas) != 2 or not all(0 <= beta < 1 for beta in config.training.betas):
+        yield "training.betas", "must be two numbers, each at least 0 and below 1, such as [0.9, 0.999]"
+    positive = ["backbone.lora.alpha", *(f"stages[{i}].learning_rate" for i in range(len(config.stages)))]
+    for path in positive:
+        if not 0 < value_at(config, path) < float("inf"):
+            yield path, "must be above 0"
+
+
+def _generated(config: Config) -> Iterator[tuple[str, str]]:
+    if not 2 <= config.data.tracking.people <= 8:
+        yield "data.tracking.people", "must be 2 to 8"
+    sources = {config.data.train, config.data.validation, *config.data.test}
+    for name in ("tracking", "arithmetic"):
+        task = getattr(config.data, name)
+        if task.min_steps > task.max_steps:
+            yield f"data.{name}.min_steps", f"must not be above data.{name}.max_steps = {task.max_steps}"
+        if f"{name}/ood" in sources and task.ood_steps <= task.max_steps:
+            yield f"data.{name}.ood_steps", f"must be above data.{name}.max_steps = {task.max_steps} for {name}/ood"
+
+
+def _sources(config: Config) -> Iterator[tuple[str, str]]:
+    for path in ("data.train", "data.validation", *(f"data.test[{i}]" for i in range(len(config.data.test)))):
+        yield from _source(config, path)
+    for name, count in Counter(config.data.test).items():
+        if count > 1:
+            yield "data.test", f"'{name}' stands there {count} times; once will do"
+
+
+def _source(config: Config, path: str) -> Iterator[tuple[str, str]]:
+    from rim.data.example import parse_source  # the table of tasks knows the names; nothing else of data is used here
+
+    try:
+        task, split = parse_source(value_at(config, path))
+    except UserError as error:
+        yield path, str(error)
+        return
+    if not path.startswith("data.test") and split in task.test_splits:
+        others = ", ".join(f"{task.name}/{other}" for other in task.open_splits)
+        use = f"use one of {others}" if others else "use another task"
+        yield path, f"a test split neither trains nor chooses a checkpoint; {use}"
+
+
+def _stages(config: Config) -> Iterator[tuple[str, str]]:
+    allowed = OBJECTIVES[config.method.name]
+    counts = Counter(stage.name for stage in config.stages)
+    for index, stage in enumerate(config.stages):
+        if not re.fullmatch(r"[\w.-]+", stage.name):
+            yield f"stages[{index}].name", "stands in file names: letters, digits, and . _ - only"
+        elif counts[stage.name] > 1:
+            yield f"stages[{index}].name", f"{counts[stage.name]} stages have this name; every stage needs its own"
+        if stage.objective not in allowed:
+            owner = next(name for name, objectives in OBJECTIVES.items() if stage.objective in objectives)
+            rule = f"method {config.method.name} has {', '.join(allowed)}; {stage.objective} belongs to method {owner}"
+            yield f"stages[{index}].objective", rule
+
+
+def _durations(config: Config) -> Iterator[tuple[str, str]]:
+    for name in ("validate_every", "save_every"):
+        yield from _duration(f"training.{name}", getattr(config.training, name), least=1)
+    whole = config.training.duration
+    if whole is not None:
+        yield from _duration("training.duration", whole, least=1)
+        if "%" in whole:
+            yield "training.duration", "is what per cent of stages refer to: write steps, examples or epochs"
+    for index, stage in enumerate(config.stages):
+        yield from _stage_durations(f"stages[{index}]", stage, whole)
+
+
+def _stage_durations(path: str, stage: Stage, whole: str | None) -> Iterator[tuple[str, str]]:
+    yield from _duration(f"{path}.duration", stage.duration, least=1)
+    yield from _duration(f"{path}.warmup", stage.warmup, least=0)
+    if "%" in stage.duration and whole is None:
+        yield f"{path}.duration", "is per cent of nothing: set training.duration, or write steps, examples or epochs"
+
+
+def _duration(path: str, text: str, least: int) -> Iterator[tuple[str, str]]:
+    """A duration that does not parse, is shorter than `least` updates, or more than all of what it is a part of."""
+    try:
+        length = updates(text, batch_size=1, rows=1, whole=1_000_000)
+    except ValueError as error:
+        yield path, str(error)
+        return
+    if length < least:
+        yield path, "must be longer than 0"
+    if "%" in text and length > 1_000_000:
+        yield path, "must be at most 100%"
+
+
+def _scoring(config: Config) -> Iterator[tuple[str, str]]:
+    for index, name in enumerate(config.evaluation.controls):
+        if name not in CONTROLS:
+            near = get_close_matches(name, CONTROLS, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            yield f"evaluation.controls[{index}]", f"must be one of {', '.join(CONTROLS)}{hint}"

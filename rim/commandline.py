@@ -1,0 +1,115 @@
+"""The command line that all verbs share: files, `key=value` overrides in any order, and errors without a traceback."""
+
+import sys
+from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NoReturn
+
+from rim.errors import UserError
+from rim.schema import reference, types_of
+
+
+class UsageError(UserError):
+    """A command line that cannot be read."""
+
+
+@dataclass(frozen=True)
+class CommandLine:
+    """What was asked: configuration files and overrides in their order, and the verb's own options."""
+
+    files: tuple[str, ...]
+    overrides: tuple[str, ...]
+    options: Namespace
+
+
+def parse(
+    verb: str,
+    description: str,
+    argv: Sequence[str] | None = None,
+    options: Callable[[ArgumentParser], Any] | None = None,
+    config: bool = True,
+) -> CommandLine:
+    """Read a verb's command line; `rim.settings.load(line.files, line.overrides)` makes settings of it.
+
+    Args:
+        verb: name of the module, `fit` for `python -m rim.fit`.
+        description: what the verb does, the first lines of its `--help`.
+        argv: arguments; None: those of the process.
+        options: adds the verb's own options to the parser.
+        config: whether the verb takes `--config`; overrides are taken in either case.
+
+    Raises:
+        UsageError: an unknown option, or a missing or wrong value of one.
+    """
+    parser = _parser(verb, description, config)
+    if options is not None:
+        options(parser)
+    given = list(sys.argv[1:] if argv is None else argv)
+    parsed = vars(parser.parse_intermixed_args(given))
+    named, positional = parsed.pop("config", None) or [], parsed.pop("overrides")
+    files = [item for item in named if "=" not in item or Path(item).is_file()]
+    overrides = [item for item in named if item not in files] + positional
+    overrides.sort(key=lambda item: len(given) - given[::-1].index(item))  # the later one wins, as it was written
+    return CommandLine(tuple(files), tuple(overrides), Namespace(**parsed))
+
+
+def _parser(verb: str, description: str, config: bool) -> ArgumentParser:
+    parser = _Parser(
+        prog=f"python -m rim.{verb}", description=description, allow_abbrev=False, epilog=_EPILOG,
+        formatter_class=RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    if config:
+        parser.add_argument("--config", nargs="+", action="extend", metavar="FILE", help="YAML files; a later one wins")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that win over files")
+    parser.add_argument("--help-config", nargs="?", const="", action=_Reference, metavar="SECTION", help=_HELP_CONFIG)
+    return parser
+
+
+_HELP_CONFIG = "print the settings, of one section or all: type, default, meaning"
+_EPILOG = """\
+A setting is named by its path: training.batch_size=64, stages.0.learning_rate=1e-3, data.test=[gsm8k/test],
+data.root=null. Text with escapes stands in quotes: 'data.question_end="\\n"'."""
+
+
+class _Parser(ArgumentParser):
+    """Raises where argparse prints the usage and exits, so that all errors look alike."""
+
+    def error(self, message: str) -> NoReturn:
+        wrong = message.removeprefix("unrecognized arguments: ").split()[0]
+        if wrong == message.split()[0] or not wrong.startswith("-"):
+            raise UsageError(f"{message}; see {self.prog} --help")
+        if "=" in wrong and "." in wrong.partition("=")[0]:
+            raise UsageError(f"'{wrong}' is no option: an override is written without dashes, {wrong.lstrip('-')}")
+        known = [option for action in self._actions for option in action.option_strings]
+        near = get_close_matches(wrong.partition("=")[0], known, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"'{wrong}' is no option{hint}; there are {', '.join(known)}")
+
+
+class _Reference(Action):
+    """Prints the reference of the settings and ends."""
+
+    def __call__(self, parser: ArgumentParser, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        text = reference(values or "")
+        if not text:
+            from rim.config import Config
+
+            raise UsageError(
+                f"--help-config {values}: there is no such section; there are {', '.join(types_of(Config))}"
+            )
+        print(text)
+        parser.exit()
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """Print an error that the user can mend as `error: ...` on stderr, and exit with status 2. Also a decorator."""
+    try:
+        yield
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None

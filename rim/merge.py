@@ -1,0 +1,167 @@
+"""Values from files and overrides, placed one by one on the typed tree of `config.py`.
+
+Every error names where the value comes from, its full path, what was received, what is allowed and the nearest name.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import is_dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
+
+from rim import checks, schema
+from rim.config import Config, default_stages
+from rim.errors import SettingsError
+from rim.schema import shown
+
+
+class Merge:
+    """The typed tree while it is being filled, and where each value came from."""
+
+    def __init__(self) -> None:
+        self.tree = OmegaConf.structured(Config)
+        self.origins: dict[str, str] = {}
+
+    def place(self, path: str, kind: Any, value: Any, origin: str) -> None:
+        """Put a plain value at a path of the given type: section by section, element by element."""
+        if is_dataclass(kind):
+            self._section(path, schema.as_section(kind), value, origin)
+        elif schema.element(kind) is not None:
+            self._list(path, schema.element(kind), value, origin)
+        elif not schema.fits(kind, value):
+            raise _misfit(path, kind, value, origin)
+        else:
+            self._leaf(path, kind, value, origin)
+
+    def _leaf(self, path: str, kind: Any, value: Any, origin: str) -> None:
+        try:
+            OmegaConf.update(self.tree, path, value)
+        except OmegaConfBaseException:  # a text with a broken `${...}`
+            raise _misfit(path, kind, value, origin) from None
+        self.origins[path] = origin
+
+    def _section(self, path: str, kind: Any, value: Any, origin: str) -> None:
+        if not isinstance(value, Mapping):
+            raise _misfit(path or "the file", kind, value, origin)
+        for key, item in value.items():
+            self.place(join(path, key), _field(path, kind, str(key), item, origin), item, origin)
+
+    def _list(self, path: str, kind: Any, value: Any, origin: str) -> None:
+        if not isinstance(value, list):
+            raise _misfit(path, list[kind], value, origin)
+        OmegaConf.update(self.tree, path, [])
+        self.origins = {old: where for old, where in self.origins.items() if not old.startswith(f"{path}[")}
+        self.origins[path] = origin
+        for index, item in enumerate(value):
+            OmegaConf.select(self.tree, path).append(kind())
+            self.place(f"{path}[{index}]", kind, item, origin)
+
+    def override(self, text: str) -> None:
+        """Place one `key=value`."""
+        key, equals, value = text.partition("=")
+        key, origin = key.strip(), f"override '{text}'"
+        if not equals or not key:
+            raise SettingsError(f"{origin}: an override is written `key=value`; a file stands after --config")
+        path, kind = "", Any
+        for part in [part for part in re.split(r"[.\[\]]+", key) if part]:
+            path, kind = self._descend(path, Config if not path else kind, part, value, origin)
+        self.place(path, kind, _parse(path, kind, value, origin), origin)
+
+    def _descend(self, path: str, kind: Any, part: str, value: str, origin: str) -> tuple[str, Any]:
+        if is_dataclass(kind):
+            return join(path, part), _field(path, schema.as_section(kind), part, value, origin)
+        if schema.element(kind) is None:
+            raise SettingsError(
+                f"{origin}: {path} is {schema.in_words(kind)}, not a section: '{part}' cannot follow it"
+            )
+        length = len(OmegaConf.select(self.tree, path))
+        if not part.isdecimal() or int(part) >= length:
+            have = f"an index from 0 to {length - 1}" if length else "nothing: the list is empty, give it whole"
+            raise SettingsError(f"{origin}: {path}[{part}] = {value}: {path} has {length} entries; allowed is {have}")
+        return f"{path}[{int(part)}]", schema.element(kind)
+
+    def fill_stages(self) -> None:
+        """Where nobody listed stages, the method's own take their place."""
+        if not self.tree.stages:
+            self.tree.stages = default_stages(self.tree.method.name)
+            self.origins["stages"] = f"stages of method {self.tree.method.name}"
+
+    def finish(self) -> Config:
+        """Resolve and check.
+
+        Raises:
+            SettingsError: a required value is missing, or values contradict each other.
+        """
+        self.fill_stages()
+        try:
+            for path in sorted(OmegaConf.missing_keys(self.tree)):
+                raise SettingsError(f"{self._origin(path)}: {path} is not set and has no default; {_rule(path)}")
+            config: Config = OmegaConf.to_object(self.tree)  # type: ignore[assignment]
+        except OmegaConfBaseException as error:
+            path, reason = error.full_key or "", str(error).partition("\n")[0]
+            raise SettingsError(f"{self._origin(path)}: {path}: {reason}; {_rule(path)}") from None
+        found = [f"{self._origin(path)}: {text}" for path, text in checks.problems(config)]
+        if found:
+            raise SettingsError("\n".join(found))
+        return config
+
+    def _origin(self, path: str) -> str:
+        """The file or override that set a path, or the list it stands in."""
+        while path:
+            if path in self.origins:
+                return self.origins[path]
+            path = path[: max(path.rfind("."), path.rfind("["), 0)]
+        return "defaults"
+
+
+def join(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)
+
+
+def _rule(path: str) -> str:
+    """What is allowed at a path."""
+    kind = dict(schema.leaves()).get(re.sub(r"\d+", "0", path))
+    return f"allowed is {schema.in_words(kind)}" if kind else "see --help-config"
+
+
+def _field(path: str, section: type, key: str, value: Any, origin: str) -> Any:
+    """The type of a section's field.
+
+    Raises:
+        SettingsError: the section has no such field.
+    """
+    types = schema.types_of(section)
+    if key in types:
+        return types[key]
+    prefix = f"{path}." if path else ""
+    near = schema.nearest(key, section, prefix)
+    hint = f"; did you mean {' or '.join(repr(name) for name in near)}?" if near else ""
+    has = f"{path or 'a run'} has: {', '.join(types)}"
+    raise SettingsError(f"{origin}: {prefix}{key} = {shown(value)}: there is no such setting{hint}; {has}")
+
+
+def _misfit(path: str, kind: Any, value: Any, origin: str) -> SettingsError:
+    """A value that is not of the type at its path."""
+    named = [choice for part in schema.alternatives(kind) for choice in schema.choices(part)]
+    near = get_close_matches(str(value), named, n=1)
+    hint = f"; did you mean '{near[0]}'?" if near else ""
+    if str in schema.alternatives(kind) and isinstance(value, int | float):
+        hint = "; put it in quotes"
+    if isinstance(value, str) and "${" in value:
+        hint = "; ${...} refers to another setting, and text is marked \\${"
+    return SettingsError(f"{origin}: {path} = {shown(value)}: allowed is {schema.in_words(kind)}{hint}")
+
+
+def _parse(path: str, kind: Any, text: str, origin: str) -> Any:
+    """The value of an override: text as it stands where the field is text, else YAML."""
+    is_text = str in schema.alternatives(kind) or any(schema.choices(part) for part in schema.alternatives(kind))
+    if is_text and text != "null" and text[:1] not in ("'", '"'):
+        return text
+    try:
+        return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]))["value"]  # type: ignore[index,call-overload]
+    except (MarkedYAMLError, OmegaConfBaseException):
+        raise _misfit(path, kind, text, origin) from None

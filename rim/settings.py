@@ -1,0 +1,110 @@
+"""The settings of a run: read (dataclass defaults < files in order < `key=value`), saved and compared."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
+
+from rim.checks import check
+from rim.config import Config
+from rim.errors import SettingsError
+from rim.merge import Merge, join
+from rim.schema import shown
+
+__all__ = ["SettingsError", "check", "differences", "load", "save", "to_dict"]
+
+
+def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:
+    """Read and check a run's settings.
+
+    Args:
+        files: YAML files; a later one wins, and its `stages` replace those of an earlier one.
+        overrides: `training.batch_size=64`, `stages.0.learning_rate=1e-3`, `data.test=[a/b,c/d]`, `data.root=null`.
+            Text is taken as it stands; in quotes it is YAML: `data.question_end="\\n"`. They win over files.
+            Where no file and no override lists stages, `stages.0` is a stage of the method's own curriculum.
+
+    Raises:
+        SettingsError: a file, key, value or combination that cannot be used; the text says which and what can.
+    """
+    merge = Merge()
+    for file in files:
+        merge.place("", Config, _read(Path(file)), str(file))
+    of_stages = [text for text in overrides if re.match(r"stages\b(?!\s*=)", text)]
+    for text in overrides:
+        if text not in of_stages:
+            merge.override(text)
+    merge.fill_stages()
+    for text in of_stages:
+        merge.override(text)
+    return merge.finish()
+
+
+def _read(file: Path) -> Any:
+    """A YAML file as plain containers."""
+    try:
+        return OmegaConf.to_container(OmegaConf.load(file))
+    except FileNotFoundError:
+        raise SettingsError(f"{file}: no such file; {_neighbours(file)}") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        raise SettingsError(f"{file}{where}: this is not valid YAML: {error.problem}") from None
+    except (OSError, UnicodeDecodeError, OmegaConfBaseException) as error:
+        reason = str(error).partition("\n")[0]
+        raise SettingsError(f"{file}: cannot be read as settings, sections of `key: value` lines: {reason}") from None
+
+
+def _neighbours(file: Path) -> str:
+    if not file.parent.is_dir():
+        return f"there is no folder '{file.parent}' either"
+    others = sorted(str(other) for other in file.parent.glob("*.y*ml"))
+    near = get_close_matches(str(file), others, n=1)
+    if near:
+        return f"did you mean '{near[0]}'?"
+    return f"the folder has: {', '.join(others)}" if others else "its folder has no YAML files"
+
+
+def to_dict(config: Config) -> dict[str, Any]:
+    """The settings as plain containers, for checkpoints and loggers."""
+    return asdict(config)
+
+
+def save(config: Config, path: str | Path) -> None:
+    """Write the settings as YAML that `load` reads back to an equal Config."""
+    Path(path).write_text(OmegaConf.to_yaml(OmegaConf.create(_escaped(to_dict(config)))), encoding="utf-8")
+
+
+def _escaped(value: Any) -> Any:
+    """Plain containers with `${` in texts marked as text: OmegaConf would read a reference to another setting."""
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return value.replace("${", "\\${") if isinstance(value, str) else value
+
+
+def differences(a: Config, b: Config) -> list[str]:
+    """What changed from `a` to `b`, one line per setting: `data.train: "x" -> "y"`."""
+    left, right = _leaves("", to_dict(a)), _leaves("", to_dict(b))
+    lines = []
+    for path in {**left, **right}:
+        before, after = (shown(side[path]) if path in side else "(absent)" for side in (left, right))
+        if before != after:
+            lines.append(f"{path}: {before} -> {after}")
+    return lines
+
+
+def _leaves(path: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, dict):
+        parts = {join(path, key): item for key, item in value.items()}
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        parts = {f"{path}[{index}]": item for index, item in enumerate(value)}
+    else:
+        return {path: value}
+    return {leaf: item for key, part in parts.items() for leaf, item in _leaves(key, part).items()}
