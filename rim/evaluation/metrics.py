@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from rim.errors import UserError
 from rim.evaluation.predictions import Prediction, PredictionError, natural_key
 
 Label = TypeVar("Label", int, str)
@@ -43,10 +44,10 @@ class Proportion:
         the American Statistical Association 22, 209-212 (1927). It stays within [0, 1] and has a width at 0 and at 1.
 
         Raises:
-            ValueError: confidence outside (0, 1).
+            UserError: confidence outside (0, 1).
         """
         if not 0 < confidence < 1:
-            raise ValueError(f"confidence is {confidence}: it lies between 0 and 1, as in 0.95")
+            raise UserError(f"evaluation.confidence is {confidence}: it lies between 0 and 1, as in 0.95")
         if not self.count:
             return 0.0, 1.0
         z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2

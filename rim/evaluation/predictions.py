@@ -8,8 +8,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from rim.errors import UserError
+from rim.files import write_atomically
 
-class PredictionError(ValueError):
+
+class PredictionError(UserError):
     """Predictions that cannot be read, merged or scored."""
 
 
@@ -51,18 +54,12 @@ def write_jsonl(predictions: Iterable[Prediction], path: str | os.PathLike[str])
     """Write one JSON object a line; the file appears whole or not at all.
 
     Everything outside ASCII is escaped, so every reader splits the file into the same lines.
+
+    Raises:
+        SaveError: the system refused; an older file survives.
     """
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(draft, "w", encoding="ascii", newline="\n") as file:
-            file.writelines(json.dumps(asdict(prediction)) + "\n" for prediction in predictions)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, target)
-    finally:
-        draft.unlink(missing_ok=True)
+    lines = (json.dumps(asdict(prediction)) + "\n" for prediction in predictions)
+    write_atomically(Path(path), lambda file: file.writelines(line.encode("ascii") for line in lines))
 
 
 def read_jsonl(path: str | os.PathLike[str]) -> list[Prediction]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rim.errors import UserError
 from rim.evaluation.predictions import Prediction
 
 
-class ProtocolError(ValueError):
+class ProtocolError(UserError):
     """A selection that cannot be made."""
 
 

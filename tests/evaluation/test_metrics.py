@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from rim.errors import UserError
 from rim.evaluation.metrics import BlockAccuracy, Proportion, Score, score
 from rim.evaluation.predictions import Prediction, PredictionError, merge
 from tests.helpers_ddp import ProcessFailure, run_on_two_processes
@@ -59,7 +60,9 @@ def test_the_interval_ends_exactly_at_zero_and_one_and_widens_with_confidence():
 
 @pytest.mark.parametrize("confidence", [0, 1, 95, -0.5])
 def test_a_confidence_in_per_cent_is_refused(confidence):
-    with pytest.raises(ValueError, match=rf"confidence is {confidence}: it lies between 0 and 1, as in 0\.95"):
+    with pytest.raises(
+        UserError, match=rf"evaluation.confidence is {confidence}: it lies between 0 and 1, as in 0\.95"
+    ):
         Proportion(1, 2).interval(confidence)
 
 

@@ -4,6 +4,7 @@ import os
 import pytest
 
 from rim.evaluation.predictions import Prediction, PredictionError, merge, read_jsonl, write_jsonl
+from rim.files import SaveError
 
 
 def prediction(id: str = "gsm8k/test/0", **changes) -> Prediction:
@@ -73,9 +74,9 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path):
 
     def breaks():
         yield prediction("other")
-        raise OSError("disk full")
+        raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(SaveError, match="No space left on device; the previous file is intact"):
         write_jsonl(breaks(), path)
     assert read_jsonl(path) == [prediction()]
     assert os.listdir(tmp_path) == ["predictions.jsonl"]

@@ -80,7 +80,7 @@ def test_no_line_is_wider_than_a_terminal():
     rows = [Prediction(f"x/{n}", "q", "1", n % 21 + 1, ("?",) * 16, (True,) * 16, "not a number") for n in range(5200)]
     report = accuracy_report("gsm8k/test", score(rows), {"removed": score(rows)}, 0.95)
     assert max(map(len, report.split("\n"))) <= 100
-    assert "21 steps" in report and "| 5,200 |" in report.replace("  ", "")
+    assert "21 steps" in report and "right of 5,200" in report
 
 
 def test_nothing_scored_is_said():
