@@ -1,7 +1,7 @@
 """The command line that all verbs share: files, `key=value` overrides in any order, and errors without a traceback."""
 
 import sys
-from argparse import Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from argparse import SUPPRESS, Action, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
+from rim.config import Config
 from rim.errors import UserError
 from rim.schema import reference, types_of
 
@@ -65,7 +66,9 @@ def _parser(verb: str, description: str, config: bool) -> ArgumentParser:
     if config:
         parser.add_argument("--config", nargs="+", action="extend", metavar="FILE", help="YAML files; a later one wins")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that win over files")
-    parser.add_argument("--help-config", nargs="?", const="", action=_Reference, metavar="SECTION", help=_HELP_CONFIG)
+    parser.add_argument(
+        "--help-config", nargs="?", const="", action=_Reference, default=SUPPRESS, metavar="SECTION", help=_HELP_CONFIG
+    )
     return parser
 
 
@@ -96,8 +99,6 @@ class _Reference(Action):
     def __call__(self, parser: ArgumentParser, namespace: Any, values: Any, option_string: str | None = None) -> None:
         text = reference(values or "")
         if not text:
-            from rim.config import Config
-
             raise UsageError(
                 f"--help-config {values}: there is no such section; there are {', '.join(types_of(Config))}"
             )

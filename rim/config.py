@@ -297,3 +297,14 @@ class Config:
     """Optimisation and the machine."""
     evaluation: Evaluation = field(default_factory=Evaluation)
     """Scoring."""
+
+
+def default_stages(method: str) -> list[Stage]:
+    """The curriculum of a method whose configuration names no stages: 6 + 2 epochs as in the paper, or 8 of one."""
+    if method == "memory_blocks":
+        return [
+            Stage("grounding", "grounding", duration="6 epochs", learning_rate=5e-4, dropout=0.05),
+            Stage("refinement", "refinement", duration="2 epochs", learning_rate=1e-4, dropout=0.1),
+        ]
+    objective: Literal["answer", "chain"] = "chain" if method == "cot" else "answer"
+    return [Stage(objective, objective, duration="8 epochs", learning_rate=5e-4)]

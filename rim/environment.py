@@ -80,7 +80,7 @@ def _memory_gib() -> float | None:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use: its affinity, and the CPU quota of its control group rounded down; at least 1."""
+    """Cores that this process may use: its affinity, or less by the CPU quota of its control group; at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = cpu_quota()
     return max(1, cores if quota is None else min(cores, int(quota)))

@@ -200,7 +200,7 @@ def pad(trees: Sequence[Tree], pad_id: int) -> TreeBatch:
 def _supervision(flats: Sequence[Flat], n: int) -> dict[str, Tensor]:
     source, target, weight, readout, example = [], [], [], [], []
     for row, flat in enumerate(flats):
-        chosen = np.flatnonzero((flat.readout_N > 0) | (flat.weight_N != 0))
+        chosen = np.flatnonzero(flat.weight_N)
         if len(chosen) and flat.previous_N[chosen].min() < 0:
             raise ValueError("the first token of a tree cannot be supervised: nothing predicts it")
         chosen = chosen[np.argsort(flat.previous_N[chosen], kind="stable")]

@@ -1,0 +1,169 @@
+"""Greedy decoding of all readouts of a question from one prefill of its trunk.
+
+The branches of one question are decoded side by side in its own row of the batch: in each round every branch adds a
+token to the shared cache, and the mask lets a branch see its stretch of the trunk and its own tokens. Nothing
+is copied, and models with a sliding window are right too, because the cache keeps every column and the window is in the mask.
+
+Axes: B examples, N trunk tokens, K branches, L tokens that a branch feeds in a round, J cached tokens, V vocabulary.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import pad as pad_tensor
+from transformers import DynamicCache
+
+from rim.backbone.backbone import Backbone, Reading
+from rim.tree import Kind, Tree, pad
+
+CacheEdit = Callable[[DynamicCache, Tensor], None]
+"""Changes keys and values in place, given bool [B, N]: which trunk tokens are memory."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A trunk, and where answers may be read from it.
+
+    `branches` are indices of the trunk's nodes after whose last token an answer is read; `cue` tokens begin every answer;
+    `hides` are kinds of trunk nodes that answers do not attend to; `start` is the position of an
+    answer's first token where it is not the one after its branch point.
+    """
+
+    trunk: Tree
+    branches: tuple[int, ...]
+    cue: tuple[int, ...] = ()
+    hides: frozenset[Kind] = frozenset()
+    start: int | None = None
+
+
+@dataclass
+class _Trunk:
+    """Prefilled prompts: `end_BK` flat index of each branch point; `sees_BKN` what its branch sees of the trunk, and
+    `path_BKN` what its branch point sees of it (more, where branches hide the question)."""
+
+    cache: DynamicCache
+    position_BN: Tensor
+    memory_BN: Tensor
+    end_BK: Tensor
+    sees_BKN: Tensor
+    path_BKN: Tensor
+    start_BK: Tensor
+    ids_BN: Tensor
+    logits_BKV: Tensor
+
+
+@torch.no_grad()
+def greedy(
+    backbone: Backbone, prompts: Sequence[Prompt], max_new_tokens: int, edit: CacheEdit | None = None
+) -> list[list[list[int]]]:
+    """Most likely answer tokens for every prompt and branch, without cue and end token.
+
+    Args:
+        prompts: B prompts, each with the same number of branches K.
+        max_new_tokens: longest answer, in tokens.
+        edit: applied to the prefilled cache. The last token of each branch point is then read again against the edited
+            states, because its own logits were computed from the old ones.
+    """
+    backbone.eval()
+    trunk = _prefill(backbone, prompts)
+    prefix_BKL = torch.tensor([prompt.cue for prompt in prompts], dtype=torch.long, device=backbone.device)
+    prefix_BKL = prefix_BKL[:, None].expand(-1, trunk.end_BK.shape[1], -1)
+    if edit is not None:
+        edit(trunk.cache, trunk.memory_BN)
+        prefix_BKL = torch.cat([trunk.ids_BN.gather(1, trunk.end_BK)[:, :, None], prefix_BKL], dim=2)
+    branches = _Branches(backbone, trunk, reread=edit is not None)
+    logits_BKV = branches.feed(prefix_BKL) if prefix_BKL.shape[2] else trunk.logits_BKV
+    return _generate(backbone, branches, logits_BKV, max_new_tokens)
+
+
+def _generate(
+    backbone: Backbone, branches: "_Branches", logits_BKV: Tensor, max_new_tokens: int
+) -> list[list[list[int]]]:
+    tokens: list[Tensor] = []
+    done_BK = torch.zeros(logits_BKV.shape[:2], dtype=torch.bool, device=logits_BKV.device)
+    hidden = torch.tensor(backbone.special.memory_tokens, device=logits_BKV.device)
+    for remaining in range(max_new_tokens, 0, -1):
+        token_BK = logits_BKV.index_fill(2, hidden, float("-inf")).argmax(-1)
+        done_BK |= token_BK == backbone.special.end
+        tokens.append(token_BK.masked_fill(done_BK, -1))
+        if done_BK.all() or remaining == 1:
+            break
+        logits_BKV = branches.feed(token_BK[:, :, None])
+    answers_BKT = torch.stack(tokens, dim=2).tolist()
+    return [[[token for token in branch if token >= 0] for branch in row] for row in answers_BKT]
+
+
+def _prefill(backbone: Backbone, prompts: Sequence[Prompt]) -> _Trunk:
+    batch = pad([prompt.trunk for prompt in prompts], backbone.special.pad).to(backbone.device)
+    end_BK, path_BKN, shown_BN, memory_BN = _branch_points(prompts, batch.ids_BN.shape[1], backbone.device)
+    start_BK = batch.position_BN.gather(1, end_BK) + 1
+    for row, prompt in enumerate(prompts):
+        if prompt.start is not None:
+            start_BK[row] = prompt.start
+    cache = DynamicCache()
+    reading = Reading(batch.visible_BNN(), batch.position_BN, batch.position_BN, keep=end_BK)
+    logits_BKV = backbone(batch.ids_BN, reading, cache)
+    sees_BKN = path_BKN & shown_BN[:, None]
+    return _Trunk(cache, batch.position_BN, memory_BN, end_BK, sees_BKN, path_BKN, start_BK, batch.ids_BN, logits_BKV)
+
+
+def _branch_points(
+    prompts: Sequence[Prompt], n: int, device: torch.device
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """End points [B, K], their path on the trunk [B, K, N], and which tokens answers see and are memory [B, N]."""
+    ends, paths, shown, memory = [], [], [], []
+    for prompt in prompts:
+        flat, kinds = prompt.trunk.flat, [node.kind for node in prompt.trunk.nodes]
+        room = (0, n - len(flat.node_N))
+        nodes_N = torch.from_numpy(flat.node_N)
+        ends.append(torch.tensor([int((flat.node_N == node).nonzero()[0][-1]) for node in prompt.branches]))
+        paths.append(pad_tensor(torch.from_numpy(flat.sees_GG)[list(prompt.branches)][:, nodes_N], room))
+        shown.append(pad_tensor(torch.tensor([kind not in prompt.hides for kind in kinds])[nodes_N], room))
+        memory.append(pad_tensor(torch.tensor([kind == Kind.MEMORY for kind in kinds])[nodes_N], room))
+    end_BK, path_BKN, shown_BN, memory_BN = (torch.stack(rows).to(device) for rows in (ends, paths, shown, memory))
+    return end_BK, path_BKN, shown_BN, memory_BN
+
+
+class _Branches:
+    """The growing branches of a prefilled batch."""
+
+    def __init__(self, backbone: Backbone, trunk: _Trunk, *, reread: bool) -> None:
+        self.backbone, self.cache = backbone, trunk.cache
+        self.key_BJ = trunk.position_BN
+        self.sees_BKJ = trunk.sees_BKN.clone()
+        self.next_BK = trunk.start_BK.clone()
+        self.reread = reread
+        if reread:
+            self.end_position_BK = trunk.position_BN.gather(1, trunk.end_BK)
+            self.path_BKJ = trunk.path_BKN.scatter(2, trunk.end_BK[:, :, None], False)
+            self.sees_BKJ.scatter_(2, trunk.end_BK[:, :, None], False)
+
+    def feed(self, ids_BKL: Tensor) -> Tensor:
+        """Append L tokens to every branch; [B, K, V] logits after the last of them."""
+        b, k, length = ids_BKL.shape
+        first_BKJ = self.path_BKJ if self.reread else self.sees_BKJ
+        position_BQ = self._positions(length).reshape(b, k * length)
+        branch_Q = torch.arange(k, device=ids_BKL.device).repeat_interleave(length)
+        place_Q = torch.arange(length, device=ids_BKL.device).repeat(k)
+        own_QQ = (branch_Q[:, None] == branch_Q) & (place_Q[:, None] >= place_Q)
+        seen_BQJ = torch.where((place_Q == 0)[:, None], first_BKJ[:, branch_Q], self.sees_BKJ[:, branch_Q])
+        visible_BQJ = torch.cat([seen_BQJ, own_QQ.expand(b, -1, -1)], dim=2)
+        self.key_BJ = torch.cat([self.key_BJ, position_BQ], dim=1)
+        last_K = torch.arange(1, k + 1, device=ids_BKL.device) * length - 1
+        reading = Reading(visible_BQJ, position_BQ, self.key_BJ, keep=last_K.expand(b, -1))
+        logits_BKV = self.backbone(ids_BKL.reshape(b, k * length), reading, self.cache)
+        self.sees_BKJ = visible_BQJ[:, last_K]
+        return logits_BKV
+
+    def _positions(self, length: int) -> Tensor:
+        """[B, K, L] positions of the next tokens; a token that is read again keeps its own."""
+        steps_L = torch.arange(length, device=self.next_BK.device)
+        if not self.reread:
+            position_BKL = self.next_BK[:, :, None] + steps_L
+            self.next_BK = self.next_BK + length
+            return position_BKL
+        self.reread = False
+        rest_BKL = self._positions(length - 1)
+        return torch.cat([self.end_position_BK[:, :, None], rest_BKL], dim=2)

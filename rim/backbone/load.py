@@ -1,0 +1,174 @@
+"""Build the backbone of a run: pretrained or from scratch, with adapters or without."""
+
+import copy
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from rim.backbone.attention import check_family, check_implementation
+from rim.backbone.backbone import Backbone
+from rim.backbone.tokenizer import SpecialTokens, add_memory_tokens, build_tokenizer
+from rim.config import Backbone as BackboneConfig
+from rim.config import Lora, Scratch
+from rim.errors import UserError
+from rim.hub import check_reachable
+
+GPT2_PROJECTIONS = ["c_attn", "c_proj", "c_fc"]
+HEAD_LAYERS = ("embed_out", "lm_head")
+
+
+class BackboneError(UserError):
+    """A backbone that cannot be built from its settings."""
+
+
+def load_tokenizer(config: BackboneConfig, texts: Callable[[], Iterable[str]]) -> Tokenizer:
+    """The tokenizer of a pretrained model, or a small one built from `texts`; memory tokens included."""
+    if config.source == "scratch":
+        tokenizer: Tokenizer = build_tokenizer(texts(), config.scratch.vocabulary)
+    else:
+        check_reachable(config.name, "backbone.name", "a local folder with the model and its tokenizer")
+        tokenizer = AutoTokenizer.from_pretrained(config.name, revision=config.revision)
+    add_memory_tokens(tokenizer)
+    return tokenizer
+
+
+def load_backbone(
+    config: BackboneConfig, tokenizer: Tokenizer, seed: int, architecture: Path | None = None
+) -> Backbone:
+    """The model with rows for the memory tokens, adapted as the settings say; the same seed gives the same weights.
+
+    Args:
+        config: which model, and what of it trains.
+        tokenizer: with or without the memory tokens.
+        seed: of random weights.
+        architecture: folder of a saved configuration, where every weight will be loaded anyway and none is fetched.
+
+    Raises:
+        AttentionError: the attention implementation or the family cannot read trees.
+        BackboneError: the weights are not to be had, or the shape is impossible.
+    """
+    check_implementation(config.attention)
+    special = add_memory_tokens(tokenizer)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        if config.source == "scratch" or architecture is not None:
+            model = _random(config, tokenizer, architecture)
+        else:
+            model = _pretrained(config)
+        check_family(model.config)
+        add_memory_rows(model, special, len(tokenizer), seed)
+        if config.training == "lora":
+            model = add_adapters(model, config.lora, special)
+    model.config.use_cache = False
+    return Backbone(model, tokenizer, special)
+
+
+def _pretrained(config: BackboneConfig) -> PreTrainedModel:
+    check_reachable(config.name, "backbone.name", "a local folder with the model and its tokenizer")
+    settings = AutoConfig.from_pretrained(config.name, revision=config.revision)
+    check_family(settings)
+    try:
+        return AutoModelForCausalLM.from_pretrained(
+            config.name, revision=config.revision, attn_implementation=config.attention, dtype=torch.float32
+        )
+    except (OSError, ValueError) as error:
+        raise BackboneError(f"backbone.name '{config.name}' could not be loaded: {error}") from error
+
+
+def _random(config: BackboneConfig, tokenizer: Tokenizer, architecture: Path | None) -> PreTrainedModel:
+    if architecture is not None:
+        settings = AutoConfig.from_pretrained(architecture)
+    else:
+        settings = scratch_config(config.scratch, len(tokenizer), tokenizer.eos_token_id)
+    # from_config writes the implementation into the very object that it is given
+    return AutoModelForCausalLM.from_config(copy.deepcopy(settings), attn_implementation=config.attention)
+
+
+def scratch_config(shape: Scratch, vocabulary: int, end: int) -> PretrainedConfig:
+    """The transformers configuration of a model from scratch.
+
+    Raises:
+        BackboneError: the heads do not divide the width.
+    """
+    if shape.width % shape.heads:
+        raise BackboneError(f"backbone.scratch.width {shape.width} is not a multiple of heads {shape.heads}")
+    common = {
+        "vocab_size": vocabulary,
+        "tie_word_embeddings": shape.tied,
+        "bos_token_id": None,
+        "eos_token_id": end,
+        "pad_token_id": None,
+    }
+    feedforward = shape.feedforward or 4 * shape.width
+    if shape.shape == "gpt2":
+        drop = {name: shape.dropout for name in ("resid_pdrop", "embd_pdrop", "attn_pdrop")}
+        size = {"n_positions": shape.positions, "n_embd": shape.width, "n_layer": shape.layers, "n_head": shape.heads}
+        return AutoConfig.for_model("gpt2", n_inner=feedforward, **size, **drop, **common)
+    return AutoConfig.for_model(
+        {"llama": "llama", "qwen": "qwen3"}[shape.shape],
+        hidden_size=shape.width,
+        intermediate_size=feedforward,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.key_value_heads or shape.heads,
+        head_dim=shape.width // shape.heads,
+        max_position_embeddings=shape.positions,
+        attention_dropout=shape.dropout,
+        **common,
+    )
+
+
+def add_memory_rows(model: PreTrainedModel, special: SpecialTokens, tokens: int, seed: int) -> None:
+    """Give the memory tokens embedding rows near the mean of the others, in the output matrix too where it is untied.
+
+    Drawn from a generator of their own, so that an untied head, which adapters do not store, is the same after
+    loading. Models whose matrix is padded beyond the tokenizer keep its size.
+    """
+    if model.get_input_embeddings().weight.shape[0] < tokens:
+        model.resize_token_embeddings(tokens, mean_resizing=False)
+    generator = torch.Generator().manual_seed(seed)
+    rows = torch.tensor(special.memory_tokens)
+    tables: list[nn.Module] = [model.get_input_embeddings()]
+    if model.get_output_embeddings() is not None:
+        tables.append(model.get_output_embeddings())
+    with torch.no_grad():
+        for weight in {id(table.weight): table.weight for table in tables}.values():
+            old = weight[: int(rows.min())].float()
+            noise = torch.randn(len(rows), weight.shape[1], generator=generator)
+            weight[rows] = (old.mean(0) + noise * old.std(0)).to(weight.dtype)
+
+
+def add_adapters(model: PreTrainedModel, config: Lora, special: SpecialTokens) -> PreTrainedModel:
+    """LoRA on the projections, and the three memory rows of the embedding; every other weight is frozen."""
+    targets: str | list[str] = config.targets
+    if config.targets == ["all-linear"]:
+        targets = GPT2_PROJECTIONS if model.config.model_type == "gpt2" else "all-linear"
+    settings = LoraConfig(
+        r=config.rank,
+        lora_alpha=config.alpha,
+        lora_dropout=config.dropout,
+        target_modules=targets,
+        fan_in_fan_out=model.config.model_type == "gpt2",
+        trainable_token_indices=list(special.memory_tokens),
+        task_type="CAUSAL_LM",
+    )
+    try:
+        adapted = get_peft_model(model, settings)
+    except ValueError as error:
+        raise BackboneError(f"backbone.lora.targets {config.targets} do not fit this model: {error}") from error
+    _keep_dropout_layers(adapted)
+    return adapted
+
+
+def _keep_dropout_layers(model: nn.Module) -> None:
+    """peft drops the dropout layer where its rate is 0; a later stage may raise it, so the layer has to be there."""
+    for name, module in model.named_modules():
+        if name.endswith("lora_dropout") and isinstance(module, nn.ModuleDict):
+            for key, layer in module.items():
+                if isinstance(layer, nn.Identity):
+                    module[key] = nn.Dropout(0.0)

@@ -1,0 +1,139 @@
+"""Weights of a run on disk: what training changed, a fingerprint, and loading that is strict.
+
+A run folder holds all that is needed to use its model: `config.yaml`, `tokenizer/`, `architecture/`, `weights/*.safetensors`,
+and for adapters the name and revision of the frozen base. The fingerprint is the model's own answer to a fixed
+prompt: if library, base weights or tokenizer have changed under a checkpoint, loading says so.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import safe_open
+from torch import Tensor
+
+from rim.backbone.backbone import Backbone
+from rim.errors import UserError
+from rim.files import write_atomically
+
+PROMPT = "Ann has 3 cups and gets 4 more."
+SAMPLES = 16
+"""Number of logits in a fingerprint."""
+
+
+class CheckpointError(UserError):
+    """Weights that do not belong to this model, or that no longer give what they gave."""
+
+
+def describe_weights(backbone: Backbone) -> dict[str, Any]:
+    """Vocabulary and fingerprint of the present weights, in plain types."""
+    return {
+        "vocabulary": len(backbone.tokenizer),
+        "tokenizer": tokenizer_hash(backbone),
+        "family": backbone.model.config.model_type,
+        "fingerprint": fingerprint(backbone),
+    }
+
+
+def tokenizer_hash(backbone: Backbone) -> str:
+    """Hash of the vocabulary: every token and its id."""
+    entries = sorted(backbone.tokenizer.get_vocab().items(), key=lambda entry: entry[1])
+    return hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:16]
+
+
+@torch.no_grad()
+def fingerprint(backbone: Backbone) -> list[float]:
+    """Evenly spaced logits after a fixed prompt and one memory block, in fp32."""
+    special = backbone.special
+    ids = backbone.tokenizer(PROMPT, add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([ids + [special.open, special.memory, special.memory, special.close]], device=backbone.device)
+    training = backbone.training
+    backbone.eval()
+    with torch.autocast(backbone.device.type, enabled=False):
+        logits_V = backbone.model(input_ids=ids, use_cache=False).logits[0, -1].float()
+    backbone.train(training)
+    return logits_V[torch.linspace(0, len(logits_V) - 1, SAMPLES).long().to(logits_V.device)].tolist()
+
+
+def save_weights(backbone: Backbone, path: Path, about: dict[str, Any]) -> None:
+    """Write the trained weights and what is needed to check them; the file before survives a failure.
+
+    Args:
+        about: further plain facts, such as stage, update and accuracy.
+    """
+    state = {name: value.detach().cpu().contiguous() for name, value in backbone.trainable_state().items()}
+    metadata = {"rim": json.dumps({**describe_weights(backbone), **about})}
+    content = safetensors.torch.save(state, metadata)
+    write_atomically(path, lambda file: file.write(content) and None)
+
+
+def read_about(path: Path) -> dict[str, Any]:
+    """The facts that stand beside the weights.
+
+    Raises:
+        CheckpointError: the file is missing or is not one of ours.
+    """
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.safetensors"))) or "none"
+        raise CheckpointError(f"there are no weights '{path.stem}' in {path.parent}; there are: {known}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return json.loads((file.metadata() or {})["rim"])
+    except (KeyError, ValueError, safetensors.SafetensorError) as error:
+        raise CheckpointError(f"{path} is damaged or was not written by rim: {error!r}") from error
+
+
+def load_weights(backbone: Backbone, path: Path) -> dict[str, Any]:
+    """Load trained weights strictly, and check that the model answers as it did; returns the facts beside them.
+
+    Raises:
+        CheckpointError: another vocabulary, other names or shapes, or another fingerprint.
+    """
+    about = read_about(path)
+    load_strictly(backbone, safetensors.torch.load_file(path), about, str(path))
+    return about
+
+
+def load_strictly(backbone: Backbone, state: dict[str, Tensor], about: dict[str, Any], source: str) -> None:
+    """Put trained weights in place; nothing may be missing, left over, of another shape or vocabulary.
+
+    Raises:
+        CheckpointError: any of these, or a fingerprint that differs.
+    """
+    _check_vocabulary(backbone, about, source)
+    own = backbone.trainable_state()
+    missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+    shapes = [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
+    if missing or extra or shapes:
+        raise CheckpointError(
+            f"the weights of {source} do not fit this model: {len(missing)} missing {missing[:2]}, "
+            f"{len(extra)} unknown {extra[:2]}, {len(shapes)} of another shape {sorted(shapes)[:2]}. "
+            "Load them with the backbone and adapter settings of their own run (its config.yaml)"
+        )
+    backbone.load_state_dict(state, strict=False)
+    _check_fingerprint(backbone, about["fingerprint"], source)
+
+
+def _check_vocabulary(backbone: Backbone, about: dict[str, Any], source: str) -> None:
+    here = (len(backbone.tokenizer), tokenizer_hash(backbone))
+    if here != (about["vocabulary"], about["tokenizer"]):
+        raise CheckpointError(
+            f"the weights of {source} belong to a vocabulary of {about['vocabulary']} tokens (hash {about['tokenizer']}), "
+            f"this tokenizer has {here[0]} (hash {here[1]}): use the tokenizer in the run folder of the weights"
+        )
+
+
+def _check_fingerprint(backbone: Backbone, expected: list[float], source: str) -> None:
+    found = torch.tensor(fingerprint(backbone))
+    wanted = torch.tensor(expected)
+    difference = (found - wanted).abs().max().item()
+    allowed = 1e-2 * max(1.0, wanted.abs().max().item())
+    if not difference <= allowed:
+        raise CheckpointError(
+            f"the weights of {source} no longer give the logits that they gave when saved: they differ by "
+            f"{difference:.2g}, allowed is {allowed:.2g}. The frozen base weights or a library have changed; compare "
+            "environment.json of the run with this machine, and set backbone.revision"
+        )

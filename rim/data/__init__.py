@@ -1,0 +1,1 @@
+"""The data room: readers of published tasks, generated tasks, and examples encoded once."""

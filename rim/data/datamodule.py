@@ -1,0 +1,145 @@
+"""The LightningDataModule: which rows make up which update, laid out as trees.
+
+An update takes `batch_size` rows from an endless stream of shuffled epochs, cut in micro-batches that are dealt out to
+the processes in turn. What an update contains depends on the seed, the stage and the number of the update alone, not on the
+number of processes, of loader workers, or of interruptions.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from rim.config import Config
+from rim.data.encode import EncodedExample, EncodedSplit
+from rim.data.prepare import Splits
+from rim.tree import Tree, TreeBatch, pad
+
+Layout = Callable[[EncodedExample, str, float], Tree]
+"""(example, objective, progress) -> training tree."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Updates `start` to `stop` (exclusive) of a stage with `length` updates: what is trained between validations."""
+
+    stage: int
+    objective: str
+    start: int
+    stop: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Place:
+    """A micro-batch before it is laid out: its update within the stage, its number within the update, its rows."""
+
+    update: int
+    part: int
+    rows: tuple[int, ...]
+
+
+@dataclass
+class TrainingBatch:
+    """A laid out micro-batch; it carries its stage and update, so that no batch is trained in another's stage."""
+
+    trees: TreeBatch
+    ids: list[str]
+    stage: int
+    update: int
+    part: int
+
+    def to(self, device: torch.device) -> "TrainingBatch":
+        """The batch on another device."""
+        return replace(self, trees=self.trees.to(device))
+
+
+def stream_rows(rows: int, start: int, stop: int, seed: tuple[int, ...]) -> np.ndarray:
+    """Rows number `start` to `stop` of an endless stream of epochs, each a permutation of its own."""
+    epochs = range(start // rows, (max(start, stop - 1)) // rows + 1)
+    parts = [np.random.default_rng((*seed, epoch)).permutation(rows) for epoch in epochs]
+    offset = epochs.start * rows
+    return np.concatenate(parts)[start - offset : stop - offset]
+
+
+class SegmentDataset(Dataset):
+    """Lays out the micro-batches of one process in one segment."""
+
+    def __init__(self, split: EncodedSplit, layout: Layout, segment: Segment, pad_id: int, places: list[Place]) -> None:
+        self.split, self.layout, self.segment, self.pad_id = split, layout, segment, pad_id
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: int) -> TrainingBatch:
+        place, segment = self.places[index], self.segment
+        examples = [self.split[row] for row in place.rows]
+        progress = place.update / segment.length
+        trees = pad([self.layout(example, segment.objective, progress) for example in examples], self.pad_id)
+        ids = [example.id for example in examples]
+        return TrainingBatch(trees, ids, segment.stage, place.update, place.part)
+
+
+class DataModule(pl.LightningDataModule):
+    """Loaders over encoded splits; `layout` and `segment` come from the method and the curriculum."""
+
+    def __init__(
+        self, splits: Splits, config: Config, layout: Layout, segment: Callable[[], Segment], pad_id: int
+    ) -> None:
+        super().__init__()
+        self.splits, self.config = splits, config
+        self.layout, self.segment, self.pad_id = layout, segment, pad_id
+
+    @property
+    def micro_batch_size(self) -> int:
+        """Examples per forward pass on one device."""
+        training = self.config.training
+        return training.micro_batch_size or training.batch_size // training.devices
+
+    def train_dataloader(self) -> DataLoader:
+        """The micro-batches of this process from the present update to the next validation."""
+        segment = self.segment()
+        places = list(self.places(segment, self._rank(), self.config.training.devices))
+        dataset = SegmentDataset(self.splits.train, self.layout, segment, self.pad_id, places)
+        workers = self.config.data.workers
+        context = "fork" if workers else None
+        return DataLoader(dataset, batch_size=None, num_workers=workers, multiprocessing_context=context)
+
+    def val_dataloader(self) -> DataLoader:
+        """Rows of the held-out split in batches, every process its own share, none twice."""
+        rows = range(self._rank(), len(self.splits.validation), self.config.training.devices)
+        size = self.config.evaluation.batch_size
+        batches = [list(rows[start : start + size]) for start in range(0, len(rows), size)]
+        return DataLoader(_Rows(batches), batch_size=None)
+
+    def places(self, segment: Segment, rank: int, processes: int) -> Iterator[Place]:
+        """The micro-batches of process `rank`, in order; longest rows first within an update, to pad little."""
+        size, micro = self.config.training.batch_size, self.micro_batch_size
+        count, seed = len(self.splits.train), (self.config.run.seed, segment.stage)
+        lengths = self.splits.train.question_lengths
+        rows = stream_rows(count, segment.start * size, segment.stop * size, seed)
+        for update in range(segment.start, segment.stop):
+            own = rows[(update - segment.start) * size :][:size]
+            own = own[np.argsort(-lengths[own], kind="stable")]
+            for part in range(rank, size // micro, processes):
+                yield Place(update, part, tuple(int(row) for row in own[part * micro : (part + 1) * micro]))
+
+    def _rank(self) -> int:
+        return self.trainer.global_rank if self.trainer is not None else 0
+
+
+class _Rows(Dataset):
+    """Lists of row numbers."""
+
+    def __init__(self, batches: Sequence[list[int]]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> list[int]:
+        return self.batches[index]

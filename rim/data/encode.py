@@ -1,0 +1,168 @@
+"""Encoding: each source once per tokenizer and setting, cached under a key of everything that changes it."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+from random import Random
+from typing import Any, Literal
+
+from rim.config import Data
+from rim.data import store, tokens
+from rim.data.example import DataError, Example, parse_source, read
+from rim.data.store import EncodedExample, EncodedSplit, Longest, Report
+
+__all__ = ["EncodedExample", "EncodedSplit", "Longest", "Report", "Request", "encode", "plain", "questions"]
+
+VERSION = 1
+"""Changes with every change of the readers, of this file and of the stored form."""
+BATCH = 2048
+"""Examples that the tokenizer gets together."""
+
+FIELDS = {"train": "train_rows", "validation": "validation_rows", "test": "test_rows"}
+LIMITS = ("max_steps", "over_steps", "max_question_tokens", "max_step_tokens", "max_answer_tokens")
+
+Segments = list[list[int]]
+
+
+@dataclass(frozen=True)
+class Request:
+    """A source and what it is for.
+
+    Limits of steps and tokens hold for training and validation; test rows are all scored. At most `rows` rows are
+    kept: the first ones, or with `seed` some drawn by it. Rows whose question is in one of the sources `without`
+    are left out.
+    """
+
+    source: str
+    role: Literal["train", "validation", "test"]
+    rows: int | None = None
+    seed: int | None = None
+    without: tuple[str, ...] = ()
+
+
+def encode(request: Request, config: Data, tokenizer: Any) -> EncodedSplit:
+    """The encoded source, from the cache or made now.
+
+    Raises:
+        DataError: the source is unknown, missing or broken, or no row is left.
+    """
+    folder = Path(config.cache) / key(request, config, tokenizer)
+    found = store.load(folder)
+    if found is None:
+        _make(request, config, tokenizer, folder)
+        found = store.load(folder)
+    if found is None:
+        raise DataError(f"encoded data in {folder} changed while it was read: try again, or set data.cache=FOLDER")
+    return found
+
+
+def key(request: Request, config: Data, tokenizer: Any) -> str:
+    """sha256 of all that the encoded rows depend on."""
+    limits = [getattr(config, name) for name in LIMITS] if request.role != "test" else []
+    parts = {
+        "version": VERSION,
+        "request": [request.source, request.role, request.rows, request.seed],
+        "content": [[source, _fingerprint(source, config)] for source in (request.source, *request.without)],
+        "form": [config.steps, config.question_end, *limits],
+        "tokenizer": tokens.fingerprint(tokenizer),
+    }
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def questions(sources: tuple[str, ...], config: Data) -> set[str]:
+    """The questions of all rows of the sources, spaces made plain."""
+    return {plain(example) for source in sources for example in read(source, config).examples}
+
+
+def _make(request: Request, config: Data, tokenizer: Any, folder: Path) -> None:
+    """Read, filter, encode and write; every row that is left out is counted under its reason."""
+    reading = read(request.source, config)
+    dropped = Counter(reading.dropped)
+    chosen = _chosen(reading.examples, request, config, dropped)
+    examples, capped = _within_steps(chosen, request, config, dropped)
+    writer, different, rows = store.Writer(), set[str](), request.rows or len(examples)
+    for batch in _batches(examples):
+        kept = _within_tokens(batch, request, config, tokenizer, dropped)[: rows - writer.rows]
+        writer.add(((example.id, example.question, example.answer), segments) for example, segments in kept)
+        different.update(example.question for example, _ in kept)
+        if writer.rows == rows:
+            break
+    beyond = reading.read - writer.rows - dropped.total()
+    dropped[f"beyond data.{FIELDS[request.role]}={request.rows}"] += beyond
+    report = Report(request.source, reading.read, writer.rows, dict(+dropped), capped, len(different))
+    _require_rows(report)
+    writer.write(folder, report, parse_source(request.source)[0].answer_rule)
+
+
+def _chosen(examples: list[Example], request: Request, config: Data, dropped: Counter[str]) -> list[Example]:
+    """Those that are in no other source, in the order in which they are kept."""
+    excluded = questions(request.without, config)
+    fresh = [example for example in examples if plain(example) not in excluded]
+    dropped["question also in validation or test"] += len(examples) - len(fresh)
+    if request.seed is not None:
+        Random(request.seed).shuffle(fresh)
+    return fresh
+
+
+def _within_steps(
+    examples: list[Example], request: Request, config: Data, dropped: Counter[str]
+) -> tuple[list[Example], int]:
+    """Those of at most `max_steps` steps, longer chains dropped or capped, and the number of capped ones."""
+    long = [example for example in examples if len(example.steps) > config.max_steps]
+    if request.role == "test" or not long:
+        return examples, 0
+    if config.over_steps == "cap":
+        return [replace(example, steps=example.steps[: config.max_steps]) for example in examples], len(long)
+    dropped[f"more than data.max_steps={config.max_steps} steps"] += len(long)
+    return [example for example in examples if len(example.steps) <= config.max_steps], 0
+
+
+def _within_tokens(
+    examples: list[Example], request: Request, config: Data, tokenizer: Any, dropped: Counter[str]
+) -> list[tuple[Example, Segments]]:
+    """Examples and their tokens, without those over a limit."""
+    kept = []
+    for example, segments in zip(examples, tokens.tokenise(examples, tokenizer, config.question_end), strict=True):
+        over = None if request.role == "test" else _over(segments, config)
+        if over is None:
+            kept.append((example, segments))
+        else:
+            dropped[over] += 1
+    return kept
+
+
+def _over(segments: Segments, config: Data) -> str | None:
+    """The first limit that an example breaks."""
+    question, answer, *steps = map(len, segments)
+    for part, length in (("question", question), ("step", max(steps, default=0)), ("answer", answer)):
+        limit = getattr(config, f"max_{part}_tokens")
+        if length > limit:
+            return f"{part} over data.max_{part}_tokens={limit}"
+    return None
+
+
+def _require_rows(report: Report) -> None:
+    if report.kept == 0:
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in report.dropped.items())
+        raise DataError(
+            f"no row of {report.source} is left of {report.read:,} read: {counts}. A run needs at least one: raise the "
+            f"limits in data, or choose another source"
+        )
+
+
+def plain(example: Example) -> str:
+    """The question with plain spaces: what makes two rows the same question."""
+    return " ".join(example.question.split())
+
+
+def _batches(examples: list[Example]) -> Iterator[list[Example]]:
+    for start in range(0, len(examples), BATCH):
+        yield examples[start : start + BATCH]
+
+
+def _fingerprint(source: str, config: Data) -> str:
+    task, split = parse_source(source)
+    return task.fingerprint(split, config)

@@ -1,0 +1,64 @@
+"""GSM8K in the publisher's form (Cobbe et al., 2021; github.com/openai/grade-school-math).
+
+A row is `{"question": ..., "answer": ...}`; the answer is one reasoning step per line, with calculator annotations
+`<<48/2=24>>` before the numbers that they give, and ends in `#### ` and the final number.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from rim.config import Data
+from rim.data import files, hub
+from rim.data.example import Example, Reading, Task
+
+ANNOTATION = re.compile(r"<<.*?>>")
+FIELDS: dict[str, type] = {"question": str, "answer": str}
+
+
+def steps(rationale: str, form: str) -> tuple[str, ...]:
+    """The steps of a rationale: its annotations in order (`equations`), or its lines without them (`sentences`).
+
+    The number after an annotation stays; empty lines are no steps.
+    """
+    if form == "equations":
+        return tuple(ANNOTATION.findall(rationale))
+    lines = (" ".join(ANNOTATION.sub("", line).split()) for line in rationale.split("\n"))
+    return tuple(line for line in lines if line)
+
+
+def _file(split: str) -> str:
+    return f"gsm8k/{split}.jsonl"
+
+
+def _table(split: str) -> hub.Table:
+    return hub.Table("openai/gsm8k", "main", split, (_file(split),))
+
+
+def _rows(split: str, config: Data) -> tuple[object, Iterable[tuple[int, dict[str, Any]]]]:
+    if config.root is None:
+        table = _table(split)
+        return table.name, enumerate(hub.rows(table), start=1)
+    path = files.find(config, [_file(split)], f"gsm8k/{split}")
+    return path, files.rows(path)
+
+
+def _read(split: str, config: Data) -> Reading:
+    where, rows = _rows(split, config)
+    examples = []
+    for number, row in rows:
+        files.check(row, FIELDS, where, number)
+        rationale, answer = files.split_once(row["answer"], "####", where, number)
+        files.check({"answer": answer}, {"answer": str}, where, number)
+        name = f"gsm8k/{split}/{number - 1}"
+        examples.append(Example(name, row["question"].strip(), steps(rationale, config.steps), answer))
+    return Reading(examples, read=len(examples))
+
+
+def _fingerprint(split: str, config: Data) -> str:
+    if config.root is None:
+        return hub.fingerprint(_table(split))
+    return files.digest(files.find(config, [_file(split)], f"gsm8k/{split}"))
+
+
+TASK = Task("gsm8k", ("train", "test"), ("test",), "integer", _read, _fingerprint)

@@ -1,0 +1,205 @@
+"""Encoded examples on disk: flat arrays, opened as memory maps, written whole or not at all.
+
+A folder holds, for R rows with S segments (question, answer and steps, in this order) of N tokens in all:
+`tokens.npy` [N] int32; `ends.npy` [S] int64, where each segment ends in `tokens`; `first.npy` [R + 1] int64, the
+first segment of each row; `text.npy` bytes of id, question and gold answer in UTF-8; `text_ends.npy` [3 R] int64;
+and `meta.json` with the report and the digest of every array.
+"""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from hashlib import file_digest
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rim.data.example import DataError
+
+ARRAYS = {"tokens": np.int32, "ends": np.int64, "first": np.int64, "text": np.uint8, "text_ends": np.int64}
+META = "meta.json"
+
+
+class Longest(NamedTuple):
+    """Most tokens of a question (with its end), of a step and of an answer."""
+
+    question: int
+    step: int
+    answer: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of the rows of a source: `read` = `kept` + all of `dropped`, by reason.
+
+    `capped` rows were kept with their first steps only; `distinct` counts different questions among those kept.
+    """
+
+    source: str
+    read: int
+    kept: int
+    dropped: dict[str, int] = field(default_factory=dict)
+    capped: int = 0
+    distinct: int = 0
+
+    def __str__(self) -> str:
+        dropped = "".join(f", {count:,} dropped: {reason}" for reason, count in self.dropped.items())
+        capped = f", {self.capped:,} capped" if self.capped else ""
+        repeated = f", {self.distinct:,} different questions" if self.distinct != self.kept else ""
+        return f"{self.source}: {self.kept:,} of {self.read:,} rows{repeated}{dropped}{capped}"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedExample:
+    """Token ids (int32) of the question with its end, of each step and of the answer; `text` is the question."""
+
+    id: str
+    question: np.ndarray
+    steps: tuple[np.ndarray, ...]
+    answer: np.ndarray
+    gold: str
+    text: str
+
+
+class EncodedSplit:
+    """Encoded examples of one source, read from disk as they are asked for.
+
+    Pickles as the name of its folder, so loader processes share the pages of one memory map.
+    `question_lengths` [R] tokens and `steps_counts` [R], both int64.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        meta = json.loads((folder / META).read_text(encoding="utf-8"))
+        self.report = Report(**meta["report"])
+        self.answer_rule: str = meta["answer_rule"]
+        self.longest = Longest(*meta["longest"])
+        self._tokens, self._ends, self._first, self._text, self._text_ends = (_open(folder, name) for name in ARRAYS)
+        self.steps_counts = np.diff(self._first) - 2
+        starts = np.concatenate([[0], self._ends])[self._first[:-1]]
+        self.question_lengths = self._ends[self._first[:-1]] - starts
+
+    def __len__(self) -> int:
+        return len(self._first) - 1
+
+    def __getitem__(self, row: int) -> EncodedExample:
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} of {len(self)} encoded examples of {self.report.source}")
+        row = range(len(self))[row]
+        first, last = self._first[row : row + 2].tolist()
+        edges = [0, *self._ends[:last].tolist()] if first == 0 else self._ends[first - 1 : last].tolist()
+        question, answer, *steps = [self._tokens[a:b] for a, b in pairwise(edges)]
+        id, text, gold = self._texts(row)
+        return EncodedExample(id, question, tuple(steps), answer, gold, text)
+
+    def __reduce__(self) -> tuple[type["EncodedSplit"], tuple[Path]]:
+        return EncodedSplit, (self.folder,)
+
+    def _texts(self, row: int) -> list[str]:
+        a = int(self._text_ends[3 * row - 1]) if row else 0
+        b, c, d = self._text_ends[3 * row : 3 * row + 3].tolist()
+        return [self._text[i:j].tobytes().decode() for i, j in ((a, b), (b, c), (c, d))]
+
+
+class Writer:
+    """Collects encoded examples and writes them as one folder."""
+
+    def __init__(self) -> None:
+        self._parts: dict[str, list[np.ndarray]] = {name: [] for name in ARRAYS}
+        self._tokens = self._segments = self._bytes = self.rows = 0
+        self._longest = [0, 0, 0]
+
+    def add(self, rows: Iterable[tuple[Sequence[str], Sequence[Sequence[int]]]]) -> None:
+        """Append rows, each the texts (id, question, gold) and the segments (question, answer, steps...)."""
+        lengths, counts, tokens, texts = [], [], [], []
+        for three, segments in rows:
+            counts.append(len(segments))
+            lengths.extend(map(len, segments))
+            tokens.extend(chain.from_iterable(segments))
+            texts.extend(text.encode() for text in three)
+            self._measure(segments)
+        self._append("tokens", tokens)
+        self._append("ends", self._tokens + np.cumsum(lengths))
+        self._append("first", self._segments + np.cumsum(counts) - counts)
+        self._append("text", np.frombuffer(b"".join(texts), dtype=np.uint8))
+        self._append("text_ends", self._bytes + np.cumsum([len(text) for text in texts]))
+        self._tokens, self._segments = self._tokens + len(tokens), self._segments + sum(counts)
+        self._bytes, self.rows = self._bytes + sum(map(len, texts)), self.rows + len(counts)
+
+    def write(self, folder: Path, report: Report, answer_rule: str) -> None:
+        """Make `folder`; another process that does the same at the same time is harmless.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name[:16]}.", dir=folder.parent))
+            try:
+                self._fill(scratch, report, answer_rule)
+                _install(scratch, folder)
+            finally:
+                for left in folder.parent.glob(f"{scratch.name}*"):
+                    shutil.rmtree(left, ignore_errors=True)
+        except OSError as error:
+            raise DataError(
+                f"encoded data cannot be written to {folder.parent} ({error.strerror or error}): free some space "
+                f"there, or set data.cache=FOLDER to a folder that can be written"
+            ) from error
+
+    def _fill(self, folder: Path, report: Report, answer_rule: str) -> None:
+        self._append("first", np.array([self._segments]))
+        for name, parts in self._parts.items():
+            np.save(folder / f"{name}.npy", np.concatenate(parts) if parts else np.zeros(0, ARRAYS[name]))
+        meta = {"report": asdict(report), "answer_rule": answer_rule, "longest": self._longest}
+        meta["digests"] = {name: _digest(folder, name) for name in ARRAYS}
+        (folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
+
+    def _append(self, name: str, values: Any) -> None:
+        self._parts[name].append(np.asarray(values, dtype=ARRAYS[name]))
+
+    def _measure(self, segments: Sequence[Sequence[int]]) -> None:
+        question, answer, *steps = map(len, segments)
+        most = (question, max(steps, default=0), answer)
+        self._longest = [max(a, b) for a, b in zip(self._longest, most, strict=True)]
+
+
+def load(folder: Path) -> EncodedSplit | None:
+    """The split in `folder`, or None where nothing is there or it is not whole, byte by byte."""
+    try:
+        digests = json.loads((folder / META).read_text(encoding="utf-8"))["digests"]
+        if all(digests[name] == _digest(folder, name) for name in ARRAYS):
+            return EncodedSplit(folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def _install(scratch: Path, folder: Path) -> None:
+    """Rename `scratch` to `folder`; what stands there is kept if it is whole and replaced if not."""
+    for attempt in range(5):
+        try:
+            os.rename(scratch, folder)
+            return
+        except OSError:
+            if load(folder) is not None:
+                return
+            with suppress(FileNotFoundError):  # another process may have moved it first
+                os.rename(folder, folder.with_name(f"{scratch.name}.old{attempt}"))
+    os.rename(scratch, folder)
+
+
+def _open(folder: Path, name: str) -> np.ndarray:
+    array: np.ndarray = np.load(folder / f"{name}.npy", mmap_mode="r").view(np.ndarray)
+    return array
+
+
+def _digest(folder: Path, name: str) -> str:
+    with (folder / f"{name}.npy").open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()

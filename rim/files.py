@@ -1,0 +1,45 @@
+"""Writing files so that a kill or a full disk leaves either the old content or the new, never half of it."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from rim.errors import UserError
+
+
+class SaveError(UserError):
+    """A file that could not be written; what stood there before is untouched."""
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+    """Write beside `path`, flush to disk, then take its place.
+
+    Raises:
+        SaveError: the system refused (no space, no permission); the old file survives and no scrap remains.
+    """
+    scrap = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(scrap, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(scrap, path)
+    except OSError as error:
+        scrap.unlink(missing_ok=True)
+        state = "the previous file is intact" if path.exists() else "nothing was left behind"
+        raise SaveError(
+            f"{path} could not be written: {error.strerror or error}; {state}. Make room or choose another run.folder, "
+            "then repeat the command: it goes on from the last checkpoint"
+        ) from error
+    except BaseException:
+        scrap.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain types as indented JSON, atomically."""
+    text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=False) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()) and None)

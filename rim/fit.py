@@ -1,0 +1,25 @@
+"""python -m rim.fit --config conf/gsm8k.yaml [more.yaml …] [key=value …]
+
+Train a run through its stages, choose a checkpoint on held-out examples, and score it on the test sets. The same
+command goes on where an interrupted run stopped, and answers at once where it is finished.
+"""
+
+import sys
+
+from rim.commandline import parse, user_errors
+from rim.settings import load
+
+
+@user_errors()
+def main(argv: list[str] | None = None) -> int:
+    """Read the settings (light), then do the work (heavy imports)."""
+    line = parse("fit", __doc__, argv)
+    config = load(line.files, line.overrides)
+
+    from rim.training.run import fit
+
+    return fit(config)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

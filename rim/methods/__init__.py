@@ -1,0 +1,1 @@
+"""Ways of teaching a model to answer, one file each, chosen by `method.name`."""

@@ -1,0 +1,22 @@
+"""Direct answers: question, then the answer, with no steps and no blocks. The trained K = 0 control of RiM."""
+
+from rim.backbone.decode import Prompt
+from rim.data.encode import EncodedExample
+from rim.methods.method import Method
+from rim.tree import Kind, Node, Tree
+
+
+class Direct(Method):
+    """The answer as the only leaf of the question."""
+
+    objectives = ("answer",)
+
+    def layout(self, example: EncodedExample, objective: str, progress: float) -> Tree:
+        """Question and answer."""
+        nodes = [Node(Kind.QUESTION, example.question)]
+        self.grow(nodes, Kind.ANSWER, example.answer, 0, 1.0)
+        return Tree(tuple(nodes), self.count([1.0]))
+
+    def prompt(self, example: EncodedExample, objective: str | None = None, blocks: int | None = None) -> Prompt:
+        """The question."""
+        return Prompt(Tree((Node(Kind.QUESTION, example.question),)), (0,), self.cue)

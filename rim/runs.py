@@ -1,0 +1,112 @@
+"""The run folder: created once, refused where it holds another run, and enough to load its model from.
+
+    config.yaml  environment.json  data.json  tokenizer/  architecture/  weights/*.safetensors  selection.json
+    resume.ckpt  curve.jsonl  tensorboard/  results/
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from rim.backbone.backbone import Backbone
+from rim.backbone.load import load_backbone, load_tokenizer
+from rim.checkpoint import load_weights
+from rim.config import Config
+from rim.errors import UserError
+from rim.files import write_json
+from rim.settings import differences, load, save
+
+
+class RunError(UserError):
+    """A run folder that is missing, holds another run, or is not finished."""
+
+
+class RunFolder:
+    """Paths of a run, and what is read from and written to them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved settings."""
+        return self.path / "config.yaml"
+
+    @property
+    def weights(self) -> Path:
+        """Folder of weights, one file per candidate."""
+        return self.path / "weights"
+
+    @property
+    def resume(self) -> Path:
+        """State that a repeated command goes on from."""
+        return self.path / "resume.ckpt"
+
+    def read(self, name: str) -> Any:
+        """A JSON file of the folder; None where there is none."""
+        file = self.path / name
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+    def begin(self, config: Config, environment: dict[str, Any]) -> None:
+        """Write the settings of a new run, or make sure that the folder's run is the same.
+
+        Raises:
+            RunError: the folder holds a run with other settings; names each.
+        """
+        if not self.config_file.exists():
+            self.path.mkdir(parents=True, exist_ok=True)
+            write_json(self.path / "environment.json", environment)
+            save(config, self.config_file)
+            return
+        changed = differences(load([self.config_file]), config)
+        if changed:
+            raise RunError(
+                f"{self.path} holds a run with other settings: {'; '.join(changed)}. Choose another run.name, remove the "
+                "folder, or repeat the command that made it to resume"
+            )
+
+    def config(self) -> Config:
+        """The settings of the run.
+
+        Raises:
+            RunError: there is no run.
+        """
+        if not self.config_file.exists():
+            near = ", ".join(sorted(str(f.parent) for f in self.path.parent.glob("*/config.yaml"))) or "none"
+            raise RunError(f"{self.path} is not a run folder: it has no config.yaml. Runs beside it: {near}")
+        return load([self.config_file])
+
+    def tokenizer(self, config: Config, texts: Callable[[], Iterable[str]]) -> PreTrainedTokenizerBase:
+        """The run's own tokenizer; made and kept at the first call."""
+        folder = self.path / "tokenizer"
+        if folder.exists():
+            return AutoTokenizer.from_pretrained(folder)
+        return load_tokenizer(config.backbone, texts)
+
+    def keep(self, backbone: Backbone) -> None:
+        """Write tokenizer and architecture, once; each folder appears whole or not at all."""
+        for name, part in (("tokenizer", backbone.tokenizer), ("architecture", backbone.model.config)):
+            if not (self.path / name).exists():
+                scrap = self.path / f".{name}.part"
+                part.save_pretrained(scrap)
+                os.replace(scrap, self.path / name)
+
+    def load_backbone(self, name: str | None = None) -> tuple[Backbone, dict[str, Any]]:
+        """The run's model with the weights of a candidate, and the facts beside them; None: the final pick.
+
+        Raises:
+            RunError: no weights have been chosen yet.
+            CheckpointError: the weights do not fit or no longer give what they gave.
+        """
+        config = self.config()
+        name = name or (self.read("selection.json") or {}).get("final")
+        if name is None:
+            raise RunError(f"{self.path} has no scored weights yet: let the run reach its first validation")
+        tokenizer = AutoTokenizer.from_pretrained(self.path / "tokenizer")
+        architecture = self.path / "architecture" if config.backbone.training == "full" else None
+        backbone = load_backbone(config.backbone, tokenizer, config.run.seed, architecture)
+        return backbone, load_weights(backbone, self.weights / f"{name}.safetensors")

@@ -1,0 +1,1 @@
+"""Training: the plan of stages, the LightningModule, the curriculum callback, selection, logs."""

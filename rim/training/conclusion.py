@@ -1,0 +1,115 @@
+"""The end of a run: the final pick is loaded, scored on the test sets, written and shown."""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from rim.checkpoint import load_weights
+from rim.config import Config
+from rim.evaluation.report import table
+from rim.evaluation.scoring import TestResult, score_source, write_result
+from rim.files import write_json
+from rim.pictures import curve_picture
+from rim.settings import to_dict
+from rim.training.logs import CURVE, prediction_table, read_curve
+
+if TYPE_CHECKING:
+    from rim.training.run import Prepared
+
+RESULT = "result.json"
+
+
+def conclude(prepared: "Prepared") -> None:
+    """Score the final pick once, and print the report; a run that is concluded only prints it again."""
+    folder = prepared.folder
+    if folder.read(RESULT) is None:
+        _score(prepared)
+    print("\n" + (folder.path / "report.md").read_text(encoding="utf-8"))
+
+
+def _score(prepared: "Prepared") -> None:
+    folder, config = prepared.folder, prepared.config
+    selection = folder.read("selection.json")
+    final = selection["final"]
+    backbone = prepared.backbone.to(scoring_device(config))
+    about = load_weights(backbone, folder.weights / f"{final}.safetensors")
+    about = {key: about[key] for key in ("name", "stage", "update", "heldout_correct", "heldout_count")}
+    results = [
+        score_source(prepared.evaluator, backbone, source, split, config.evaluation)
+        for source, split in prepared.splits.tests.items()
+    ]
+    for result in results:
+        write_result(result, folder.path / "results", about)
+    training = training_facts(prepared)
+    report = _report(prepared, results, about, training)
+    (folder.path / "report.md").write_text(report, encoding="utf-8")
+    _to_tensorboard(prepared, results)
+    scores = {result.source: result.score.final.value for result in results}
+    write_json(folder.path / RESULT, {"weights": about, "accuracy": scores, "training": training})
+
+
+def scoring_device(config: Config) -> torch.device:
+    """Where answers are computed: the kind of device that trained."""
+    wanted = config.training.accelerator
+    if wanted in ("auto", "gpu") and torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if wanted == "mps" else "cpu")
+
+
+def training_facts(prepared: "Prepared") -> dict[str, Any]:
+    """Updates, seconds in updates, examples per second, and the share of time in which the trainer waited for data."""
+    state = torch.load(prepared.folder.resume, map_location="cpu", mmap=True, weights_only=True)["callbacks"]
+    log = state["Logbook"]
+    return {
+        "updates": prepared.plan.length,
+        "seconds": round(log["seconds"], 1),
+        "examples_per_second": round(log["examples"] / log["seconds"], 1) if log["seconds"] else None,
+        "waiting_for_data": round(log["wait"] / log["seconds"], 4) if log["seconds"] else None,
+    }
+
+
+def _report(
+    prepared: "Prepared", results: list[TestResult], about: dict[str, Any], training: dict[str, Any]
+) -> str:
+    parts = [result.report(prepared.config.evaluation.confidence) for result in results]
+    rows = [
+        ("updates", f"{training['updates']:,}"),
+        ("seconds in updates", training["seconds"]),
+        ("examples/s", training["examples_per_second"]),
+        ("waiting for data", f"{training['waiting_for_data']:.1%}"),
+        ("weights chosen", f"{about['name']} (update {about['update']:,})"),
+        ("held-out accuracy of the choice", f"{about['heldout_correct']}/{about['heldout_count']}"),
+    ]
+    parts.append("## training\n\n" + table(rows, ("what", "value")))
+    parts.append(f"Curves, pictures and predictions: tensorboard --logdir {prepared.config.run.folder}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _to_tensorboard(prepared: "Prepared", results: list[TestResult]) -> None:
+    """Hyper-parameters with final scores, the curve as a picture, test predictions as text."""
+    folder, update = prepared.folder, prepared.plan.length
+    logger = TensorBoardLogger(folder.path, name="", version="tensorboard", default_hp_metric=False)
+    metrics = {f"test_accuracy/{result.source}": result.score.final.value for result in results}
+    logger.log_hyperparams(_flat(to_dict(prepared.config)), metrics)
+    board = logger.experiment
+    board.add_figure("training/curve", curve_picture(read_curve(folder.path / CURVE)), update)
+    for result in results:
+        board.add_text(f"test_predictions/{result.source}", prediction_table(result.predictions[:10]), update)
+        scores = {"as_it_is": result.score, **result.controls}
+        values = {f"test_controls/{result.source}/{name}": score.final.value for name, score in scores.items()}
+        by_block = {f"test_by_block/{result.source}/{k}": s.value for k, s in enumerate(result.score.blocks, 1)}
+        logger.log_metrics({**values, **by_block}, update)
+    logger.finalize("success")
+
+
+def _flat(node: Any, path: str = "") -> dict[str, Any]:
+    """Nested settings as one level of dotted names; lists of plain values as text."""
+    if isinstance(node, dict):
+        items: Any = node.items()
+    elif isinstance(node, list) and any(isinstance(item, dict) for item in node):
+        items = enumerate(node)
+    else:
+        return {path: node if isinstance(node, int | float | str | bool) else json.dumps(node)}
+    return {name: v for key, value in items for name, v in _flat(value, f"{path}.{key}" if path else str(key)).items()}

@@ -1,0 +1,148 @@
+"""The curriculum callback: switches stages, scores held-out examples, keeps checkpoints, and stops cleanly.
+
+A Lightning epoch is one segment of the plan: the stretch between two validations. Stages change at segment
+boundaries, where Lightning rebuilds the loader; everything is derived from `module.updates`, so no two places can disagree.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import torch.distributed as dist
+
+from rim.backbone.backbone import set_dropout
+from rim.checkpoint import save_weights
+from rim.evaluation.metrics import Score, score
+from rim.evaluation.predictions import Prediction, merge
+from rim.files import write_json
+from rim.training.module import RimModule
+from rim.training.plan import StagePlan
+from rim.training.selection import Selection
+from rim.training.signals import StopRequest
+
+RESUME = "resume.ckpt"
+"""File in the run folder that a repeated command goes on from."""
+
+
+class Interrupted(Exception):
+    """Training was asked to stop (SIGTERM); everything is saved."""
+
+    def __init__(self, update: int) -> None:
+        super().__init__(f"stopped by SIGTERM after update {update}; repeat the command to go on")
+        self.update = update
+
+
+class Curriculum(pl.Callback):
+    """Drives a `RimModule` through its plan.
+
+    Args:
+        folder: the run folder; weights go to `weights/`, the state to resume from to `resume.ckpt`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.selection = Selection()
+        self.score = Score()
+        self.predictions: list[Prediction] = []
+        self.stop = StopRequest()
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Listen for SIGTERM, once Lightning has put its own handler in place."""
+        self.stop.listen()
+
+    # ------------------------------------------------------------------ stages
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Put the stage in force: its dropout, and a fresh optimiser where it begins."""
+        assert isinstance(module, RimModule)
+        plan = module.stage
+        if plan.stage.dropout is not None:
+            adapters_only = module.config.backbone.training == "lora"
+            set_dropout(module.backbone, plan.stage.dropout, adapters_only=adapters_only)
+        if module.updates == plan.first and plan.stage.reset_optimizer:
+            trainer.strategy.setup_optimizers(trainer)
+
+    # ------------------------------------------------------------------ saving
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save what a resumed run needs, at the stage's distance or when asked to stop.
+
+        At the end of a segment saving waits for the validation, which belongs to the same state.
+        """
+        assert isinstance(module, RimModule)
+        if (batch_idx + 1) % trainer.accumulate_grad_batches or _segment_ends(module):
+            return
+        stop = self._asked_to_stop(trainer)
+        if stop or (module.updates - module.stage.first) % module.stage.save_every == 0:
+            trainer.save_checkpoint(self.folder / RESUME)
+        if stop:
+            raise Interrupted(module.updates)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Save after the validation of the segment."""
+        assert isinstance(module, RimModule)
+        trainer.save_checkpoint(self.folder / RESUME)
+        if self._asked_to_stop(trainer) and module.updates < module.plan.length:
+            raise Interrupted(module.updates)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The selection so far."""
+        return self.selection.state()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the selection up."""
+        self.selection = Selection.from_state(state_dict)
+
+    # ------------------------------------------------------------------ selection
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Merge the predictions of all processes, and keep the weights where the stage says so."""
+        assert isinstance(module, RimModule)
+        self.predictions = merge(_from_all_processes(module.predictions))
+        self.score = score(self.predictions)
+        plan = module.plan.at(module.updates - 1)
+        facts = (plan.stage.name, module.updates, self.score.correct_final, self.score.examples)
+        if self.selection.offer(*facts):
+            self._save(trainer, module, plan, f"{plan.stage.name}-best")
+        if module.updates == plan.last:
+            self.selection.close(*facts)
+            self._save(trainer, module, plan, f"{plan.stage.name}-last")
+        if trainer.is_global_zero:
+            write_json(self.folder / "selection.json", self.selection.state())
+
+    def _save(self, trainer: pl.Trainer, module: RimModule, plan: StagePlan, name: str) -> None:
+        if not trainer.is_global_zero:
+            return
+        about = {
+            "name": name,
+            "stage": plan.stage.name,
+            "update": module.updates,
+            "heldout_correct": self.score.correct_final,
+            "heldout_count": self.score.examples,
+        }
+        save_weights(module.backbone, self.folder / "weights" / f"{name}.safetensors", about)
+
+    def _asked_to_stop(self, trainer: pl.Trainer) -> bool:
+        """Whether any process has received SIGTERM; all processes get the same answer."""
+        flag = torch.tensor(float(self.stop.received))
+        if dist.is_initialized():
+            flag = flag.to(trainer.strategy.root_device)
+            dist.all_reduce(flag, op=dist.ReduceOp.MAX)
+        return bool(flag.item())
+
+
+def _segment_ends(module: RimModule) -> bool:
+    plan = module.plan.at(module.updates - 1)
+    inside = module.updates - plan.first
+    return inside == plan.length or inside % plan.validate_every == 0
+
+
+def _from_all_processes(predictions: list[Prediction]) -> list[list[Prediction]]:
+    if not dist.is_initialized():
+        return [predictions]
+    gathered: list[list[Prediction]] = [[] for _ in range(dist.get_world_size())]
+    dist.all_gather_object(gathered, predictions)
+    return gathered

@@ -1,0 +1,170 @@
+"""What a run leaves to read: the curve as JSON lines, and the same with pictures and texts in TensorBoard."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from rim.config import Config
+from rim.evaluation.predictions import Prediction
+from rim.files import write_atomically
+from rim.training.curriculum import Curriculum
+from rim.training.module import RimModule, UpdateReport
+
+CURVE = "curve.jsonl"
+SAMPLES = 5
+"""Predictions shown as text after every validation."""
+
+
+class Curve:
+    """`curve.jsonl`: one record per logged update or validation, in order; a resumed run drops what it repeats."""
+
+    def __init__(self, path: Path, updates: int) -> None:
+        self.path = path
+        kept = [record for record in read_curve(path) if record["update"] <= updates]
+        text = "".join(json.dumps(record) + "\n" for record in kept)
+        write_atomically(path, lambda file: file.write(text.encode()) and None)
+
+    def add(self, record: dict[str, Any]) -> None:
+        """Append a record."""
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+
+
+def read_curve(path: Path) -> list[dict[str, Any]]:
+    """The records of a curve; a line that a kill cut short is passed over."""
+    records = []
+    for line in path.read_text(encoding="utf-8").split("\n") if path.exists() else []:
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records
+
+
+class Logbook(pl.Callback):
+    """Writes the curve and the TensorBoard events on the first process.
+
+    `seconds` adds up the time spent in updates (validation and saving excluded), over all resumptions; `wait` the part of it
+    in which the trainer waited for the loader.
+    """
+
+    def __init__(self, config: Config, curriculum: Curriculum, folder: Path) -> None:
+        self.config, self.curriculum, self.folder = config, curriculum, folder
+        self.seconds, self.wait, self.examples = 0.0, 0.0, 0
+        self._since, self._written = (0.0, 0), 0
+        self._clock = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Time and examples so far."""
+        return {"seconds": self.seconds, "wait": self.wait, "examples": self.examples}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take the counters up."""
+        self.seconds, self.wait, self.examples = state_dict["seconds"], state_dict["wait"], state_dict["examples"]
+
+    # ------------------------------------------------------------------ time
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Start the clock of a segment, and open the curve."""
+        assert isinstance(module, RimModule)
+        self._clock = time.perf_counter()
+        self._since = (self.seconds, self.examples)
+        if trainer.is_global_zero and not hasattr(self, "curve"):
+            self.curve = Curve(self.folder / CURVE, module.updates)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+        """The loader has delivered."""
+        self.wait += time.perf_counter() - self._clock
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Log the update that has just ended."""
+        assert isinstance(module, RimModule)
+        now = time.perf_counter()
+        self.seconds += now - (self._clock if batch_idx >= 0 else now)
+        self._clock = now
+        report = module.report
+        if report is None or report.update == self._written:
+            return
+        self._written = report.update
+        self.examples += report.examples
+        if trainer.is_global_zero and (report.update % self.config.training.log_every == 0 or report.update == 1):
+            self._log_update(trainer, module, report)
+
+    def _log_update(self, trainer: pl.Trainer, module: RimModule, report: UpdateReport) -> None:
+        seconds, examples = self.seconds - self._since[0], self.examples - self._since[1]
+        self._since = (self.seconds, self.examples)
+        speed = examples / seconds if seconds else 0.0
+        self.curve.add(
+            {
+                "update": report.update,
+                "stage": report.stage,
+                "loss": report.loss,
+                "loss_by_readout": {str(k): v for k, v in report.loss_by_readout.items()},
+                "learning_rate": report.learning_rate,
+                "gradient_norm": report.gradient_norm,
+                "examples_per_second": round(speed, 1),
+            }
+        )
+        plan = module.plan.at(report.update - 1)
+        progress = (report.update - 1 - plan.first) / plan.length
+        weights = module.method.weights_of_progress(plan.stage.objective, progress)
+        scalars = {
+            f"{report.stage}/loss": report.loss,
+            **{f"{report.stage}/loss_by_block/{k}": v for k, v in report.loss_by_readout.items() if k},
+            **{f"{report.stage}/{name}": value for name, value in weights.items()},
+            "training/learning_rate": report.learning_rate,
+            "training/gradient_norm": report.gradient_norm,
+            "training/examples_per_second": speed,
+        }
+        _writer(trainer).log_metrics(scalars, report.update)
+
+    # ------------------------------------------------------------------ validation
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Log held-out accuracy (the curriculum callback, which stands before this one, has merged it)."""
+        assert isinstance(module, RimModule)
+        self._clock = time.perf_counter()
+        if not trainer.is_global_zero:
+            return
+        score, stage = self.curriculum.score, module.plan.at(module.updates - 1).stage.name
+        by_block = [share.value for share in score.blocks]
+        by_steps = {str(steps): share.value for steps, share in score.by_steps.items()}
+        self.curve.add(
+            {
+                "update": module.updates,
+                "stage": stage,
+                "accuracy": score.final.value,
+                "accuracy_by_block": by_block,
+                "accuracy_by_steps": by_steps,
+                "examples": score.examples,
+            }
+        )
+        scalars = {
+            f"{stage}/heldout_accuracy": score.final.value,
+            **{f"{stage}/heldout_accuracy_by_block/{k}": value for k, value in enumerate(by_block, 1)},
+            **{f"{stage}/heldout_accuracy_by_steps/{steps}": value for steps, value in by_steps.items()},
+        }
+        writer = _writer(trainer)
+        writer.log_metrics(scalars, module.updates)
+        samples = prediction_table(self.curriculum.predictions[:SAMPLES])
+        writer.experiment.add_text(f"{stage}/heldout_predictions", samples, module.updates)
+
+
+def prediction_table(predictions: list[Prediction]) -> str:
+    """A few predictions as a Markdown table."""
+    lines = ["| question | true answer | read after each block | right at the end |", "|---|---|---|---|"]
+    for row in predictions:
+        cells = [row.question, row.gold, " · ".join(row.answers), "yes" if row.final else "no"]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    return "\n".join(lines)
+
+
+def _writer(trainer: pl.Trainer) -> TensorBoardLogger:
+    assert isinstance(trainer.logger, TensorBoardLogger)
+    return trainer.logger

@@ -1,0 +1,77 @@
+"""What a run says and draws before its first update."""
+
+from typing import TYPE_CHECKING
+
+import lightning.pytorch as pl
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from rim.data.encode import EncodedSplit
+from rim.pictures import tree_picture, tree_text
+from rim.training.trainer import micro_batches
+
+if TYPE_CHECKING:
+    from rim.training.run import Prepared
+
+
+def announce(prepared: "Prepared", updates: int) -> None:
+    """Print the run in a screen: folder, data with what was left out, model, batch, plan."""
+    config, training = prepared.config, prepared.config.training
+    trained, whole = _parameters(prepared)
+    micro = training.micro_batch_size or training.batch_size // training.devices
+    print(f"run           {prepared.folder.path}, seed {config.run.seed}, method {config.method.name}")
+    for role, split in _splits(prepared):
+        print(f"{role:<13} {_describe(split)}")
+    print(
+        f"backbone      {prepared.backbone.model.config.model_type}, {whole:,} weights, {trained:,} trained "
+        f"({config.backbone.training}), {training.precision}, {prepared.threads} CPU threads"
+    )
+    print(
+        f"batch         {training.batch_size} examples an update = {training.devices} device(s) x "
+        f"{micro_batches(training)} micro-batch(es) x {micro}"
+    )
+    for plan in prepared.plan.stages:
+        print(
+            f"stage {plan.index + 1}       {plan.stage.name}: {plan.length:,} updates, learning rate "
+            f"{plan.stage.learning_rate:g} after {plan.warmup} of warm-up, dropout {_rate(plan.stage.dropout)}"
+        )
+    if updates:
+        print(f"resumed       after update {updates:,} of {prepared.plan.length:,}")
+    print(end="", flush=True)
+
+
+def draw_example(prepared: "Prepared", trainer: pl.Trainer) -> None:
+    """Put the tree and mask of one example per stage, as trained, and the settings into TensorBoard."""
+    assert isinstance(trainer.logger, TensorBoardLogger)
+    board = trainer.logger.experiment
+    label = prepared.backbone.tokenizer.decode
+    example = prepared.splits.train[0]
+    for plan in prepared.plan.stages:
+        tree = prepared.method.layout(example, plan.stage.objective, 0.0)
+        board.add_figure(f"{plan.stage.name}/tree_and_mask", tree_picture(tree, lambda token: label([token])), 0)
+        board.add_text(f"{plan.stage.name}/tree", _fenced(tree_text(tree, lambda token: label([token]))), 0)
+    board.add_text("settings", _fenced(prepared.folder.config_file.read_text(encoding="utf-8")), 0)
+
+
+def _fenced(text: str) -> str:
+    return "    " + text.replace("\n", "\n    ")
+
+
+def _splits(prepared: "Prepared") -> list[tuple[str, EncodedSplit]]:
+    splits = prepared.splits
+    return [("train", splits.train), ("held-out", splits.validation), *(("test", s) for s in splits.tests.values())]
+
+
+def _describe(split: EncodedSplit) -> str:
+    report = split.report
+    dropped = "; ".join(f"{count:,} {reason}" for reason, count in report.dropped.items())
+    return f"{report.source}: {report.kept:,} of {report.read:,} rows" + (f" (left out: {dropped})" if dropped else "")
+
+
+def _parameters(prepared: "Prepared") -> tuple[int, int]:
+    """Trained and all weights. peft counts a wrapped embedding's full delta: three rows, times the width."""
+    parameters = list(prepared.backbone.parameters())
+    return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
+
+
+def _rate(dropout: float | None) -> str:
+    return "unchanged" if dropout is None else f"{dropout:g}"

@@ -1,0 +1,90 @@
+"""The curriculum as plain numbers: which update belongs to which stage, and where validation and saving fall.
+
+The number of updates done is the whole position of a run. Stage, learning rate, loss weights, order of examples and
+dropout noise are functions of it, so a run that is resumed at any update lands on the uninterrupted curve.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rim.config import Stage, Training
+from rim.data.datamodule import Segment
+from rim.duration import updates
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """A stage in updates: it runs from `first` (inclusive) to `last` (exclusive) of the whole run."""
+
+    index: int
+    stage: Stage
+    first: int
+    length: int
+    warmup: int
+    validate_every: int
+    save_every: int
+
+    @property
+    def last(self) -> int:
+        """Number of updates done when the stage ends."""
+        return self.first + self.length
+
+    def learning_rate(self, update: int) -> float:
+        """Rate of the stage's update `update` (0-based): linear warm-up, then constant, cosine or linear to zero."""
+        peak, schedule = self.stage.learning_rate, self.stage.schedule
+        if update < self.warmup:
+            return peak * (update + 1) / self.warmup
+        done = (update - self.warmup) / max(1, self.length - self.warmup)
+        return peak * {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}[schedule]
+
+    def segment(self, update: int) -> Segment:
+        """The stretch from `update` (of the run) to the next validation, or to the stage's end."""
+        inside = update - self.first
+        stop = min(self.length, (inside // self.validate_every + 1) * self.validate_every)
+        return Segment(self.index, self.stage.objective, inside, stop, self.length)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All stages of a run, in order."""
+
+    stages: tuple[StagePlan, ...]
+
+    @property
+    def length(self) -> int:
+        """Updates of the whole run."""
+        return self.stages[-1].last
+
+    def at(self, update: int) -> StagePlan:
+        """The stage that update number `update` (0-based) belongs to; past the end: the last stage."""
+        return next((stage for stage in self.stages if update < stage.last), self.stages[-1])
+
+    def segments(self, start: int) -> int:
+        """Number of segments that remain after `start` updates."""
+        count = 0
+        while start < self.length:
+            stage = self.at(start)
+            start = stage.first + stage.segment(start).stop
+            count += 1
+        return count
+
+
+def make_plan(stages: Sequence[Stage], training: Training, rows: int) -> Plan:
+    """Convert the durations of a configuration to updates.
+
+    Args:
+        stages: the curriculum.
+        training: batch size, and the distances of validation and saving.
+        rows: training examples per epoch.
+    """
+    size = {"batch_size": training.batch_size, "rows": rows}
+    whole = updates(training.duration, **size) if training.duration else None
+    plans: list[StagePlan] = []
+    for index, stage in enumerate(stages):
+        length = max(1, updates(stage.duration, **size, whole=whole))
+        first = plans[-1].last if plans else 0
+        parts = [updates(part, **size, whole=length) for part in (training.validate_every, training.save_every)]
+        warmup = updates(stage.warmup, **size, whole=length)
+        plans.append(StagePlan(index, stage, first, length, warmup, max(1, parts[0]), max(1, parts[1])))
+    return Plan(tuple(plans))

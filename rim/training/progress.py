@@ -1,0 +1,96 @@
+"""A progress bar that names the stage and counts its updates."""
+
+import sys
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ProgressBar
+from tqdm import tqdm
+
+from rim.training.curriculum import Curriculum
+from rim.training.module import RimModule
+
+
+class StageProgress(ProgressBar):
+    """One bar per stage: updates, loss, held-out accuracy. Without a terminal, a line after every validation."""
+
+    def __init__(self, curriculum: Curriculum) -> None:
+        super().__init__()
+        self.curriculum = curriculum
+        self.bar: tqdm | None = None
+        self.stage = ""
+        self.accuracy = ""
+        self._enabled = True
+
+    def disable(self) -> None:
+        """Lightning silences the bar on all processes but the first."""
+        self._enabled = False
+
+    def enable(self) -> None:
+        """Show the bar."""
+        self._enabled = True
+
+    def print(self, *args: Any, **kwargs: Any) -> None:
+        """Print above the bar."""
+        if self._enabled:
+            tqdm.write(" ".join(str(arg) for arg in args))
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Open the bar of a stage."""
+        assert isinstance(module, RimModule)
+        plan = module.stage
+        if not self._enabled or plan.stage.name == self.stage:
+            return
+        self.close()
+        self.stage, self.accuracy = plan.stage.name, ""
+        self.bar = tqdm(
+            total=plan.length,
+            initial=module.updates - plan.first,
+            desc=f"{self.stage} ({plan.index + 1}/{len(module.plan.stages)})",
+            unit=" updates",
+            disable=not sys.stderr.isatty(),
+            dynamic_ncols=True,
+            smoothing=0.05,
+        )
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Advance after every update."""
+        assert isinstance(module, RimModule)
+        if self.bar is None or module.report is None:
+            return
+        # the stage of the update just made, which at a switch is no longer the module's stage
+        done = module.updates - module.plan.at(module.updates - 1).first
+        if done != self.bar.n:
+            self.bar.set_postfix_str(f"loss {module.report.loss:.3f}{self.accuracy}", refresh=False)
+            self.bar.update(done - self.bar.n)
+
+    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Show the held-out accuracy."""
+        assert isinstance(module, RimModule)
+        if not self._enabled or module.report is None:
+            return
+        share = self.curriculum.score.final
+        self.accuracy = f", held-out {share.value:.3f}"
+        if not sys.stderr.isatty():
+            plan = module.plan.at(module.updates - 1)
+            print(
+                f"{plan.stage.name}: update {module.updates - plan.first}/{plan.length}, loss {module.report.loss:.4f}, "
+                f"held-out {share.correct}/{share.count} = {share.value:.3f}",
+                flush=True,
+            )
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        """Leave the terminal in order."""
+        self.close()
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Close the last bar."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the bar, if one is open."""
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None

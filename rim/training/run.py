@@ -1,0 +1,197 @@
+"""A whole run: prepare, prove, train or resume, choose, score."""
+
+import sys
+import warnings
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rim.backbone.backbone import Backbone
+from rim.backbone.load import load_backbone
+from rim.backbone.selfcheck import self_check
+from rim.config import Config
+from rim.data.datamodule import DataModule
+from rim.data.encode import EncodedExample, EncodedSplit
+from rim.data.prepare import Splits, prepare, training_texts
+from rim.environment import describe, use_threads
+from rim.errors import UserError
+from rim.evaluation.evaluator import Evaluator
+from rim.methods.method import Method
+from rim.methods.registry import build_method
+from rim.runs import RunFolder
+from rim.training.conclusion import conclude
+from rim.training.curriculum import Curriculum, Interrupted
+from rim.training.logs import Logbook
+from rim.training.module import RimModule
+from rim.training.opening import announce, draw_example
+from rim.training.plan import Plan, make_plan
+from rim.training.progress import StageProgress
+from rim.training.trainer import is_first_process, make_trainer
+
+TOKENIZER_ROWS = 20_000
+"""Training examples that a tokenizer from scratch is built from."""
+CHECKED = 4
+"""Examples per stage in the self-check: the longest ones."""
+
+
+class LengthError(UserError):
+    """A training example that is longer than the model."""
+
+
+@dataclass
+class Prepared:
+    """Everything that training needs, built from the settings."""
+
+    config: Config
+    folder: RunFolder
+    splits: Splits
+    backbone: Backbone
+    method: Method
+    plan: Plan
+    threads: int
+
+    @property
+    def evaluator(self) -> Evaluator:
+        """Answers as long as the longest one that was trained."""
+        return make_evaluator(self.config, self.method, self.backbone, self.splits.train)
+
+
+def fit(config: Config) -> int:
+    """Run or resume; returns the exit status: 0 when finished, 143 when stopped by SIGTERM."""
+    _quiet()
+    prepared = prepare_run(config)
+    updates = _updates_done(prepared.folder)
+    if is_first_process():
+        announce(prepared, updates)
+    try:
+        if updates < prepared.plan.length:
+            train(prepared, updates)
+    except Interrupted as stop:
+        if is_first_process():
+            print(stop, flush=True)
+        return 143
+    if is_first_process():
+        conclude(prepared)
+    return 0
+
+
+def prepare_run(config: Config) -> Prepared:
+    """Build all parts; user errors come up here, before any training."""
+    threads = use_threads(config.training.threads, config.training.devices)
+    folder = RunFolder(Path(config.run.folder) / config.run.name)
+    first = is_first_process()
+    if folder.config_file.exists():
+        folder.begin(config, {})
+    tokenizer = folder.tokenizer(config, lambda: training_texts(config.data, TOKENIZER_ROWS))
+    splits = prepare(config.data, tokenizer, config.run.seed)
+    backbone = load_backbone(config.backbone, tokenizer, config.run.seed)
+    method = build_method(config, tokenizer)
+    plan = make_plan(config.stages, config.training, len(splits.train))
+    prepared = Prepared(config, folder, splits, backbone, method, plan, threads)
+    check_lengths(prepared)
+    if first:
+        folder.begin(config, {**describe(), "threads": threads, "seed": config.run.seed, "command": sys.argv})
+        folder.keep(backbone)
+    return prepared
+
+
+def train(prepared: Prepared, updates: int) -> None:
+    """Train what remains of the plan.
+
+    Raises:
+        Interrupted: SIGTERM arrived; the state is saved.
+        NonFiniteLoss: a loss or gradient was not finite; the last checkpoint is intact.
+    """
+    config, folder = prepared.config, prepared.folder
+    prove(prepared)
+    curriculum = Curriculum(folder.path)
+    callbacks = [curriculum, Logbook(config, curriculum, folder.path), StageProgress(curriculum)]
+    module = RimModule(
+        prepared.backbone, prepared.method, prepared.plan, config, prepared.evaluator, prepared.splits.validation
+    )
+    module.updates = updates
+    segments = prepared.plan.segments(updates)
+    trainer = make_trainer(config.training, folder.path, segments=segments, updates=updates, callbacks=callbacks)
+    if trainer.is_global_zero and not updates:
+        draw_example(prepared, trainer)
+    segment = lambda: module.stage.segment(module.updates)  # noqa: E731
+    data = DataModule(prepared.splits, config, prepared.method.layout, segment, prepared.backbone.special.pad)
+    trainer.fit(module, data, ckpt_path=folder.resume if folder.resume.exists() else None)
+
+
+def make_evaluator(config: Config, method: Method, backbone: Backbone, train: EncodedSplit) -> Evaluator:
+    """An evaluator whose answers may be as long as those that were trained, or as the settings say."""
+    _, step, answer = train.longest
+    separator = len(method.separator) + step
+    chain = config.data.max_steps * separator + len(method.answer_mark) + answer + 1
+    longest = config.evaluation.max_new_tokens or method.answer_tokens(answer, chain)
+    return Evaluator(method, backbone.tokenizer, longest)
+
+
+def prove(prepared: Prepared) -> None:
+    """The self-check, on the longest examples of every stage.
+
+    Raises:
+        AttentionError: packed and separate passes differ on this backbone.
+    """
+    for stage in prepared.plan.stages:
+        examples = islice(longest_examples(prepared.splits.train), CHECKED)
+        trees = [prepared.method.layout(example, stage.stage.objective, 0.0) for example in examples]
+        plain = [tree for tree in trees if all(not node.hides and node.start is None for node in tree.nodes)]
+        if not plain:
+            continue
+        check = self_check(prepared.backbone, plain)
+        if is_first_process():
+            print(
+                f"self-check    {stage.stage.name}: packed = separate to {check.difference:.1g} "
+                f"({check.predictions} predictions, up to {check.longest} positions)",
+                flush=True,
+            )
+
+
+def longest_examples(train: EncodedSplit, most: int = 64) -> list[EncodedExample]:
+    """Examples with the longest questions and the most steps, without repetition."""
+    rows = [*(-train.question_lengths).argsort(kind="stable")[:most], *(-train.steps_counts).argsort(kind="stable")[:most]]
+    mixed = [row for pair in zip(rows[:most], rows[most:], strict=False) for row in pair]
+    return [train[int(row)] for row in dict.fromkeys(mixed)]
+
+
+def check_lengths(prepared: Prepared) -> None:
+    """Refuse training examples that do not fit the model.
+
+    Raises:
+        LengthError: names the example, its positions, the limit, and the settings that change either.
+    """
+    limit = prepared.backbone.positions
+    if limit is None:
+        return
+    for stage in prepared.plan.stages:
+        for example in longest_examples(prepared.splits.train):
+            tree = prepared.method.layout(example, stage.stage.objective, 0.0)
+            positions = int(tree.flat.position_N.max()) + 1
+            if positions > limit:
+                raise LengthError(
+                    f"training example '{example.id}' takes {positions} positions in stage '{stage.stage.name}', but the "
+                    f"model has {limit}: lower data.max_question_tokens (now {prepared.config.data.max_question_tokens}; "
+                    "longer questions are dropped and counted), memory.blocks or data.max_steps, or use a longer model"
+                )
+
+
+def _updates_done(folder: RunFolder) -> int:
+    if not folder.resume.exists():
+        return 0
+    checkpoint: dict[str, Any] = torch.load(folder.resume, map_location="cpu", mmap=True, weights_only=True)
+    return checkpoint["rim"]["updates"]
+
+
+def _quiet() -> None:
+    """Keep Lightning's start-up advice off the screen: what matters here is said by `announce`."""
+    import logging
+
+    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")

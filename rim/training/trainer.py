@@ -1,0 +1,64 @@
+"""From a configuration to a Lightning Trainer."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from rim.config import Training
+from rim.files import write_atomically
+
+PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints take their place in one step, so that a kill or a full disk leaves the one before."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write beside, then rename."""
+        write_atomically(Path(path), lambda file: torch.save(checkpoint, file))
+
+
+def is_first_process() -> bool:
+    """Whether this process writes files and prints; DDP starts the others with LOCAL_RANK set."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+
+
+def micro_batches(training: Training) -> int:
+    """Forward passes of one device per update."""
+    micro = training.micro_batch_size or training.batch_size // training.devices
+    return training.batch_size // (micro * training.devices)
+
+
+def make_trainer(
+    training: Training, folder: Path, *, segments: int, updates: int, callbacks: list[pl.Callback]
+) -> pl.Trainer:
+    """A Trainer whose epochs are the segments that remain.
+
+    Args:
+        folder: the run folder; TensorBoard events go to its subfolder `tensorboard`.
+        segments: stretches between validations that are still to be trained.
+        updates: updates done; later events of an interrupted run are purged.
+    """
+    logger = TensorBoardLogger(folder, name="", version="tensorboard", purge_step=updates + 1)
+    return pl.Trainer(
+        accelerator=training.accelerator,
+        devices=training.devices,
+        strategy="ddp" if training.devices > 1 else "auto",
+        precision=PRECISION[training.precision],  # type: ignore[arg-type]
+        max_epochs=segments,
+        accumulate_grad_batches=micro_batches(training),
+        reload_dataloaders_every_n_epochs=1,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        logger=logger,
+        callbacks=callbacks,
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=folder,
+    )
