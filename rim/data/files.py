@@ -82,7 +82,7 @@ def check(row: object, fields: dict[str, type], where: object, number: int) -> d
         if name not in row:
             raise broken(where, number, f"no field '{name}' among {', '.join(row)}", rule, "mend or delete the row")
         value = row[name]
-        if not isinstance(value, kind) or isinstance(value, str) and not value.strip():
+        if not isinstance(value, kind) or (isinstance(value, str) and not value.strip()):
             raise broken(where, number, f"'{name}' is {value!r:.60}", rule, "mend or delete the row")
     return row
 

@@ -117,7 +117,10 @@ class Writer:
 
     def add(self, rows: Iterable[tuple[Sequence[str], Sequence[Sequence[int]]]]) -> None:
         """Append rows, each the texts (id, question, gold) and the segments (question, answer, steps...)."""
-        lengths, counts, tokens, texts = [], [], [], []
+        lengths: list[int] = []
+        counts: list[int] = []
+        tokens: list[int] = []
+        texts: list[bytes] = []
         for three, segments in rows:
             counts.append(len(segments))
             lengths.extend(map(len, segments))

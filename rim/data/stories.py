@@ -19,6 +19,8 @@ SPLITS = ("train", "validation", "test", "ood")
 TRIES = 10_000
 """Stories drawn for one row before the space of stories is called too small."""
 
+ROOM = {"tracking": "more people, or min_steps larger", "arithmetic": "max_number, max_value or min_steps larger"}
+
 Options = Tracking | Arithmetic
 
 
@@ -77,7 +79,7 @@ class Generator:
     def _options(self, split: str, config: Data) -> Options:
         options: Options = getattr(config, self.name)
         where = f"data.{self.name}"
-        require(1 <= options.min_steps, f"{where}.min_steps={options.min_steps}", "at least 1")
+        require(options.min_steps >= 1, f"{where}.min_steps={options.min_steps}", "at least 1")
         require(options.min_steps <= options.max_steps, f"{where}.max_steps={options.max_steps}", "at least min_steps")
         if split == "ood":
             longer = options.ood_steps > options.max_steps
@@ -97,11 +99,8 @@ class Generator:
             f"{self.name}/{split}: after {len(seen or ())} different stories, {TRIES} more draws of {steps} steps gave "
             f"no new one, and data.{self.name} asks for {rows(split, options)} rows. Stories of a split other than "
             f"train are all different: lower data.{self.name}.test_rows, or give the stories more room "
-            f"(more steps{self._room(options)})"
+            f"({ROOM[self.name]})"
         )
-
-    def _room(self, options: Options) -> str:
-        return ", more people" if isinstance(options, Tracking) else ", larger numbers"
 
 
 def bucket(question: str) -> int:
