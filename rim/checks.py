@@ -64,6 +64,10 @@ def _sizes(config: Config) -> Iterator[tuple[str, str]]:
             yield path, "must be 0 or more"
 
 
+def _any_below_one(*sizes: int | None) -> bool:
+    return any(size is not None and size < 1 for size in sizes)
+
+
 def _names(config: Config) -> Iterator[tuple[str, str]]:
     if not re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", config.run.name) or ".." in config.run.name.split("/"):
         yield "run.name", "names a folder: letters, digits, and . _ + - only, with / between folders"
@@ -80,7 +84,7 @@ def _names(config: Config) -> Iterator[tuple[str, str]]:
 
 def _batches(config: Config) -> Iterator[tuple[str, str]]:
     training = config.training
-    if min(training.batch_size, training.devices, training.micro_batch_size or 1) < 1:
+    if _any_below_one(training.batch_size, training.devices, training.micro_batch_size):
         return  # refused as sizes
     if training.micro_batch_size is None:
         share, of = training.devices, f"devices = {training.devices}"
@@ -105,7 +109,7 @@ def _micro_batches(training: Training) -> str:
 
 def _heads(config: Config) -> Iterator[tuple[str, str]]:
     shape = config.backbone.scratch
-    if min(shape.width, shape.heads, shape.key_value_heads or 1) < 1:
+    if _any_below_one(shape.width, shape.heads, shape.key_value_heads):
         return  # refused as sizes
     if shape.width % shape.heads:
         fitting = ", ".join(str(heads) for heads in range(1, min(shape.width, 64) + 1) if shape.width % heads == 0)
@@ -177,12 +181,12 @@ def _source(config: Config, path: str) -> Iterator[tuple[str, str]]:
 
 def _stages(config: Config) -> Iterator[tuple[str, str]]:
     allowed = OBJECTIVES[config.method.name]
-    counts = Counter(stage.name for stage in config.stages)
+    names = [stage.name for stage in config.stages]
     for index, stage in enumerate(config.stages):
         if not re.fullmatch(r"[\w.-]+", stage.name):
             yield f"stages[{index}].name", "stands in file names: letters, digits, and . _ - only"
-        elif counts[stage.name] > 1:
-            yield f"stages[{index}].name", f"{counts[stage.name]} stages have this name; every stage needs its own"
+        elif stage.name in names[:index]:
+            yield f"stages[{index}].name", f"stages[{names.index(stage.name)}] has this name; every stage needs its own"
         if stage.objective not in allowed:
             owner = next(name for name, objectives in OBJECTIVES.items() if stage.objective in objectives)
             rule = f"method {config.method.name} has {', '.join(allowed)}; {stage.objective} belongs to method {owner}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,6 +14,7 @@ from yaml import MarkedYAMLError
 from rim.checks import check
 from rim.config import Config
 from rim.errors import SettingsError
+from rim.files import write_atomically
 from rim.merge import Merge, join
 from rim.schema import shown
 
@@ -77,7 +78,12 @@ def to_dict(config: Config) -> dict[str, Any]:
 
 def save(config: Config, path: str | Path) -> None:
     """Write the settings as YAML that `load` reads back to an equal Config."""
-    Path(path).write_text(OmegaConf.to_yaml(OmegaConf.create(_escaped(to_dict(config)))), encoding="utf-8")
+    text = OmegaConf.to_yaml(OmegaConf.create(_escaped(to_dict(config))))
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    write_atomically(Path(path), write)
 
 
 def _escaped(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Every test runs seeded, on one thread, without a network; the environment is set before anything heavy is imported."""
+"""Every test runs seeded, on one thread and without a network; the environment is set before heavy imports."""
 
 import os
 import random

@@ -1,0 +1,66 @@
+# Everything starts here; each target sets up .venv by itself, with the versions of constraints.txt.
+# Variables: PYTHON=python3.12 (another interpreter), PYTEST_ARGS="-k tree" (part of the tests), JOBS=4.
+
+PYTHON ?=
+PYTEST_ARGS ?=
+JOBS ?= 2
+BIN := .venv/bin
+READY := .venv/.ready
+
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+export PIP_NO_INPUT = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test bench lint format clean
+
+help: ## List the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
+
+setup: $(READY) ## Make .venv with pinned versions; done again when pyproject.toml or constraints.txt change
+
+demo: $(READY) ## Train RiM from scratch on the tracking task, evaluate it, print the table (replaces runs/demo)
+	rm -rf runs/demo
+	$(BIN)/python -m rim.fit --config conf/demo.yaml
+	$(BIN)/python -m rim.evaluate --run runs/demo
+
+test: export OMP_NUM_THREADS = 1
+test: export HF_HUB_OFFLINE = 1
+test: export TOKENIZERS_PARALLELISM = false
+test: lint ## Lint, format, types, all tests: what CI runs, without a network or an accelerator
+	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+bench: $(READY) ## Measure the speed of training steps and of the loader, and print the ratios
+	$(BIN)/python experiments/training_speed/measure.py
+
+lint: $(READY) ## Lint, check the format, check the types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY) ## Rewrite files in the house's format, and mend what the linter can
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+
+clean: ## Remove .venv and caches; runs stay
+	rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	find rim tests experiments -name __pycache__ -type d -prune -exec rm -rf {} +
+
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+
+$(READY): pyproject.toml constraints.txt
+	@if ! $(BIN)/python -m pip --version > /dev/null 2>&1; then \
+	    for python in $(or $(PYTHON),python3.11 python3.12 python3.13 python3 python); do \
+	        if $$python $(NEW_ENOUGH) > /dev/null 2>&1; then found=$$python; break; fi; \
+	    done; \
+	    if [ -z "$$found" ]; then \
+	        echo "error: no Python 3.11 or newer among: $(or $(PYTHON),python3.11 python3.12 python3.13 python3 python)." >&2; \
+	        echo "Install one, or name it: make setup PYTHON=/path/to/python3.11" >&2; exit 1; \
+	    fi; \
+	    echo "$$found -m venv .venv"; \
+	    if ! $$found -m venv .venv; then \
+	        echo "error: $$found cannot make virtual environments; on Debian and Ubuntu install python3-venv." >&2; exit 1; \
+	    fi; \
+	fi
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt setuptools
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --no-build-isolation --editable '.[dev]'
+	@touch $(READY)

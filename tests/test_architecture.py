@@ -1,0 +1,169 @@
+"""The order of the rooms: arrows point down only. Read from the source, so imports inside functions count, too."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+VERBS = ("fit", "evaluate", "show", "compare", "sweep", "bench", "export")
+LEVELS: tuple[tuple[str, ...], ...] = (
+    ("errors",),
+    ("duration", "environment", "files", "hub"),
+    ("config", "tree", "answers"),
+    ("schema",),
+    ("checks",),
+    ("merge",),
+    ("settings", "commandline"),
+    ("data", "backbone", "pictures"),
+    ("methods",),
+    ("checkpoint",),
+    ("runs",),
+    ("evaluation",),
+    ("training",),
+    ("analysis",),
+    VERBS,
+)
+"""Rooms, lowest first. A room imports itself and lower levels; rooms of one level do not know each other."""
+
+EXCEPTIONS = {("rim.checks", "rim.data.example")}
+"""(module, import): names of sources are checked at start, and the table of tasks knows them."""
+
+COMMON = {"rim.methods.method", "rim.methods.registry"}
+"""What modules of `rim.methods` share; beyond it, no method knows another."""
+
+LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted((ROOT / "rim").rglob("*.py"))
+}
+SKIPPED = {
+    ".git",
+    ".venv",
+    ".cache",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    "__pycache__",
+    "runs",
+    "build",
+    "dist",
+}
+FILES = [
+    path
+    for path in sorted(ROOT.rglob("*"))
+    if path.is_file() and not SKIPPED & {*path.relative_to(ROOT).parts} and ".egg-info" not in str(path)
+]
+
+
+def imports(source: str, module: str, package: bool = False) -> Iterator[str]:
+    """Dotted names that a source imports, anywhere in it; `from a import b` gives `a.b`."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = module.split(".")[: len(module.split(".")) - node.level + package] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def target(name: str) -> str:
+    """The module of rim that an imported name lies in."""
+    while name not in MODULES and "." in name:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def imports_of_rim(module: str) -> set[str]:
+    path = MODULES[module]
+    names = imports(path.read_text(encoding="utf-8"), module, path.name == "__init__.py")
+    return {target(name) for name in names if name.split(".")[0] == "rim"}
+
+
+def room(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def allowed(module: str, other: str) -> bool:
+    """Whether an arrow points down: `rim` itself holds only the version, and anyone may read it."""
+    if other == "rim" or (module, other) in EXCEPTIONS or room(module) == room(other):
+        return True
+    same_verbs = room(module) in VERBS and room(other) in VERBS
+    return LEVEL[room(other)] < LEVEL[room(module)] or same_verbs
+
+
+def test_every_module_has_a_room() -> None:
+    assert {room(module) for module in MODULES} - {""} <= {*LEVEL}, "a new room needs a level in LEVELS"
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "rim"])
+def test_arrows_point_down(module: str) -> None:
+    wrong = {other for other in imports_of_rim(module) if not allowed(module, other)}
+    assert wrong == set(), f"{module} (level {LEVEL[room(module)]}) imports from its own level or above"
+
+
+def test_no_method_knows_another() -> None:
+    for module in MODULES:
+        if room(module) == "methods" and module not in {"rim.methods", "rim.methods.registry"}:
+            inside = {other for other in imports_of_rim(module) if room(other) == "methods"}
+            assert inside <= COMMON, f"{module} imports {inside - COMMON}"
+
+
+def test_every_exception_is_used() -> None:
+    assert {(module, other) for module, other in EXCEPTIONS if other in imports_of_rim(module)} == EXCEPTIONS
+
+
+def test_the_reader_of_imports_sees_all_forms() -> None:
+    source = "import rim.tree as t, os\nfrom rim import config\nfrom rim.data.example import Task\n"
+    source += "def f():\n    from . import cot"
+    assert [*imports(source, "rim.methods.direct")] == [
+        "rim.tree", "os", "rim.config", "rim.data.example.Task", "rim.methods.cot",
+    ]  # fmt: skip
+    assert [*imports("from .cot import A\nfrom ..tree import B", "rim.methods", package=True)] == [
+        "rim.methods.cot.A", "rim.tree.B",
+    ]  # fmt: skip
+    assert not allowed("rim.data.files", "rim.methods.cot") and not allowed("rim.data.files", "rim.backbone.load")
+    assert not allowed("rim.evaluation.metrics", "rim.training.module") and allowed(
+        "rim.training.module", "rim.evaluation"
+    )
+
+
+def test_nothing_imports_experiments_and_they_import_only_rim() -> None:
+    for path in FILES:
+        if path.suffix != ".py":
+            continue
+        inside = path.is_relative_to(ROOT / "experiments")
+        refused = {"tests"} if inside else {"experiments"}
+        found = {name.split(".")[0] for name in imports(path.read_text(encoding="utf-8"), path.stem)}
+        assert not found & refused, f"{path.relative_to(ROOT)} imports {found & refused}"
+
+
+def test_the_package_itself_holds_only_the_version() -> None:
+    docstring, *rest = ast.parse((ROOT / "rim" / "__init__.py").read_text(encoding="utf-8")).body
+    assert isinstance(docstring, ast.Expr)
+    assert [ast.unparse(node).split(" = ")[0] for node in rest] == ["__version__"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_modules_are_documented_and_short(module: str) -> None:
+    source = MODULES[module].read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    assert ast.get_docstring(tree), f"{module} has no docstring"
+    assert len(source.splitlines()) <= 400, f"{module} has more than 400 lines: find the second idea in it"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert (node.end_lineno or 0) - node.lineno < 60, f"{module}.{node.name} has more than 60 lines"
+
+
+def test_no_file_names_a_folder_of_one_machine() -> None:
+    pattern = re.compile(r"(?<![\w.~/-])/(?:home|root|work|Users)/\w+")
+    assert pattern.search("at /" + "root/x") and not pattern.search("https://host/" + "work/x ../" + "work/x")
+    for path in FILES:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a picture or another binary
+        found = pattern.search(text)
+        assert found is None, f"{path.relative_to(ROOT)} names {found[0] if found else ''}"

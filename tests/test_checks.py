@@ -1,0 +1,155 @@
+"""Contradictions between settings: refused with the path, the value, the rule and the way out."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from rim.checks import check
+from rim.config import Config, Stage, default_stages
+from rim.errors import SettingsError
+from rim.schema import leaves
+
+TWO = [Stage("a", "grounding"), Stage("b", "refinement")]
+
+
+def changed(**changes: Any) -> Config:
+    """The defaults with `section__field=value` changed."""
+    config = Config(stages=default_stages(changes.get("method__name", "memory_blocks")))
+    for path, value in changes.items():
+        *sections, name = path.split("__")
+        node: Any = config
+        for section in sections:
+            node = getattr(node, section)
+        setattr(node, name, deepcopy(value))
+    return config
+
+
+CASES: list[tuple[dict[str, Any], str]] = [
+    ({"training__batch_size": 0}, "training.batch_size = 0: must be at least 1"),
+    ({"training__batch_size": -8}, "training.batch_size = -8: must be at least 1"),
+    ({"data__train_rows": 0}, "data.train_rows = 0: must be at least 1"),
+    ({"data__workers": -1}, "data.workers = -1: must be at least 0"),
+    ({"training__clip": -1.0}, "training.clip = -1.0: must be 0 or more"),
+    ({"memory__blocks": 0}, "memory.blocks = 0: must be at least 1; a model without blocks is method.name=direct"),
+    (
+        {"training__batch_size": 30, "training__devices": 4},
+        "training.batch_size = 30: must be a multiple of devices = 4; 28 or 32 would do",
+    ),
+    (
+        {"training__batch_size": 128, "training__devices": 2, "training__micro_batch_size": 24},
+        "training.batch_size = 128: must be a multiple of devices x micro_batch_size = 2 x 24 = 48; 96 or 144 would do"
+        ", or a micro_batch_size of 4, 8, 16, 32",
+    ),
+    (
+        {"training__batch_size": 2, "training__micro_batch_size": 8},
+        "training.batch_size = 2: must be a multiple of devices x micro_batch_size = 1 x 8 = 8; 8 would do, or a m",
+    ),
+    ({"backbone__scratch__heads": 5}, "backbone.scratch.heads = 5: must divide width = 64: 1, 2, 4, 8, 16, 32, 64"),
+    (
+        {"backbone__scratch__shape": "llama", "backbone__scratch__heads": 64},
+        "backbone.scratch.heads = 64: gives heads of width 1, and llama's rotary positions need an even one",
+    ),
+    ({"backbone__scratch__key_value_heads": 3}, "backbone.scratch.key_value_heads = 3: must divide heads = 4: 1, 2, 4"),
+    ({"backbone__lora__dropout": 1.0}, "backbone.lora.dropout = 1.0: a dropout is at least 0 and below 1"),
+    ({"backbone__lora__alpha": 0.0}, "backbone.lora.alpha = 0.0: must be above 0"),
+    ({"backbone__lora__targets": []}, "backbone.lora.targets = []: must name a module, or be [all-linear]"),
+    (
+        {"backbone__attention": "flash_attention_2"},
+        'backbone.attention = "flash_attention_2": must be sdpa or eager: others do not honour a four-dimensional mask',
+    ),
+    ({"backbone__attention": "spda"}, "did you mean 'sdpa'?"),
+    ({"stages": [Stage("a", "grounding", dropout=-0.1)]}, "stages[0].dropout = -0.1: a dropout is at least 0"),
+    ({"stages": [TWO[0], Stage("b", "refinement", learning_rate=0)]}, "stages[1].learning_rate = 0: must be above 0"),
+    ({"stages": [Stage("a", "grounding"), Stage("a", "refinement")]}, 'stages[1].name = "a": stages[0] has this name'),
+    ({"stages": [Stage("a/b", "grounding")]}, 'stages[0].name = "a/b": stands in file names'),
+    (
+        {"stages": [Stage("a", "chain")]},
+        'stages[0].objective = "chain": method memory_blocks has grounding, refinement; chain belongs to method cot',
+    ),
+    (
+        {"method__name": "direct", "stages": [TWO[1]]},
+        'stages[0].objective = "refinement": method direct has answer; refine',
+    ),
+    ({"stages": [Stage("a", "grounding", "5 weeks")]}, "'5 weeks' is not a duration: write '3200 steps', '400000 exam"),
+    ({"stages": [Stage("a", "grounding", "0 steps")]}, 'stages[0].duration = "0 steps": must be longer than 0'),
+    (
+        {"stages": [Stage("a", "grounding", "50%")]},
+        'stages[0].duration = "50%": is per cent of nothing: set training.duration, or write steps, examples or epochs',
+    ),
+    ({"stages": [Stage("a", "grounding", warmup="120%")]}, 'stages[0].warmup = "120%": must be at most 100%'),
+    ({"training__duration": "50%"}, 'training.duration = "50%": is what per cent of stages refer to'),
+    ({"training__validate_every": "often"}, "training.validate_every = \"often\": 'often' is not a duration"),
+    ({"training__save_every": "0%"}, 'training.save_every = "0%": must be longer than 0'),
+    ({"training__betas": [0.9]}, "training.betas = [0.9]: must be two numbers, each at least 0 and below 1"),
+    ({"training__betas": [0.9, 1.0]}, "training.betas = [0.9, 1.0]: must be two numbers"),
+    ({"evaluation__confidence": 1.0}, "evaluation.confidence = 1.0: lies between 0 and 1, such as 0.95"),
+    (
+        {"evaluation__controls": ["removed", "nose"]},
+        "evaluation.controls[1] = \"nose\": must be one of removed, swapped, noise; did you mean 'noise'?",
+    ),
+    ({"data__tracking__people": 9}, "data.tracking.people = 9: must be 2 to 8"),
+    ({"data__tracking__min_steps": 5}, "data.tracking.min_steps = 5: must not be above data.tracking.max_steps = 4"),
+    (
+        {"data__arithmetic__ood_steps": 4, "data__test": ["arithmetic/ood"]},
+        "data.arithmetic.ood_steps = 4: must be above data.arithmetic.max_steps = 4 for arithmetic/ood",
+    ),
+    ({"data__train": "gsm8/train"}, "data.train = \"gsm8/train\": unknown task 'gsm8' (did you mean 'gsm8k'?)"),
+    ({"data__train": "gsm8k"}, "data.train = \"gsm8k\": source 'gsm8k' names no split"),
+    ({"data__test": ["tracking/test", "gsm8k/tst"]}, "data.test[1] = \"gsm8k/tst\": unknown split 'tst'"),
+    (
+        {"data__validation": "gsm8k/test"},
+        'data.validation = "gsm8k/test": a test split neither trains nor chooses a checkpoint; use one of gsm8k/train',
+    ),
+    (
+        {"data__test": ["gsm8k/test", "gsm8k/test"]},
+        'data.test = ["gsm8k/test", "gsm8k/test"]: \'gsm8k/test\' stands th',
+    ),
+    ({"run__name": "../else"}, 'run.name = "../else": names a folder'),
+    ({"run__name": ""}, 'run.name = "": names a folder'),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), CASES)
+def test_a_contradiction_is_a_lesson(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        check(changed(**changes))
+    assert message in str(raised.value)
+    assert str(raised.value).count("\n") == 0, "one cause, one line"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"training__batch_size": 96, "training__devices": 2, "training__micro_batch_size": 24},
+        {"training__duration": "2 epochs", "stages": [Stage("a", "grounding", "50%"), Stage("b", "refinement", "50%")]},
+        {"stages": [TWO[1], TWO[0], Stage("c", "refinement", warmup="0%")]},
+        {"method__name": "cot"},
+        {"method__name": "direct", "data__train": "gsm8k/train", "data__validation": "gsm8k/train"},
+        {"data__tracking__ood_steps": 2},
+        {"training__threads": None, "data__train_rows": None, "training__clip": 0.0, "run__name": "gsm8k/seed-1"},
+    ],
+)
+def test_what_fits_together_passes(changes: dict[str, Any]) -> None:
+    check(changed(**changes))
+
+
+def test_all_contradictions_are_told_at_once() -> None:
+    with pytest.raises(SettingsError) as raised:
+        check(changed(memory__blocks=0, training__batch_size=0, evaluation__confidence=2.0))
+    paths = [line.partition(" ")[0] for line in str(raised.value).splitlines()]
+    assert paths == ["training.batch_size", "memory.blocks", "evaluation.confidence"]
+
+
+def test_every_whole_number_but_seeds_and_workers_refuses_zero() -> None:
+    whole = [path for path, kind in leaves() if kind is int or int in getattr(kind, "__args__", ())]
+    assert len(whole) > 30
+    accepted = []
+    for path in whole:
+        try:
+            check(changed(**{path.replace(".", "__"): 0}))
+            accepted.append(path)
+        except SettingsError as error:
+            assert f"{path} = 0: must be" in str(error)
+    assert sorted(accepted) == ["data.arithmetic.seed", "data.tracking.seed", "data.workers", "run.seed"]
