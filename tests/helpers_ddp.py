@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import sys
 import time
 import traceback
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import torch
 import torch.distributed as dist
 
 LIMIT_SECONDS = 60.0
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
 class ProcessFailure(AssertionError):
@@ -49,7 +51,7 @@ def run_on_two_processes(fn: Callable[..., Any], *args: Any, limit: float = LIMI
 
 
 def _child(rank: int, port: int, writer: Connection, limit: float, fn: Callable[..., Any], args: tuple) -> None:
-    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"}
+    address = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": LOOPBACK}
     os.environ.update(address, RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE="2")
     torch.set_num_threads(1)
     try:

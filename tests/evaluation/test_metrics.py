@@ -151,22 +151,20 @@ def test_the_metric_refuses_other_shapes_and_types(wrong):
     )
 
 
-def counts_on(rank: int, correct_EK: torch.Tensor, sizes: tuple[int, int]) -> dict:
-    metric = BlockAccuracy(blocks=correct_EK.shape[1])
-    for batch in correct_EK.split(sizes)[rank].split(5):
-        metric.update(batch)
-    return metric.compute()
+def counts_on(rank: int, correct_EK: torch.Tensor, shares: list[tuple[int, int]]) -> list[dict]:
+    results = []
+    for share in shares:
+        metric = BlockAccuracy(blocks=correct_EK.shape[1])
+        for batch in correct_EK.split(share)[rank].split(5):
+            metric.update(batch)
+        results.append(metric.compute())
+    return results
 
 
-def test_two_processes_with_unequal_shares_agree_with_one():
-    # Averages of averages would be wrong here: 20 examples on one process and 3 on the other.
-    for result in run_on_two_processes(counts_on, marks(23), (20, 3)):
-        assert result == reference(marks(23))
-
-
-def test_a_process_without_examples_counts_nothing():
-    for result in run_on_two_processes(counts_on, marks(6), (6, 0)):
-        assert result == reference(marks(6))
+def test_two_processes_agree_with_one_however_the_examples_are_shared():
+    # Averages of averages would be wrong: 20 examples on one process and 3 on the other, or none.
+    for results in run_on_two_processes(counts_on, marks(23), [(20, 3), (12, 11), (23, 0)]):
+        assert results == [reference(marks(23))] * 3
 
 
 def fails_on_one(rank: int) -> None:
@@ -178,19 +176,19 @@ def fails_on_one(rank: int) -> None:
 def dies_on_one(rank: int) -> None:
     if rank == 1:
         os._exit(3)
-    time.sleep(60)
+    time.sleep(600)
 
 
 def hangs_on_one(rank: int) -> None:
     if rank == 1:
-        time.sleep(60)
+        time.sleep(600)
 
 
 @pytest.mark.parametrize(
     ("fn", "limit", "message"),
     [
-        (fails_on_one, 60.0, "process 1 raised:\n(.|\n)*RuntimeError: the loss is a teapot"),
-        (dies_on_one, 60.0, "process 1 died without a word, exit code 3"),
+        (fails_on_one, 120.0, "process 1 raised:\n(.|\n)*RuntimeError: the loss is a teapot"),
+        (dies_on_one, 120.0, "process 1 died without a word, exit code 3"),
         (hangs_on_one, 4.0, "no result from process 0 and 1 within 4 s: probably one waits in a collective"),
     ],
 )
@@ -198,4 +196,4 @@ def test_the_helper_says_which_process_failed_and_does_not_wait(fn, limit, messa
     start = time.monotonic()
     with pytest.raises(ProcessFailure, match=message):
         run_on_two_processes(fn, limit=limit)
-    assert time.monotonic() - start < 40
+    assert time.monotonic() - start < 100
