@@ -30,13 +30,13 @@ def rows(table: Table) -> Sequence[dict[str, Any]]:
     online = hub.reachable()
     try:
         return _load(table, online)
-    except (OSError, ValueError) as error:  # datasets raises either, by what it misses
+    except Exception as error:  # the libraries raise many kinds, by what they miss
         trouble = "could not be read" if online else "cannot be reached, and its local cache does not hold them"
         raise DataError(
             f"the rows of '{table.name}', split '{table.split}', are on the Hugging Face hub, which {trouble} "
             f"({type(error).__name__}: {str(error).splitlines()[0]:.200}). Set data.root=FOLDER to a folder that holds "
             f"{' or '.join(table.files)}, or run once with a network"
-        ) from None
+        ) from error
 
 
 def fingerprint(table: Table) -> str:

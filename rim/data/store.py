@@ -49,7 +49,7 @@ class Report:
     distinct: int = 0
 
     def __str__(self) -> str:
-        dropped = "".join(f", {count:,} dropped: {reason}" for reason, count in self.dropped.items())
+        dropped = "".join(f", {count:,} left out: {reason}" for reason, count in self.dropped.items())
         capped = f", {self.capped:,} capped" if self.capped else ""
         repeated = f", {self.distinct:,} different questions" if self.distinct != self.kept else ""
         return f"{self.source}: {self.kept:,} of {self.read:,} rows{repeated}{dropped}{capped}"
@@ -149,7 +149,7 @@ class Writer:
                 _install(scratch, folder)
             finally:
                 for left in folder.parent.glob(f"{scratch.name}*"):
-                    shutil.rmtree(left, ignore_errors=True)
+                    left.unlink() if left.is_file() else shutil.rmtree(left, ignore_errors=True)
         except OSError as error:
             raise DataError(
                 f"encoded data cannot be written to {folder.parent} ({error.strerror or error}): free some space "

@@ -1,0 +1,83 @@
+"""Broken files: each error names the file, the line, the rule and the way out."""
+
+from pathlib import Path
+
+import pytest
+
+from rim.config import Data
+from rim.data.example import DataError, read
+
+GOOD = b'{"question": "q?", "answer": "a\\n#### 1"}\n'
+
+
+def message(folder: Path, source: str, file: str, content: bytes) -> str:
+    path = folder / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read(source, Data(root=str(folder)))
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        (b"", ["is empty", "a row on every line", "Copy the file again"]),
+        (b"\n\n", ["is empty"]),
+        (GOOD + b"\n" + GOOD, ["line 2", "the line is empty", "delete the empty line"]),
+        (GOOD + b'{"question": "q?"\n', ["line 2", "not valid JSON", "column", "one JSON object", "mend or delete"]),
+        (GOOD + b"[1, 2]\n", ["line 2", "list instead of an object", "fields question (str), answer (str)"]),
+        (GOOD + b'{"question": "q?"}\n', ["line 2", "no field 'answer' among question", "mend or delete the row"]),
+        (b'{"question": "q?", "answer": null}\n', ["line 1", "'answer' is None"]),
+        (b'{"question": "q?", "answer": ""}\n', ["line 1", "'answer' is ''"]),
+        (b'{"question": " ", "answer": "#### 1"}\n', ["line 1", "'question' is ' '"]),
+        (b'{"question": "q?", "answer": "just text"}\n', ["line 1", "no '####' in 'just text'", "exactly once"]),
+        (b'{"question": "q?", "answer": "#### 1\\n#### 2"}\n', ["line 1", "2 '####' in", "exactly once"]),
+        (b'{"question": "q?", "answer": "a\\n####  "}\n', ["line 1", "'answer' is ''"]),
+        (GOOD + b'{"question": "\xff", "answer": "#### 1"}\n', ["line 2", "is not UTF-8", "save the file as UTF-8"]),
+    ],
+)
+def test_json_lines(tmp_path: Path, content: bytes, parts: list[str]) -> None:
+    text = message(tmp_path, "gsm8k/test", "gsm8k/test.jsonl", content)
+    assert all(part in text for part in parts), text
+
+
+@pytest.mark.parametrize(
+    ("content", "parts"),
+    [
+        (b"q?||<<1+1=2>> #### 2\nq? <<1+1=2>> #### 2\n", ["line 2", "no '||' in", "exactly once"]),
+        (b"q?||a||<<1+1=2>> #### 2\n", ["line 1", "2 '||' in"]),
+        (b"q?||<<1+1=2>>\n", ["line 1", "no '####' in"]),
+        (b"q?||<<1+1=2>> #### 2 #### 3\n", ["line 1", "2 '####' in"]),
+        (b"q?||<<1+1=2>> ####\n", ["line 1", "'answer' is ''"]),
+        (b"||<<1+1=2>> #### 2\n", ["line 1", "'question' is ''"]),
+    ],
+)
+def test_line_format(tmp_path: Path, content: bytes, parts: list[str]) -> None:
+    text = message(tmp_path, "gsm8k_aug/test", "gsm8k_aug/test.txt", content)
+    assert all(part in text for part in parts), text
+
+
+def test_a_target_that_is_no_float(tmp_path: Path) -> None:
+    content = b'{"input": "q?", "target": "12"}\n'
+    text = message(tmp_path, "gsm_hard/test", "gsm_hard/gsmhardv2.jsonl", content)
+    assert "line 1" in text and "'target' is '12'" in text and "target (float)" in text
+
+
+def test_a_missing_file_names_what_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read("gsm8k/train", Data(root=str(tmp_path)))
+    assert str(tmp_path / "gsm8k/train.jsonl") in str(caught.value)
+    assert "data.root" in str(caught.value)
+
+
+def test_marks_windows_line_ends_and_unicode_separators_are_read(tmp_path: Path) -> None:
+    (tmp_path / "gsm8k").mkdir()
+    text = (
+        '{"question": "a\u2028b\u0085c?", "answer": "d\u2028e\\n#### 1"}\r\n{"question": "q?", "answer": "#### 2"}\r\n'
+    )
+    (tmp_path / "gsm8k" / "test.jsonl").write_bytes(b"\xef\xbb\xbf" + text.encode())
+    reading = read("gsm8k/test", Data(root=str(tmp_path), steps="sentences"))
+    assert [example.answer for example in reading.examples] == ["1", "2"]
+    assert reading.examples[0].question == "a\u2028b\u0085c?"

@@ -1,0 +1,131 @@
+"""The readers of published data sets, against the real files and their known quirks."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from rim.config import Data
+from rim.data import gsm8k, gsm8k_aug
+from rim.data.example import DataError, Example, read
+from rim.data.gsm8k_aug import parse_line, write_line
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+
+
+def plain(text: str) -> str:
+    return " ".join(text.split())
+
+
+def test_rewritten_test_rows_are_the_published_lines(data_root: Path) -> None:
+    examples = read("gsm8k/test", Data(root=str(data_root))).examples
+    assert [write_line(example) for example in examples] == lines(data_root / "gsm8k_icot" / "test.txt")
+    assert len(examples) == 1319
+
+
+def test_both_forms_of_the_test_set_read_alike(data_root: Path) -> None:
+    config = Data(root=str(data_root))
+    publisher, line_format = read("gsm8k/test", config).examples, read("gsm8k_aug/test", config).examples
+    for one, other in zip(publisher, line_format, strict=True):
+        assert (one.question, one.steps, one.answer) == (other.question, other.steps, other.answer)
+    assert publisher[7].id == "gsm8k/test/7" and line_format[7].id == "gsm8k_aug/test/7"
+
+
+def test_validation_lines_are_train_rows(data_root: Path) -> None:
+    config = Data(root=str(data_root))
+    rewritten = {write_line(example) for example in read("gsm8k/train", config).examples}
+    validation = lines(data_root / "gsm8k_icot" / "valid.txt")
+    kept = {plain(line.split("||")[0]) for line in rewritten} - {plain(line.split("||")[0]) for line in validation}
+    assert (len(rewritten), len(validation), len(kept)) == (7473, 500, 6973)
+    no_augmentation = {plain(line.split("||")[0]) for line in lines(data_root / "gsm8k_icot" / "train_no_aug.txt")}
+    assert kept == no_augmentation
+
+
+def test_a_line_survives_reading_and_writing(data_root: Path) -> None:
+    for line in lines(data_root / "gsm8k_icot" / "valid.txt"):
+        assert write_line(parse_line(line, "x")).replace(" ", "") == line.replace(" ", "")
+
+
+def test_sentence_lines_become_sentences(data_root: Path) -> None:
+    line = lines(data_root / "gsm8k_icot" / "train_no_aug.txt")[0]
+    example = parse_line(line, "x")
+    assert len(example.steps) > 1 and " ".join(example.steps) == plain(line.split("||")[1].split("####")[0])
+
+
+def test_counts_of_the_quirks_of_gsm8k(data_root: Path) -> None:
+    for split, rows, without in (("train", 7473, 95), ("test", 1319, 18)):
+        reading = read(f"gsm8k/{split}", Data(root=str(data_root)))
+        assert (reading.read, len(reading.examples), reading.distinct) == (rows, rows, rows)
+        assert sum(not example.steps for example in reading.examples) == without
+        assert reading.dropped == {}
+    validation = read("gsm8k_aug/validation", Data(root=str(data_root))).examples
+    assert [row for row, example in enumerate(validation) if not example.steps] == [89, 186, 327, 411, 445, 468]
+
+
+def test_sentences_are_the_lines_without_annotations(data_root: Path) -> None:
+    examples = read("gsm8k/train", Data(root=str(data_root), steps="sentences")).examples
+    assert examples[0].steps == (
+        "Natalia sold 48/2 = 24 clips in May.",
+        "Natalia sold 48+24 = 72 clips altogether in April and May.",
+    )
+    for row in (480, 2617, 2815, 5402):  # an empty line inside
+        assert all(examples[row].steps)
+    assert not any("<<" in step or "\n" in step for example in examples for step in example.steps)
+
+
+def test_annotations_keep_their_order_and_text() -> None:
+    rationale = "He pays <<4500*5=22500>>22,500.\n\nThat is <<3/4=3/4>>3/4.\nSo it is done."
+    assert gsm8k.steps(rationale, "equations") == ("<<4500*5=22500>>", "<<3/4=3/4>>")
+    assert gsm8k.steps(rationale, "sentences") == ("He pays 22,500.", "That is 3/4.", "So it is done.")
+
+
+def test_gsm_hard_has_float_targets_and_no_steps(data_root: Path) -> None:
+    reading = read("gsm_hard/test", Data(root=str(data_root)))
+    assert reading.read == 660
+    assert [example.id for example in reading.examples[:2]] == ["gsm_hard/test/0", "gsm_hard/test/2"]
+    targets = [json.loads(line)["target"] for line in lines(data_root / "gsm_hard" / "gsmhardv2.even.jsonl")]
+    assert [float(example.answer) for example in reading.examples] == targets
+    assert not any(example.steps for example in reading.examples)
+    assert sum("e" in example.answer for example in reading.examples) == 14
+
+
+def test_the_full_gsm_hard_is_preferred_and_counts_every_row(tmp_path: Path) -> None:
+    (tmp_path / "gsm_hard").mkdir()
+    rows = [json.dumps({"input": f"q{row}?", "code": "", "target": float(row)}) for row in range(3)]
+    (tmp_path / "gsm_hard" / "gsmhardv2.jsonl").write_text("\n".join(rows) + "\n")
+    (tmp_path / "gsm_hard" / "gsmhardv2.even.jsonl").write_text(rows[0] + "\n")
+    examples = read("gsm_hard/test", Data(root=str(tmp_path))).examples
+    assert [example.id for example in examples] == [f"gsm_hard/test/{row}" for row in range(3)]
+
+
+def test_augmented_train_file_comes_first_and_its_absence_names_the_ways_out(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        read("gsm8k_aug/train", Data(root=str(tmp_path)))
+    message = str(caught.value)
+    for part in ("gsm8k_aug/train.txt", "gsm8k_icot/train.txt", "data.train=gsm8k/train", "data.root=null"):
+        assert part in message
+    for folder, answer in (("gsm8k_icot", "2"), ("gsm8k_aug", "3")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "train.txt").write_text(f"How many?|| #### {answer}\n")
+        examples = read("gsm8k_aug/train", Data(root=str(tmp_path))).examples
+        assert examples == [Example("gsm8k_aug/train/0", "How many?", (), answer)]
+
+
+def test_fingerprints_follow_the_bytes(tmp_path: Path) -> None:
+    config = Data(root=str(tmp_path))
+    path = tmp_path / "gsm8k" / "test.jsonl"
+    path.parent.mkdir()
+    path.write_text('{"question": "q?", "answer": "#### 1"}\n')
+    before = gsm8k.TASK.fingerprint("test", config)
+    assert gsm8k.TASK.fingerprint("test", config) == before
+    path.write_text('{"question": "q?", "answer": "#### 2"}\n')
+    assert gsm8k.TASK.fingerprint("test", config) != before
+    assert gsm8k_aug.TASK.fingerprint != gsm8k.TASK.fingerprint
+
+
+@pytest.mark.parametrize("text", ["a || b", "a #### b", "two\nlines"])
+def test_a_text_with_a_mark_of_the_format_is_not_written(text: str) -> None:
+    with pytest.raises(DataError, match="example x cannot be written as a line"):
+        write_line(Example("x", text, (), "1"))
