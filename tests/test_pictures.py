@@ -10,7 +10,7 @@ from matplotlib.patches import FancyBboxPatch
 from rim.pictures import curve_picture, tree_picture, tree_text
 from rim.tree import Kind, Node, Tree
 
-WORDS = ["Who", " has", " it", "?\n", "<b>", "<m>", "</b>", "Ann", "<end>", "$x_{", " 漢\u2028", "Answer:", " because"]
+WORDS = ["Who", " has", " it", "?\n", "<b>", "<m>", "</b>", "Ann", "<end>", "$x_{$", " 漢\u2028", "Answer:", " because"]
 
 
 def label(token: int) -> str:
@@ -111,7 +111,7 @@ answer          5-6       2        0.500  "Ann<end>"
 
 def test_what_a_leaf_hides_and_two_leaves_on_one_block_are_drawn():
     assert lines(tree_text(hard(), label))[3:] == lines("""
-├ readout 1: step         8-10       3        0.300  "$x_{ 漢\\u2028$x_{" (hides question)
+├ readout 1: step         8-10       3        0.300  "$x_{$ 漢\\u2028$x_{$" (hides question)
 block 2                   8-11       4            -  "<b><m><m></b>"
 ├ readout 2: answer      12-13       2        1.000  "Ann<end>"
 └ readout 2: answer      12-13       2        1.000  "Ann<end>"
@@ -169,7 +169,7 @@ def boxes(figure: Figure) -> list[FancyBboxPatch]:
 
 @each_tree
 def test_boxes_do_not_overlap_and_hold_their_text(tree):
-    figure = tree_picture(tree, label, "$x_{ 漢\n")
+    figure = tree_picture(tree, label, "$x_{$ 漢\n")
     figure.savefig(BytesIO(), format="png")
     extents = [box.get_window_extent() for box in boxes(figure)]
     assert len(extents) == len(tree.nodes)
