@@ -154,7 +154,7 @@ class _Branches:
         last_K = torch.arange(1, k + 1, device=ids_BKL.device) * length - 1
         reading = Reading(visible_BQJ, position_BQ, self.key_BJ, keep=last_K.expand(b, -1))
         logits_BKV = self.backbone(ids_BKL.reshape(b, k * length), reading, self.cache)
-        self.sees_BKJ = visible_BQJ[:, last_K]
+        self.sees_BKJ = torch.cat([self.sees_BKJ, own_QQ[last_K].expand(b, -1, -1)], dim=2)
         return logits_BKV
 
     def _positions(self, length: int) -> Tensor:

@@ -1,0 +1,108 @@
+"""One packed pass equals separate passes, on every shape and under every attention implementation that is allowed."""
+
+import pytest
+import torch
+
+from rim.backbone.attention import ALLOWED
+from rim.backbone.backbone import Backbone, Reading
+from rim.methods.registry import build_method
+from rim.tree import Tree, TreeBatch, pad
+from tests.models import config, example, tiny_backbone
+
+WINDOWED = [
+    ("gemma3_text", {"sliding_window": 8, "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}),
+    ("mistral", {"sliding_window": 8}),
+    ("qwen2", {"use_sliding_window": True, "sliding_window": 8, "max_window_layers": 1}),
+]
+PLAIN = [("gpt2", {}), ("llama", {}), ("llama", {"tie_word_embeddings": False}), ("qwen2", {}), ("qwen3", {})]
+FAMILIES = PLAIN + WINDOWED
+
+
+def trees(backbone: Backbone, objective: str) -> list[Tree]:
+    method = build_method(config(), backbone.tokenizer)
+    shapes = [(9, (3, 2, 4)), (5, (2,)), (14, ())]
+    return [method.layout(example(q, s, seed=i), objective, 0.0) for i, (q, s) in enumerate(shapes)]
+
+
+def separate_nll(backbone: Backbone, tree: Tree) -> list[float]:
+    """The literal reference: one causal pass per readout over question, blocks so far and readout, as plain text."""
+    out = []
+    for index, node in enumerate(tree.nodes):
+        if not node.weight:
+            continue
+        path, at = [], index
+        while at is not None:
+            path, at = [*tree.nodes[at].ids, *path], tree.nodes[at].parent
+        ids = torch.tensor([path], dtype=torch.long)
+        logits = backbone.model(input_ids=ids).logits[0].log_softmax(-1)
+        start = len(path) - len(node.ids)
+        out += [-logits[place - 1, path[place]].item() for place in range(start, len(path))]
+    return out
+
+
+@torch.no_grad()
+def packed_nll(backbone: Backbone, batch: TreeBatch) -> torch.Tensor:
+    logits = backbone.supervised_logits(batch).log_softmax(-1)
+    return -logits.gather(1, batch.target_S[:, None])[:, 0]
+
+
+@pytest.mark.parametrize("attention", ALLOWED)
+@pytest.mark.parametrize(("family", "changes"), FAMILIES)
+@pytest.mark.parametrize("objective", ["grounding", "refinement"])
+def test_packed_equals_separate(family: str, changes: dict, attention: str, objective: str) -> None:
+    backbone = tiny_backbone(family, attention, **changes)
+    made = trees(backbone, objective)
+    batch = pad(made, backbone.special.pad)
+    packed = packed_nll(backbone, batch)
+    for row, tree in enumerate(made):
+        separate = torch.tensor(separate_nll(backbone, tree))
+        mine = packed[batch.example_S == row]
+        assert torch.allclose(mine.sort().values, separate.sort().values, atol=1e-5, rtol=0), tree
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen3"])
+def test_padding_and_company_change_nothing(family: str) -> None:
+    backbone = tiny_backbone(family)
+    made = trees(backbone, "grounding")
+    together = pad(made, backbone.special.pad)
+    nll = packed_nll(backbone, together)
+    for row, tree in enumerate(made):
+        alone = packed_nll(backbone, pad([tree], backbone.special.pad))
+        assert torch.allclose(alone, nll[together.example_S == row], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen3"])
+def test_order_of_leaves_changes_nothing(family: str) -> None:
+    backbone = tiny_backbone(family)
+    tree = trees(backbone, "refinement")[0]
+    leaves = [node for node in tree.nodes if node.weight]
+    shuffled = Tree((*tree.nodes[: -len(leaves)], *leaves[::-1]), tree.count)
+    batches = [pad([each], backbone.special.pad) for each in (tree, shuffled)]
+    by_leaf = [dict(zip(zip(b.readout_S.tolist(), b.target_S.tolist(), strict=True), packed_nll(backbone, b).tolist(), strict=True)) for b in batches]  # fmt: skip
+    assert by_leaf[0] == pytest.approx(by_leaf[1], abs=1e-5)
+
+
+@pytest.mark.parametrize("attention", ALLOWED)
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen3"])
+def test_gradients_off_the_path_are_exactly_zero(family: str, attention: str) -> None:
+    backbone = tiny_backbone(family, attention)
+    tree = trees(backbone, "refinement")[0]
+    batch = pad([tree, tree], backbone.special.pad)
+    embedded = backbone.model.get_input_embeddings()(batch.ids_BN).detach().requires_grad_()
+    visible = batch.visible_BNN()
+    handle = backbone.model.get_input_embeddings().register_forward_hook(lambda *_: embedded)
+    flat = tree.flat
+    token = len(flat.ids_N) - 1
+    keep = torch.zeros_like(batch.ids_BN, dtype=torch.bool)
+    keep[0, token] = True
+    logits = backbone(batch.ids_BN, Reading(visible, batch.position_BN, batch.position_BN, keep))
+    logits.logsumexp(-1).sum().backward()
+    handle.remove()
+    path = {token}
+    while flat.previous_N[min(path)] >= 0:
+        path.add(int(flat.previous_N[min(path)]))
+    size = embedded.grad.abs().sum(-1)
+    on = torch.tensor([n in path for n in range(size.shape[1])])
+    assert (size[0, on] > 0).all()
+    assert (size[0, ~on] == 0).all()
+    assert (size[1] == 0).all(), "another example of the batch"
