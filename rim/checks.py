@@ -19,6 +19,8 @@ OBJECTIVES = {"memory_blocks": ("grounding", "refinement"), "direct": ("answer",
 """Objectives of stages that belong to each method."""
 CONTROLS = ("removed", "swapped", "noise")
 """What evaluation can do to the blocks."""
+ATTENTION = ("sdpa", "eager")
+"""Attention implementations that honour a four-dimensional mask."""
 
 _FROM_ZERO = {"run.seed", "data.tracking.seed", "data.arithmetic.seed", "data.workers"}
 """Whole numbers that may be 0; every other one is at least 1."""
@@ -71,10 +73,11 @@ def _any_below_one(*sizes: int | None) -> bool:
 def _names(config: Config) -> Iterator[tuple[str, str]]:
     if not re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", config.run.name) or ".." in config.run.name.split("/"):
         yield "run.name", "names a folder: letters, digits, and . _ + - only, with / between folders"
-    if config.backbone.attention not in ("sdpa", "eager"):
-        near = get_close_matches(config.backbone.attention, ["sdpa", "eager"], n=1)
+    if config.backbone.attention not in ATTENTION:
+        near = get_close_matches(config.backbone.attention, ATTENTION, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
-        yield "backbone.attention", f"must be sdpa or eager: others do not honour a four-dimensional mask{hint}"
+        allowed = " or ".join(ATTENTION)
+        yield "backbone.attention", f"must be {allowed}: others do not honour a four-dimensional mask{hint}"
     if not config.backbone.lora.targets:
         yield (
             "backbone.lora.targets",

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,6 +140,23 @@ def test_nothing_imports_experiments_and_they_import_only_rim() -> None:
         refused = {"tests"} if inside else {"experiments"}
         found = {name.split(".")[0] for name in imports(path.read_text(encoding="utf-8"), path.stem)}
         assert not found & refused, f"{path.relative_to(ROOT)} imports {found & refused}"
+
+
+def test_every_library_that_is_imported_is_declared() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    declared = {re.split(r"[<>=~!; ]", line)[0] for line in project["dependencies"]}
+    found = {name.split(".")[0] for m, path in MODULES.items() for name in imports(path.read_text(encoding="utf-8"), m)}
+    libraries = {name.replace("_", "-") for name in found - {"rim", *sys.stdlib_module_names}}
+    assert {"pyyaml" if name == "yaml" else name for name in libraries} - declared == set()
+
+
+def test_every_declared_library_is_pinned() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"], "setuptools"]
+    assert {re.split(r"[<>=~!; ]", line)[0] for line in wanted} - pinned == set()
+    assert "torch==2.13.0" in lines and not [line for line in lines if "://" in line or "+" in line]
 
 
 def test_the_package_itself_holds_only_the_version() -> None:

@@ -1,14 +1,15 @@
 """Contradictions between settings: refused with the path, the value, the rule and the way out."""
 
 from copy import deepcopy
+from importlib import import_module
 from typing import Any
 
 import pytest
 
-from rim.checks import check
-from rim.config import Config, Stage, default_stages
+from rim.checks import ATTENTION, CONTROLS, OBJECTIVES, check
+from rim.config import Config, Method, Stage, default_stages
 from rim.errors import SettingsError
-from rim.schema import leaves
+from rim.schema import choices, leaves, types_of
 
 TWO = [Stage("a", "grounding"), Stage("b", "refinement")]
 
@@ -153,3 +154,25 @@ def test_every_whole_number_but_seeds_and_workers_refuses_zero() -> None:
         except SettingsError as error:
             assert f"{path} = 0: must be" in str(error)
     assert sorted(accepted) == ["data.arithmetic.seed", "data.tracking.seed", "data.workers", "run.seed"]
+
+
+def test_names_known_at_start_are_those_of_the_heavy_modules() -> None:
+    """The checks import nothing heavy, so they hold copies of four lists; here the copies meet the originals."""
+    from rim.backbone.attention import ALLOWED
+    from rim.evaluation.controls import NAMES
+    from rim.methods.registry import METHODS
+
+    objectives = {}
+    for name, place in METHODS.items():
+        module, _, attribute = place.partition(":")
+        objectives[name] = getattr(import_module(module), attribute).objectives
+    assert objectives == OBJECTIVES
+    assert choices(types_of(Method)["name"]) == tuple(METHODS)
+    assert {*choices(types_of(Stage)["objective"])} == {name for names in OBJECTIVES.values() for name in names}
+    assert (CONTROLS, ATTENTION) == (NAMES, ALLOWED)
+
+
+@pytest.mark.parametrize("method", OBJECTIVES)
+def test_the_default_stages_of_every_method_pass(method: str) -> None:
+    check(changed(method__name=method))
+    assert default_stages(method)
