@@ -21,7 +21,6 @@ setup: $(READY) ## Make .venv with pinned versions; done again when pyproject.to
 demo: $(READY) ## Train RiM from scratch on the tracking task, evaluate it, print the table (replaces runs/demo)
 	rm -rf runs/demo
 	$(BIN)/python -m rim.fit --config conf/demo.yaml
-	$(BIN)/python -m rim.evaluate --run runs/demo
 
 test: export OMP_NUM_THREADS = 1
 test: export HF_HUB_OFFLINE = 1

@@ -1,8 +1,8 @@
 """Weights of a run on disk: what training changed, a fingerprint, and loading that is strict.
 
-A run folder holds all that is needed to use its model: `config.yaml`, `tokenizer/`, `architecture/`, `weights/*.safetensors`,
-and for adapters the name and revision of the frozen base. The fingerprint is the model's own answer to a fixed
-prompt: if library, base weights or tokenizer have changed under a checkpoint, loading says so.
+A run folder holds all that is needed to use its model: `config.yaml`, `tokenizer/`, `architecture/` and
+`weights/*.safetensors`, and for adapters the name and revision of the frozen base. The fingerprint is the model's own
+answer to a fixed prompt: if library, base weights or tokenizer have changed under a checkpoint, loading says so.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rim.backbone.backbone import Backbone
 from rim.errors import UserError
-from rim.files import write_atomically
+from rim.files import write_bytes
 
 PROMPT = "Ann has 3 cups and gets 4 more."
 SAMPLES = 16
@@ -49,7 +49,8 @@ def fingerprint(backbone: Backbone) -> list[float]:
     """Evenly spaced logits after a fixed prompt and one memory block, in fp32."""
     special = backbone.special
     ids = backbone.tokenizer(PROMPT, add_special_tokens=False)["input_ids"]
-    ids = torch.tensor([ids + [special.open, special.memory, special.memory, special.close]], device=backbone.device)
+    block = (special.open, special.memory, special.memory, special.close)
+    ids = torch.tensor([[*ids, *block]], device=backbone.device)
     training = backbone.training
     backbone.eval()
     with torch.autocast(backbone.device.type, enabled=False):
@@ -67,7 +68,7 @@ def save_weights(backbone: Backbone, path: Path, about: dict[str, Any]) -> None:
     state = {name: value.detach().cpu().contiguous() for name, value in backbone.trainable_state().items()}
     metadata = {"rim": json.dumps({**describe_weights(backbone), **about})}
     content = safetensors.torch.save(state, metadata)
-    write_atomically(path, lambda file: file.write(content) and None)
+    write_bytes(path, content)
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -121,8 +122,9 @@ def _check_vocabulary(backbone: Backbone, about: dict[str, Any], source: str) ->
     here = (len(backbone.tokenizer), tokenizer_hash(backbone))
     if here != (about["vocabulary"], about["tokenizer"]):
         raise CheckpointError(
-            f"the weights of {source} belong to a vocabulary of {about['vocabulary']} tokens (hash {about['tokenizer']}), "
-            f"this tokenizer has {here[0]} (hash {here[1]}): use the tokenizer in the run folder of the weights"
+            f"the weights of {source} belong to a vocabulary of {about['vocabulary']} tokens (hash "
+            f"{about['tokenizer']}), this tokenizer has {here[0]} (hash {here[1]}): "
+            "use the tokenizer in the run folder of the weights"
         )
 
 

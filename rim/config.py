@@ -113,7 +113,7 @@ class Lora:
 
     rank: int = 128
     """Rank of every adapter [paper]."""
-    alpha: float = 32.0
+    alpha: int = 32
     """Scale; an adapter is multiplied by alpha / rank [open]."""
     dropout: float = 0.1
     """Dropout before every adapter; a stage may set another [open]."""

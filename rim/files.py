@@ -39,7 +39,15 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
         raise
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write bytes, atomically."""
+
+    def write(file: BinaryIO) -> None:
+        file.write(content)
+
+    write_atomically(path, write)
+
+
 def write_json(path: Path, content: Any) -> None:
     """Write plain types as indented JSON, atomically."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, sort_keys=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()) and None)
+    write_bytes(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())

@@ -1,12 +1,12 @@
 """The run folder: created once, refused where it holds another run, and enough to load its model from.
 
-    config.yaml  environment.json  data.json  tokenizer/  architecture/  weights/*.safetensors  selection.json
-    resume.ckpt  curve.jsonl  tensorboard/  results/
+config.yaml  environment.json  lengths.json  data.json  tokenizer/  architecture/  weights/*.safetensors  selection.json
+resume.ckpt  curve.jsonl  tensorboard/  results/
 """
 
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, load_tokenizer
-from rim.checkpoint import load_weights
+from rim.checkpoint import load_weights, read_about
 from rim.config import Config
 from rim.errors import UserError
 from rim.files import write_json
@@ -65,12 +65,12 @@ class RunFolder:
         changed = differences(load([self.config_file]), config)
         if changed:
             raise RunError(
-                f"{self.path} holds a run with other settings: {'; '.join(changed)}. Choose another run.name, remove the "
-                "folder, or repeat the command that made it to resume"
+                f"{self.path} holds a run with other settings: {'; '.join(changed)}. Choose another run.name, remove "
+                "the folder, or repeat the command that made it to resume"
             )
 
-    def config(self) -> Config:
-        """The settings of the run.
+    def config(self, overrides: Sequence[str] = ()) -> Config:
+        """The settings of the run, with overrides.
 
         Raises:
             RunError: there is no run.
@@ -78,7 +78,11 @@ class RunFolder:
         if not self.config_file.exists():
             near = ", ".join(sorted(str(f.parent) for f in self.path.parent.glob("*/config.yaml"))) or "none"
             raise RunError(f"{self.path} is not a run folder: it has no config.yaml. Runs beside it: {near}")
-        return load([self.config_file])
+        return load([self.config_file], overrides)
+
+    def update_of(self, name: str) -> int:
+        """Updates done when these weights were saved."""
+        return read_about(self.weights / f"{name}.safetensors")["update"]
 
     def tokenizer(self, config: Config, texts: Callable[[], Iterable[str]]) -> PreTrainedTokenizerBase:
         """The run's own tokenizer; made and kept at the first call."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -14,11 +14,11 @@ from yaml import MarkedYAMLError
 from rim.checks import check
 from rim.config import Config
 from rim.errors import SettingsError
-from rim.files import write_atomically
+from rim.files import write_bytes
 from rim.merge import Merge, join
 from rim.schema import shown
 
-__all__ = ["SettingsError", "check", "differences", "load", "save", "to_dict"]
+__all__ = ["SettingsError", "check", "differences", "load", "save", "to_dict", "to_yaml"]
 
 
 def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:
@@ -76,14 +76,14 @@ def to_dict(config: Config) -> dict[str, Any]:
     return asdict(config)
 
 
+def to_yaml(config: Config) -> str:
+    """The settings as YAML that `load` reads back to an equal Config."""
+    return OmegaConf.to_yaml(OmegaConf.create(_escaped(to_dict(config))))
+
+
 def save(config: Config, path: str | Path) -> None:
-    """Write the settings as YAML that `load` reads back to an equal Config."""
-    text = OmegaConf.to_yaml(OmegaConf.create(_escaped(to_dict(config))))
-
-    def write(file: BinaryIO) -> None:
-        file.write(text.encode())
-
-    write_atomically(Path(path), write)
+    """Write the settings as YAML."""
+    write_bytes(Path(path), to_yaml(config).encode())
 
 
 def _escaped(value: Any) -> Any:

@@ -22,6 +22,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+Ids = Sequence[int] | np.ndarray
+"""Token ids."""
+
 
 class Kind(StrEnum):
     """What a node holds."""
@@ -44,7 +47,7 @@ class Node:
     """
 
     kind: Kind
-    ids: Sequence[int]
+    ids: Ids
     parent: int | None = None
     weight: float = 0.0
     readout: int = 0
@@ -192,8 +195,8 @@ def pad(trees: Sequence[Tree], pad_id: int) -> TreeBatch:
         position_BN=torch.from_numpy(position),
         node_BN=torch.from_numpy(node),
         sees_BGG=torch.from_numpy(sees),
-        count=float(sum(tree.count for tree in trees)),
         **_supervision(flats, n),
+        count=float(sum(tree.count for tree in trees)),  # type: ignore[arg-type]
     )
 
 

@@ -89,12 +89,12 @@ def attention_mask(
     window = getattr(config, "sliding_window", None)
     if types == {"full_attention"} or (not types and window is None):
         return full
-    apart = query_BQ[:, :, None] - key_BJ[:, None, :]
+    near_BQJ = query_BQ[:, :, None] - key_BJ[:, None, :] < (window or 0)
     if not types:
-        return _additive(visible_BQJ & (apart < window), dtype)
+        return _additive(visible_BQJ & near_BQJ, dtype)
     masks = {"full_attention": full}
     if "sliding_attention" in types:
-        masks["sliding_attention"] = _additive(visible_BQJ & (apart < window), dtype)
+        masks["sliding_attention"] = _additive(visible_BQJ & near_BQJ, dtype)
     if "chunked_attention" in types:
         chunk = config.attention_chunk_size
         same = (query_BQ // chunk)[:, :, None] == (key_BJ // chunk)[:, None, :]

@@ -7,6 +7,7 @@ V vocabulary.
 from dataclasses import dataclass
 
 import torch
+from peft import PeftModel
 from torch import Tensor, nn
 from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
 
@@ -32,7 +33,9 @@ class Reading:
 class Backbone(nn.Module):
     """A Hugging Face causal language model (adapted or not), its tokenizer and its special tokens."""
 
-    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, special: SpecialTokens) -> None:
+    def __init__(
+        self, model: PreTrainedModel | PeftModel, tokenizer: PreTrainedTokenizerBase, special: SpecialTokens
+    ) -> None:
         super().__init__()
         self.model = model
         self.tokenizer = tokenizer

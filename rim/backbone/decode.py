@@ -2,7 +2,7 @@
 
 The branches of one question are decoded side by side in its own row of the batch: in each round every branch adds a
 token to the shared cache, and the mask lets a branch see its stretch of the trunk and its own tokens. Nothing
-is copied, and models with a sliding window are right too, because the cache keeps every column and the window is in the mask.
+is copied, and models with a sliding window are right too: the cache keeps every column, and the window is in the mask.
 
 Axes: B examples, N trunk tokens, K branches, L tokens that a branch feeds in a round, J cached tokens, V vocabulary.
 """
@@ -26,9 +26,9 @@ CacheEdit = Callable[[DynamicCache, Tensor], None]
 class Prompt:
     """A trunk, and where answers may be read from it.
 
-    `branches` are indices of the trunk's nodes after whose last token an answer is read; `cue` tokens begin every answer;
-    `hides` are kinds of trunk nodes that answers do not attend to; `start` is the position of an
-    answer's first token where it is not the one after its branch point.
+    `branches` are indices of the trunk's nodes after whose last token an answer is read; `cue` tokens begin every
+    answer; `hides` are kinds of trunk nodes that answers do not attend to; `start` is the position of an answer's first
+    token where it is not the one after its branch point.
     """
 
     trunk: Tree
@@ -109,9 +109,7 @@ def _prefill(backbone: Backbone, prompts: Sequence[Prompt]) -> _Trunk:
     return _Trunk(cache, batch.position_BN, memory_BN, end_BK, sees_BKN, path_BKN, start_BK, batch.ids_BN, logits_BKV)
 
 
-def _branch_points(
-    prompts: Sequence[Prompt], n: int, device: torch.device
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _branch_points(prompts: Sequence[Prompt], n: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """End points [B, K], their path on the trunk [B, K, N], and which tokens answers see and are memory [B, N]."""
     ends, paths, shown, memory = [], [], [], []
     for prompt in prompts:

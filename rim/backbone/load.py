@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, get_peft_model
-from torch import nn
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
@@ -62,10 +62,9 @@ def load_backbone(
             model = _pretrained(config)
         check_family(model.config)
         add_memory_rows(model, special, len(tokenizer), seed)
-        if config.training == "lora":
-            model = add_adapters(model, config.lora, special)
-    model.config.use_cache = False
-    return Backbone(model, tokenizer, special)
+        model.config.use_cache = False
+        adapted = add_adapters(model, config.lora, special) if config.training == "lora" else model
+    return Backbone(adapted, tokenizer, special)
 
 
 def _pretrained(config: BackboneConfig) -> PreTrainedModel:
@@ -129,21 +128,21 @@ def add_memory_rows(model: PreTrainedModel, special: SpecialTokens, tokens: int,
     Drawn from a generator of their own, so that an untied head, which adapters do not store, is the same after
     loading. Models whose matrix is padded beyond the tokenizer keep its size.
     """
-    if model.get_input_embeddings().weight.shape[0] < tokens:
+    table = model.get_input_embeddings()
+    if isinstance(table, nn.Embedding) and table.num_embeddings < tokens:
         model.resize_token_embeddings(tokens, mean_resizing=False)
     generator = torch.Generator().manual_seed(seed)
     rows = torch.tensor(special.memory_tokens)
-    tables: list[nn.Module] = [model.get_input_embeddings()]
-    if model.get_output_embeddings() is not None:
-        tables.append(model.get_output_embeddings())
+    tables = (model.get_input_embeddings(), model.get_output_embeddings())
+    weights: list[Tensor] = [table.weight for table in tables if isinstance(table, nn.Embedding | nn.Linear)]
     with torch.no_grad():
-        for weight in {id(table.weight): table.weight for table in tables}.values():
+        for weight in {id(weight): weight for weight in weights}.values():
             old = weight[: int(rows.min())].float()
             noise = torch.randn(len(rows), weight.shape[1], generator=generator)
             weight[rows] = (old.mean(0) + noise * old.std(0)).to(weight.dtype)
 
 
-def add_adapters(model: PreTrainedModel, config: Lora, special: SpecialTokens) -> PreTrainedModel:
+def add_adapters(model: PreTrainedModel, config: Lora, special: SpecialTokens) -> PeftModel:
     """LoRA on the projections, and the three memory rows of the embedding; every other weight is frozen."""
     targets: str | list[str] = config.targets
     if config.targets == ["all-linear"]:

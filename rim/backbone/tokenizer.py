@@ -1,6 +1,6 @@
 """Tokenizers: the three memory tokens, and a small byte-level BPE for models from scratch."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -44,9 +44,14 @@ def add_memory_tokens(tokenizer: PreTrainedTokenizerBase) -> SpecialTokens:
             "set `eos_token` in its tokenizer_config.json, or choose another backbone.name"
         )
     tokenizer.add_tokens([OPEN, MEMORY, CLOSE], special_tokens=True)
-    ids = [tokenizer.convert_tokens_to_ids(token) for token in (OPEN, MEMORY, CLOSE)]
+    ids = tokenizer.get_vocab()
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return SpecialTokens(*ids, end=tokenizer.eos_token_id, pad=pad)
+    return SpecialTokens(ids[OPEN], ids[MEMORY], ids[CLOSE], tokenizer.eos_token_id, pad)
+
+
+def token_text(tokenizer: PreTrainedTokenizerBase) -> Callable[[int], str]:
+    """Text of one token, for drawings."""
+    return lambda token: str(tokenizer.decode([token]))
 
 
 def build_tokenizer(texts: Iterable[str], vocabulary: int) -> PreTrainedTokenizerFast:

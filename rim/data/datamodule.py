@@ -1,8 +1,8 @@
 """The LightningDataModule: which rows make up which update, laid out as trees.
 
 An update takes `batch_size` rows from an endless stream of shuffled epochs, cut in micro-batches that are dealt out to
-the processes in turn. What an update contains depends on the seed, the stage and the number of the update alone, not on the
-number of processes, of loader workers, or of interruptions.
+the processes in turn. What an update contains depends on the seed, the stage and the number of the update alone, not on
+the number of processes, of loader workers, or of interruptions.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -17,6 +17,10 @@ class Splits:
     validation: EncodedSplit
     tests: dict[str, EncodedSplit]
 
+    def named(self) -> list[tuple[str, EncodedSplit]]:
+        """Every split with its role."""
+        return [("train", self.train), ("held-out", self.validation), *(("test", test) for test in self.tests.values())]
+
 
 def check_sources(config: Data) -> None:
     """Refuse sources that are unknown, or that would train on or select by a test set. Reads no data.

@@ -1,14 +1,14 @@
 """Controls: is the answer in the blocks? Their states are swapped between examples or replaced by noise in the cache.
 
 `removed` needs no edit: the question is answered without blocks. All blocks are edited at once, in every layer; each
-readout's branch point is then read again against the edited states, so that it sees its own question and
-foreign memory. Weights were never trained for any of this: a fall shows that the blocks are used, not what they hold, and a
-separately trained run without blocks (`method.name=direct`) belongs beside it.
+readout's branch point is then read again against the edited states: it sees its own question and foreign memory.
+Weights were never trained for any of this: a fall shows that the blocks are used, not what they hold, and a separately
+trained run without blocks (`method.name=direct`) belongs beside it.
 
 Axes: B examples, N trunk tokens, H key-value heads, D head width.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -22,8 +22,8 @@ NAMES = ("removed", "swapped", "noise")
 def swap(cache: DynamicCache, memory_BN: Tensor) -> None:
     """Give every example the block states of the next example of the batch.
 
-    Batches should hold questions of similar length: block states carry positions, and a donor's differ by the difference in
-    length. Blocks are matched in order; a batch of one example has no donor.
+    Batches should hold questions of similar length: block states carry positions, and a donor's are off by the
+    difference in length. Blocks are matched in order; a batch of one example has no donor.
 
     Raises:
         ValueError: the batch holds one example.
@@ -31,22 +31,25 @@ def swap(cache: DynamicCache, memory_BN: Tensor) -> None:
     if len(memory_BN) < 2:
         raise ValueError("block states of one example cannot be swapped: the batch needs at least two")
     donor_BN = memory_BN.roll(1, 0)
-    for layer in cache.layers:
-        for states_BHND in (layer.keys, layer.values):
-            by_token = states_BHND.transpose(1, 2)
-            taken = by_token.roll(1, 0)[donor_BN]
-            by_token[memory_BN] = taken
+    for by_token in _states(cache):
+        by_token[memory_BN] = by_token.roll(1, 0)[donor_BN]
 
 
 def add_noise(cache: DynamicCache, memory_BN: Tensor, seed: int = 0) -> None:
-    """Replace block states by Gaussian noise with the mean and spread of the batch's block states, per layer and head."""
+    """Replace block states by Gaussian noise with their mean and spread over the batch, per layer, head and feature."""
     generator = torch.Generator().manual_seed(seed)
+    for by_token in _states(cache):
+        states = by_token[memory_BN].float()
+        noise = torch.randn(states.shape, generator=generator).to(states.device)
+        by_token[memory_BN] = (states.mean(0) + noise * states.std(0)).to(by_token.dtype)
+
+
+def _states(cache: DynamicCache) -> Iterator[Tensor]:
+    """Views [B, N, H, D] of the keys and values of every layer."""
     for layer in cache.layers:
-        for states_BHND in (layer.keys, layer.values):
-            by_token = states_BHND.transpose(1, 2)
-            states = by_token[memory_BN].float()
-            noise = torch.randn(states.shape, generator=generator).to(states.device)
-            by_token[memory_BN] = (states.mean(0) + noise * states.std(0)).to(by_token.dtype)
+        for states_BHND in (getattr(layer, "keys", None), getattr(layer, "values", None)):
+            if states_BHND is not None:
+                yield states_BHND.transpose(1, 2)
 
 
 EDITS: dict[str, Callable[[DynamicCache, Tensor], None]] = {"swapped": swap, "noise": add_noise}

@@ -91,9 +91,7 @@ class Evaluator:
             size=answers.size(rule, example.gold),
         )
 
-    def _check_lengths(
-        self, backbone: Backbone, examples: Sequence[EncodedExample], prompts: Sequence[Prompt]
-    ) -> None:
+    def _check_lengths(self, backbone: Backbone, examples: Sequence[EncodedExample], prompts: Sequence[Prompt]) -> None:
         limit = backbone.positions
         if limit is None:
             return

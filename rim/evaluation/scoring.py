@@ -51,7 +51,9 @@ def write_result(result: TestResult, folder: Path, about: dict[str, Any]) -> Pat
     """
     stem = result.source.replace("/", "-")
     controls = {name: to_json(control) for name, control in result.controls.items()}
-    write_json(folder / f"{stem}.json", {**about, "source": result.source, **to_json(result.score), "controls": controls})
+    write_json(
+        folder / f"{stem}.json", {**about, "source": result.source, **to_json(result.score), "controls": controls}
+    )
     path = folder / f"{stem}.jsonl"
     write_jsonl(result.predictions, path)
     return path

@@ -29,8 +29,8 @@ class MemoryBlocks(Method):
     def prompt(self, example: EncodedExample, objective: str | None = None, blocks: int | None = None) -> Prompt:
         """The trunk; the answer is read after each of K blocks, or in grounding after block T alone.
 
-        Reading at T uses the example's own number of steps, which a user does not know: it serves to choose a checkpoint
-        within the grounding stage, never as a score. No blocks at all is the control `removed`.
+        Reading at T uses the example's own number of steps, which a user does not know: it serves to choose a
+        checkpoint within the grounding stage, never as a score. No blocks at all is the control `removed`.
         """
         if objective == "grounding":
             blocks = max(1, len(example.steps))

@@ -17,7 +17,7 @@ from rim.backbone.decode import CacheEdit, Prompt, greedy
 from rim.backbone.tokenizer import SpecialTokens, add_memory_tokens
 from rim.config import Config
 from rim.data.encode import EncodedExample
-from rim.tree import Kind, Node, Tree, TreeBatch
+from rim.tree import Ids, Kind, Node, Tree, TreeBatch
 
 
 @dataclass
@@ -107,7 +107,7 @@ class Method(ABC):
         self,
         nodes: list[Node],
         kind: Kind,
-        ids: Sequence[int],
+        ids: Ids,
         parent: int,
         weight: float,
         *,

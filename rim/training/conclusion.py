@@ -7,7 +7,7 @@ import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from rim.checkpoint import load_weights
-from rim.config import Config
+from rim.evaluation.device import scoring_device
 from rim.evaluation.report import table
 from rim.evaluation.scoring import TestResult, score_source, write_result
 from rim.files import write_json
@@ -33,7 +33,7 @@ def _score(prepared: "Prepared") -> None:
     folder, config = prepared.folder, prepared.config
     selection = folder.read("selection.json")
     final = selection["final"]
-    backbone = prepared.backbone.to(scoring_device(config))
+    backbone = prepared.backbone.to(scoring_device(config.training.accelerator))
     about = load_weights(backbone, folder.weights / f"{final}.safetensors")
     about = {key: about[key] for key in ("name", "stage", "update", "heldout_correct", "heldout_count")}
     results = [
@@ -50,14 +50,6 @@ def _score(prepared: "Prepared") -> None:
     write_json(folder.path / RESULT, {"weights": about, "accuracy": scores, "training": training})
 
 
-def scoring_device(config: Config) -> torch.device:
-    """Where answers are computed: the kind of device that trained."""
-    wanted = config.training.accelerator
-    if wanted in ("auto", "gpu") and torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if wanted == "mps" else "cpu")
-
-
 def training_facts(prepared: "Prepared") -> dict[str, Any]:
     """Updates, seconds in updates, examples per second, and the share of time in which the trainer waited for data."""
     state = torch.load(prepared.folder.resume, map_location="cpu", mmap=True, weights_only=True)["callbacks"]
@@ -70,9 +62,7 @@ def training_facts(prepared: "Prepared") -> dict[str, Any]:
     }
 
 
-def _report(
-    prepared: "Prepared", results: list[TestResult], about: dict[str, Any], training: dict[str, Any]
-) -> str:
+def _report(prepared: "Prepared", results: list[TestResult], about: dict[str, Any], training: dict[str, Any]) -> str:
     parts = [result.report(prepared.config.evaluation.confidence) for result in results]
     rows = [
         ("updates", f"{training['updates']:,}"),

@@ -1,7 +1,7 @@
 """The curriculum callback: switches stages, scores held-out examples, keeps checkpoints, and stops cleanly.
 
-A Lightning epoch is one segment of the plan: the stretch between two validations. Stages change at segment
-boundaries, where Lightning rebuilds the loader; everything is derived from `module.updates`, so no two places can disagree.
+A Lightning epoch is one segment of the plan: the stretch between two validations. Stages change at segment boundaries,
+where Lightning rebuilds the loader; everything is derived from `module.updates`, so no two places can disagree.
 """
 
 from pathlib import Path

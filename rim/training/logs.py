@@ -10,7 +10,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from rim.config import Config
 from rim.evaluation.predictions import Prediction
-from rim.files import write_atomically
+from rim.files import write_bytes
 from rim.training.curriculum import Curriculum
 from rim.training.module import RimModule, UpdateReport
 
@@ -26,7 +26,7 @@ class Curve:
         self.path = path
         kept = [record for record in read_curve(path) if record["update"] <= updates]
         text = "".join(json.dumps(record) + "\n" for record in kept)
-        write_atomically(path, lambda file: file.write(text.encode()) and None)
+        write_bytes(path, text.encode())
 
     def add(self, record: dict[str, Any]) -> None:
         """Append a record."""
@@ -48,8 +48,8 @@ def read_curve(path: Path) -> list[dict[str, Any]]:
 class Logbook(pl.Callback):
     """Writes the curve and the TensorBoard events on the first process.
 
-    `seconds` adds up the time spent in updates (validation and saving excluded), over all resumptions; `wait` the part of it
-    in which the trainer waited for the loader.
+    `seconds` adds up the time spent in updates (validation and saving excluded), over all resumptions; `wait` the part
+    of it in which the trainer waited for the loader.
     """
 
     def __init__(self, config: Config, curriculum: Curriculum, folder: Path) -> None:

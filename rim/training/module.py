@@ -54,7 +54,13 @@ class RimModule(pl.LightningModule):
     """
 
     def __init__(
-        self, backbone: Backbone, method: Method, plan: Plan, config: Config, evaluator: Evaluator, heldout: EncodedSplit
+        self,
+        backbone: Backbone,
+        method: Method,
+        plan: Plan,
+        config: Config,
+        evaluator: Evaluator,
+        heldout: EncodedSplit,
     ) -> None:
         super().__init__()
         self.backbone, self.method, self.plan, self.config = backbone, method, plan, config
@@ -79,8 +85,8 @@ class RimModule(pl.LightningModule):
         place = (self.stage.index, self.updates - self.stage.first)
         if (batch.stage, batch.update) != place:
             raise StageMismatch(
-                f"a batch of stage {batch.stage}, update {batch.update} arrived in stage {place[0]}, update {place[1]}: "
-                "the loader was built for another segment; rebuild it when the segment changes"
+                f"a batch of stage {batch.stage}, update {batch.update} arrived in stage {place[0]}, update "
+                f"{place[1]}: the loader was built for another segment; rebuild it when the segment changes"
             )
         seed_noise(self.config.run.seed, batch.stage, batch.update, batch.part)
         losses = self.method.losses(self.backbone, batch.trees)
@@ -131,8 +137,9 @@ class RimModule(pl.LightningModule):
         inside = self.updates - self.stage.first
         raise NonFiniteLoss(
             f"the {what} is {value} at update {self.updates + 1} (update {inside + 1} of stage "
-            f"'{self.stage.stage.name}'); examples with a non-finite loss: {', '.join(suspects) or 'none'}. The update was "
-            "not applied and the last checkpoint is intact. Try a lower stages[i].learning_rate or training.precision=fp32"
+            f"'{self.stage.stage.name}'); examples with a non-finite loss: {', '.join(suspects) or 'none'}. The update "
+            "was not applied and the last checkpoint is intact. Try a lower stages[i].learning_rate, or "
+            "training.precision=fp32"
         )
 
     def _report(self, norm: float, optimizer: Optimizer) -> None:
@@ -161,7 +168,9 @@ class RimModule(pl.LightningModule):
             {"params": [p for p in trained if p.ndim >= 2], "weight_decay": training.weight_decay},
             {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
         ]
-        return AdamW([group for group in groups if group["params"]], lr=0.0, betas=tuple(training.betas))
+        return AdamW(
+            [group for group in groups if group["params"]], lr=0.0, betas=(training.betas[0], training.betas[1])
+        )
 
     # ------------------------------------------------------------------ held-out accuracy
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
-from rim.data.encode import EncodedSplit
+from rim.backbone.tokenizer import token_text
 from rim.pictures import tree_picture, tree_text
 from rim.training.trainer import micro_batches
 
@@ -19,8 +19,8 @@ def announce(prepared: "Prepared", updates: int) -> None:
     trained, whole = _parameters(prepared)
     micro = training.micro_batch_size or training.batch_size // training.devices
     print(f"run           {prepared.folder.path}, seed {config.run.seed}, method {config.method.name}")
-    for role, split in _splits(prepared):
-        print(f"{role:<13} {_describe(split)}")
+    for role, split in prepared.splits.named():
+        print(f"{role:<13} {split.report}")
     print(
         f"backbone      {prepared.backbone.model.config.model_type}, {whole:,} weights, {trained:,} trained "
         f"({config.backbone.training}), {training.precision}, {prepared.threads} CPU threads"
@@ -43,28 +43,17 @@ def draw_example(prepared: "Prepared", trainer: pl.Trainer) -> None:
     """Put the tree and mask of one example per stage, as trained, and the settings into TensorBoard."""
     assert isinstance(trainer.logger, TensorBoardLogger)
     board = trainer.logger.experiment
-    label = prepared.backbone.tokenizer.decode
+    label = token_text(prepared.backbone.tokenizer)
     example = prepared.splits.train[0]
     for plan in prepared.plan.stages:
         tree = prepared.method.layout(example, plan.stage.objective, 0.0)
-        board.add_figure(f"{plan.stage.name}/tree_and_mask", tree_picture(tree, lambda token: label([token])), 0)
-        board.add_text(f"{plan.stage.name}/tree", _fenced(tree_text(tree, lambda token: label([token]))), 0)
+        board.add_figure(f"{plan.stage.name}/tree_and_mask", tree_picture(tree, label), 0)
+        board.add_text(f"{plan.stage.name}/tree", _fenced(tree_text(tree, label)), 0)
     board.add_text("settings", _fenced(prepared.folder.config_file.read_text(encoding="utf-8")), 0)
 
 
 def _fenced(text: str) -> str:
     return "    " + text.replace("\n", "\n    ")
-
-
-def _splits(prepared: "Prepared") -> list[tuple[str, EncodedSplit]]:
-    splits = prepared.splits
-    return [("train", splits.train), ("held-out", splits.validation), *(("test", s) for s in splits.tests.values())]
-
-
-def _describe(split: EncodedSplit) -> str:
-    report = split.report
-    dropped = "; ".join(f"{count:,} {reason}" for reason, count in report.dropped.items())
-    return f"{report.source}: {report.kept:,} of {report.read:,} rows" + (f" (left out: {dropped})" if dropped else "")
 
 
 def _parameters(prepared: "Prepared") -> tuple[int, int]:

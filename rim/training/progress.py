@@ -76,8 +76,8 @@ class StageProgress(ProgressBar):
         if not sys.stderr.isatty():
             plan = module.plan.at(module.updates - 1)
             print(
-                f"{plan.stage.name}: update {module.updates - plan.first}/{plan.length}, loss {module.report.loss:.4f}, "
-                f"held-out {share.correct}/{share.count} = {share.value:.3f}",
+                f"{plan.stage.name}: update {module.updates - plan.first}/{plan.length}, "
+                f"loss {module.report.loss:.4f}, held-out {share.correct}/{share.count} = {share.value:.3f}",
                 flush=True,
             )
 

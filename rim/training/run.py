@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import torch
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone
-from rim.backbone.selfcheck import self_check
+from rim.backbone.selfcheck import SelfCheck, self_check
 from rim.config import Config
 from rim.data.datamodule import DataModule
 from rim.data.encode import EncodedExample, EncodedSplit
@@ -19,6 +19,7 @@ from rim.data.prepare import Splits, prepare, training_texts
 from rim.environment import describe, use_threads
 from rim.errors import UserError
 from rim.evaluation.evaluator import Evaluator
+from rim.files import write_json
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.runs import RunFolder
@@ -95,6 +96,8 @@ def prepare_run(config: Config) -> Prepared:
     if first:
         folder.begin(config, {**describe(), "threads": threads, "seed": config.run.seed, "command": sys.argv})
         folder.keep(backbone)
+        write_json(folder.path / "lengths.json", {"max_new_tokens": prepared.evaluator.max_new_tokens})
+        write_json(folder.path / "data.json", [asdict(split.report) for _, split in splits.named()])
     return prepared
 
 
@@ -140,21 +143,24 @@ def prove(prepared: Prepared) -> None:
     for stage in prepared.plan.stages:
         examples = islice(longest_examples(prepared.splits.train), CHECKED)
         trees = [prepared.method.layout(example, stage.stage.objective, 0.0) for example in examples]
-        plain = [tree for tree in trees if all(not node.hides and node.start is None for node in tree.nodes)]
-        if not plain:
-            continue
-        check = self_check(prepared.backbone, plain)
+        check = self_check(prepared.backbone, trees)
         if is_first_process():
-            print(
-                f"self-check    {stage.stage.name}: packed = separate to {check.difference:.1g} "
-                f"({check.predictions} predictions, up to {check.longest} positions)",
-                flush=True,
-            )
+            print(f"self-check    {stage.stage.name}: {_outcome(check)}", flush=True)
+
+
+def _outcome(check: SelfCheck | None) -> str:
+    if check is None:
+        return "not possible, readouts hide the question or skip positions, which plain text cannot"
+    on = f"{check.predictions} predictions, up to {check.longest} positions"
+    return f"packed = separate to {check.difference:.1g} ({on})"
 
 
 def longest_examples(train: EncodedSplit, most: int = 64) -> list[EncodedExample]:
     """Examples with the longest questions and the most steps, without repetition."""
-    rows = [*(-train.question_lengths).argsort(kind="stable")[:most], *(-train.steps_counts).argsort(kind="stable")[:most]]
+    rows = [
+        *(-train.question_lengths).argsort(kind="stable")[:most],
+        *(-train.steps_counts).argsort(kind="stable")[:most],
+    ]
     mixed = [row for pair in zip(rows[:most], rows[most:], strict=False) for row in pair]
     return [train[int(row)] for row in dict.fromkeys(mixed)]
 
@@ -174,9 +180,10 @@ def check_lengths(prepared: Prepared) -> None:
             positions = int(tree.flat.position_N.max()) + 1
             if positions > limit:
                 raise LengthError(
-                    f"training example '{example.id}' takes {positions} positions in stage '{stage.stage.name}', but the "
-                    f"model has {limit}: lower data.max_question_tokens (now {prepared.config.data.max_question_tokens}; "
-                    "longer questions are dropped and counted), memory.blocks or data.max_steps, or use a longer model"
+                    f"training example '{example.id}' takes {positions} positions in stage '{stage.stage.name}', but "
+                    f"the model has {limit}: lower data.max_question_tokens (now "
+                    f"{prepared.config.data.max_question_tokens}; longer questions are dropped and counted), "
+                    "memory.blocks or data.max_steps, or use a model with more positions"
                 )
 
 

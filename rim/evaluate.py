@@ -1,0 +1,45 @@
+"""python -m rim.evaluate --run runs/NAME [--test task/split …] [--weights NAME] [--protocol] [key=value …]
+
+Score a run's model: accuracy after every block, by steps and by size, with the controls, and the predictions as
+JSON lines. Settings come from the run folder; overrides may change `evaluation.*`, `data.*` and `memory.blocks`.
+"""
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+from rim.commandline import UsageError, parse, user_errors
+
+OPEN = ("evaluation.", "data.", "memory.blocks", "training.accelerator", "training.threads")
+"""Settings that do not change what the weights are."""
+
+
+def _options(parser: ArgumentParser) -> None:
+    parser.add_argument("--run", required=True, metavar="DIR", help="run folder, such as runs/demo")
+    parser.add_argument("--test", nargs="+", metavar="SOURCE", help="test sets, task/split; default: the run's own")
+    parser.add_argument("--weights", metavar="NAME", help="a file of DIR/weights; default: the final pick")
+    parser.add_argument(
+        "--protocol",
+        action="store_true",
+        help="the paper's selection: random splits of the test set choose among the weights and score the rest",
+    )
+
+
+@user_errors()
+def main(argv: list[str] | None = None) -> int:
+    """Read the command line (light), then do the work (heavy imports)."""
+    line = parse("evaluate", __doc__, argv, _options, config=False)
+    for override in line.overrides:
+        if not override.startswith(OPEN):
+            raise UsageError(
+                f"'{override}' would change the run, not its evaluation; overrides here begin with {', '.join(OPEN)}"
+            )
+    from rim.evaluation.standalone import evaluate
+
+    options = line.options
+    evaluate(Path(options.run), line.overrides, options.test, options.weights, protocol=options.protocol)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

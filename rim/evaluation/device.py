@@ -1,0 +1,10 @@
+"""Where answers are computed."""
+
+import torch
+
+
+def scoring_device(accelerator: str) -> torch.device:
+    """The kind of device that `training.accelerator` names: one GPU where there is one, else the CPU."""
+    if accelerator in ("auto", "gpu") and torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if accelerator == "mps" else "cpu")

@@ -1,0 +1,68 @@
+"""Evaluate the model of a run folder, without a trainer."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rim.backbone.backbone import Backbone
+from rim.config import Config
+from rim.data.prepare import prepare_tests
+from rim.environment import use_threads
+from rim.evaluation.device import scoring_device
+from rim.evaluation.evaluator import Evaluator
+from rim.evaluation.protocol import select_among
+from rim.evaluation.report import selection_report
+from rim.evaluation.scoring import score_source, write_result
+from rim.files import write_json
+from rim.methods.registry import build_method
+from rim.runs import RunFolder
+
+
+def evaluate(
+    path: Path, overrides: Sequence[str], sources: Sequence[str] | None, weights: str | None, *, protocol: bool
+) -> None:
+    """Score a run on test sources, write `results/`, and print the report.
+
+    Raises:
+        UserError: no such run, weights, source or setting; each says what there is.
+    """
+    folder = RunFolder(path)
+    config = folder.config(overrides)
+    if sources:
+        config = replace(config, data=replace(config.data, test=list(sources)))
+    use_threads(config.training.threads)
+    backbone, about = folder.load_backbone(weights)
+    backbone = backbone.to(scoring_device(config.training.accelerator))
+    evaluator = _evaluator(folder, config, backbone)
+    tests = prepare_tests(config.data, backbone.tokenizer)
+    for source, split in tests.items():
+        if protocol:
+            _select(folder, config, evaluator, source, split)
+            continue
+        result = score_source(evaluator, backbone, source, split, config.evaluation)
+        facts = {key: about[key] for key in ("name", "stage", "update")} | {"blocks": config.memory.blocks}
+        file = write_result(result, folder.path / "results", facts)
+        print(f"{result.report(config.evaluation.confidence)}\n\nWeights: {about['name']}. Predictions: {file}\n")
+
+
+def _evaluator(folder: RunFolder, config: Config, backbone: Backbone) -> Evaluator:
+    """Answers may be as long as they were when the run scored itself."""
+    method = build_method(config, backbone.tokenizer)
+    longest = config.evaluation.max_new_tokens or folder.read("lengths.json")["max_new_tokens"]
+    return Evaluator(method, backbone.tokenizer, longest)
+
+
+def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str, split: Any) -> None:
+    """The paper's protocol over all weights of the run, in the order of training."""
+    names = sorted((file.stem for file in folder.weights.glob("*.safetensors")), key=folder.update_of)
+    candidates = {}
+    for name in names:
+        backbone, _ = folder.load_backbone(name)
+        backbone = backbone.to(scoring_device(config.training.accelerator))
+        candidates[name] = evaluator.run(backbone, split, config.evaluation.batch_size)
+    settings = config.evaluation
+    result = select_among(candidates, settings.selection_rows, settings.selection_splits, config.run.seed)
+    facts = {"mean": result.mean, "standard_error": result.standard_error, "per_split": result.per_split}
+    write_json(folder.path / "results" / f"{source.replace('/', '-')}-protocol.json", facts)
+    print(f"## {source}\n\n{selection_report(result)}\n")
