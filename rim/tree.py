@@ -17,6 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
@@ -101,36 +103,48 @@ class Flat:
 def flatten(tree: Tree) -> Flat:
     """Lay the nodes out in order; positions and `previous` continue along each path."""
     lengths = [len(node.ids) for node in tree.nodes]
-    first = np.concatenate([[0], np.cumsum(lengths)])
-    count = int(first[-1])
-    previous_N, position_N = np.arange(-1, count - 1), np.zeros(count, dtype=np.int64)
-    for index, node in enumerate(tree.nodes):
-        last = -1 if node.parent is None else int(first[node.parent + 1]) - 1
-        start = node.start if node.start is not None else (position_N[last] + 1 if last >= 0 else 0)
-        position_N[first[index] : first[index + 1]] = np.arange(start, start + lengths[index])
-        previous_N[first[index]] = last
+    first = [0, *accumulate(lengths)]
+    before, start = _continuations(tree, lengths, first)
+    token_N, node_N = np.arange(first[-1]), np.repeat(np.arange(len(lengths)), lengths)
+    previous_N = token_N - 1
+    previous_N[first[:-1]] = before
     return Flat(
         ids_N=np.concatenate([np.asarray(node.ids, dtype=np.int64) for node in tree.nodes]),
-        node_N=np.repeat(np.arange(len(lengths)), lengths),
+        node_N=node_N,
         previous_N=previous_N,
-        position_N=position_N,
-        weight_N=np.repeat(np.array([node.weight for node in tree.nodes], dtype=np.float32), lengths),
-        readout_N=np.repeat(np.array([node.readout for node in tree.nodes]), lengths),
+        position_N=token_N + np.subtract(start, first[:-1])[node_N],
+        weight_N=np.array([node.weight for node in tree.nodes], dtype=np.float32)[node_N],
+        readout_N=np.array([node.readout for node in tree.nodes])[node_N],
         sees_GG=_sees(tree),
     )
 
 
+def _continuations(tree: Tree, lengths: list[int], first: list[int]) -> tuple[list[int], list[int]]:
+    """Of every node the flat index of the token before it (-1: none), and its first position.
+
+    In plain numbers, because a tree has few nodes and is laid out anew for every update.
+    """
+    before: list[int] = []
+    start: list[int] = []
+    for node in tree.nodes:
+        parent = node.parent
+        before.append(-1 if parent is None else first[parent + 1] - 1)
+        after = 0 if parent is None else start[parent] + lengths[parent]
+        start.append(after if node.start is None else node.start)
+    return before, start
+
+
 def _sees(tree: Tree) -> np.ndarray:
     """[G, G] bool: node g attends to itself and to its ancestors, less the kinds that it hides."""
-    ancestors_GG = np.eye(len(tree.nodes), dtype=bool)
+    sees_GG = np.eye(len(tree.nodes), dtype=bool)
     for index, node in enumerate(tree.nodes):
         if node.parent is not None:
-            ancestors_GG[index] |= ancestors_GG[node.parent]
-    sees_GG = ancestors_GG.copy()
+            sees_GG[index] |= sees_GG[node.parent]
     for index, node in enumerate(tree.nodes):
-        for other, ancestor in enumerate(tree.nodes):
-            if other != index and ancestor.kind in node.hides:
-                sees_GG[index, other] = False
+        if node.hides:
+            hidden = [other for other, ancestor in enumerate(tree.nodes) if ancestor.kind in node.hides]
+            sees_GG[index, hidden] = False
+            sees_GG[index, index] = True
     return sees_GG
 
 
@@ -167,7 +181,7 @@ class TreeBatch:
 
     def to(self, device: torch.device) -> "TreeBatch":
         """The batch on another device."""
-        moved = {
+        moved: dict[str, Any] = {
             name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
             for name, value in vars(self).items()
         }
@@ -196,7 +210,7 @@ def pad(trees: Sequence[Tree], pad_id: int) -> TreeBatch:
         node_BN=torch.from_numpy(node),
         sees_BGG=torch.from_numpy(sees),
         **_supervision(flats, n),
-        count=float(sum(tree.count for tree in trees)),  # type: ignore[arg-type]
+        count=float(sum(tree.count for tree in trees)),
     )
 
 

@@ -8,6 +8,8 @@ In grounding an example with T steps has T blocks and block t is read as a step;
 and each is read as the answer. The open choices are fields of `config.method` and `config.memory`.
 """
 
+from functools import lru_cache
+
 from rim.backbone.decode import Prompt
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
@@ -46,8 +48,7 @@ class MemoryBlocks(Method):
         """The question (node 0) and `blocks` memory blocks (node k is block k)."""
         special = self.special
         block = (special.open, *[special.memory] * self.config.memory.tokens_per_block, special.close)
-        nodes = [Node(Kind.QUESTION, example.question)]
-        return nodes + [Node(Kind.MEMORY, block, parent=k, readout=k + 1) for k in range(blocks)]
+        return [Node(Kind.QUESTION, example.question), *_memory(block, blocks)]
 
     def step_weights(self, steps: int, progress: float) -> list[float]:
         """λ_t for t = 1 … T: linear from 1 to 0, earlier steps first (method.fade).
@@ -83,22 +84,24 @@ class MemoryBlocks(Method):
         shift = 1 if self.config.method.grounding_target == "next_step" else 0
         read = [(t, example.steps[t - 1 + shift], lambdas[t - 1]) for t in range(1, len(example.steps) + 1 - shift)]
         answer_weight = lambdas[-1] if self.config.method.fade_answer and lambdas else 1.0
+        place = self._place(example, blocks)
         for block, step, weight in read:
-            self.grow(nodes, Kind.STEP, step, block, weight, **self._place(example, block, blocks))
-        self.grow(nodes, Kind.ANSWER, example.answer, blocks, answer_weight, **self._place(example, blocks, blocks))
+            self.grow(nodes, Kind.STEP, step, block, weight, readout=block, **place)
+        self.grow(nodes, Kind.ANSWER, example.answer, blocks, answer_weight, readout=blocks, **place)
         return Tree(tuple(nodes), self.count([weight for *_, weight in read] + [answer_weight]))
 
     def _refinement(self, example: EncodedExample) -> Tree:
         """After every block stands the answer, weighed by α."""
         weights = self.block_weights()
         nodes = self.trunk(example, len(weights))
+        place = self._place(example, len(weights))
         for block, weight in enumerate(weights, 1):
-            place = self._place(example, block, len(weights))
-            self.grow(nodes, Kind.ANSWER, example.answer, block, weight, **place)
+            self.grow(nodes, Kind.ANSWER, example.answer, block, weight, readout=block, **place)
         return Tree(tuple(nodes), self.count(weights))
 
-    def _place(self, example: EncodedExample, block: int, blocks: int) -> dict:
-        return {"readout": block, "hides": self._hides(), "start": self._start(example, blocks)}
+    def _place(self, example: EncodedExample, blocks: int) -> dict:
+        """What all readouts of an example have in common."""
+        return {"hides": self._hides(), "start": self._start(example, blocks)}
 
     def _hides(self) -> frozenset[Kind]:
         return frozenset() if self.config.memory.readout_sees_question else frozenset({Kind.QUESTION})
@@ -108,3 +111,9 @@ class MemoryBlocks(Method):
         if self.config.memory.readout_position == "after_block":
             return None
         return len(example.question) + blocks * (self.config.memory.tokens_per_block + 2)
+
+
+@lru_cache(maxsize=64)
+def _memory(block: tuple[int, ...], blocks: int) -> tuple[Node, ...]:
+    """The blocks of a trunk; they are the same after every question, and most of a tree's nodes."""
+    return tuple(Node(Kind.MEMORY, block, parent=k, readout=k + 1) for k in range(blocks))
