@@ -8,7 +8,7 @@ import pytest
 from rim.backbone.tokenizer import build_tokenizer
 from rim.config import Data, Tracking
 from rim.data.encode import EncodedSplit
-from rim.data.example import DataError
+from rim.data.example import DataError, read
 from rim.data.prepare import prepare, training_texts
 
 TOKENIZER = build_tokenizer(["Ann has the key, Bob the cup. Who has the cup?", "<<48/2=24>> #### 72"], 300)
@@ -129,15 +129,8 @@ def test_nothing_left_stops_with_the_counts(small: Data, config: Data) -> None:
 
 
 def test_training_texts_hold_nothing_of_held_out_rows(config: Data, small: Data) -> None:
-    assert list(training_texts(small, 2)) == [
-        "Kim has the map, Sam the ball, Eve the box and Max the book. Kim and Sam swap. Who has the map?\n",
-        "Sam",
-        "Sam",
-        "Max has the box, Joe the ball, Sam the cup and Tom the pen. Tom and Joe swap. Sam and Tom swap. "
-        "Who has the ball?\n",
-        "Tom",
-        "Sam",
-        "Sam",
-    ]
+    first, second = read("tracking/train", small).examples[:2]
+    texts = [first.question + "\n", *first.steps, first.answer, second.question + "\n", *second.steps, second.answer]
+    assert list(training_texts(small, 2)) == texts
     questions = [text for text in training_texts(config) if text.endswith("\n")]
     assert len(questions) == 6973
