@@ -25,10 +25,10 @@ class Run:
 
 @dataclass
 class Tracking:
-    """The generated task *tracking*: people swap what they hold; who holds one thing in the end?"""
+    """The generated task *tracking*: an object changes hands as people swap; who has it in the end?"""
 
-    people: int = 4
-    """Number of people in a story, 2 to 8; each holds one thing."""
+    people: int = 6
+    """Number of people, 3 to 8."""
     min_steps: int = 1
     """Fewest swaps in a story of train, validation and test."""
     max_steps: int = 4
@@ -145,6 +145,8 @@ class Scratch:
     """Whether input and output embeddings are one matrix."""
     dropout: float = 0.0
     """Dropout of the model; a stage may set another."""
+    spread: float | None = None
+    """Standard deviation of the initial weights; empty: 1 / sqrt(width), since 0.02 starves narrow models."""
 
 
 @dataclass

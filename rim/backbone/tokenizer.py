@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from rim.errors import UserError
 
-OPEN, MEMORY, CLOSE = "<|block|>", "<|memory|>", "<|/block|>"
+OPEN, MEMORY, CLOSE = "<|b|>", "<|m|>", "<|/b|>"
 END, PAD = "<|end|>", "<|pad|>"
 
 
