@@ -18,7 +18,7 @@ __all__ = ["EncodedExample", "EncodedSplit", "Longest", "Report", "Request", "en
 
 VERSION = 1
 """Changes with every change of the readers, of this file and of the stored form."""
-BATCH = 2048
+BATCH = 8192
 """Examples that the tokenizer gets together."""
 
 FIELDS = {"train": "train_rows", "validation": "validation_rows", "test": "test_rows"}

@@ -19,10 +19,11 @@ def tokenise(examples: Sequence[Example], tokenizer: Any, question_end: str) -> 
         DataError: the tokenizer makes nothing of a text.
     """
     questions = _ids([example.question + question_end for example in examples], tokenizer, True)
-    bare = iter(_ids([text for example in examples for text in (example.answer, *example.steps)], tokenizer, False))
+    texts = list({text for example in examples for text in (example.answer, *example.steps)})  # short ones recur often
+    bare = dict(zip(texts, _ids(texts, tokenizer, False), strict=True))
     found = []
     for example, question in zip(examples, questions, strict=True):
-        segments = [_without_end(question, tokenizer), *(next(bare) for _ in range(1 + len(example.steps)))]
+        segments = [_without_end(question, tokenizer), bare[example.answer], *(bare[step] for step in example.steps)]
         if not all(segments):
             _refuse(example, segments)
         found.append(segments)
