@@ -110,8 +110,12 @@ class DataModule(pl.LightningDataModule):
         return DataLoader(dataset, batch_size=None, num_workers=workers, multiprocessing_context=context)
 
     def val_dataloader(self) -> DataLoader:
-        """Rows of the held-out split in batches, every process its own share, none twice."""
-        rows = range(self._rank(), len(self.splits.validation), self.config.training.devices)
+        """Rows of the held-out split in batches, every process its own share.
+
+        No row is answered twice, except where there are fewer rows than processes: all of them have to take part.
+        """
+        count = len(self.splits.validation)
+        rows = range(min(self._rank(), count - 1), count, self.config.training.devices)
         size = self.config.evaluation.batch_size
         batches = [list(rows[start : start + size]) for start in range(0, len(rows), size)]
         return DataLoader(_Rows(batches), batch_size=None)

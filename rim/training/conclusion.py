@@ -10,7 +10,7 @@ from rim.checkpoint import load_weights
 from rim.evaluation.device import scoring_device
 from rim.evaluation.report import table
 from rim.evaluation.scoring import TestResult, score_source, write_result
-from rim.files import write_json
+from rim.files import write_bytes, write_json
 from rim.pictures import curve_picture
 from rim.settings import to_dict
 from rim.training.logs import CURVE, prediction_table, read_curve
@@ -44,7 +44,7 @@ def _score(prepared: "Prepared") -> None:
         write_result(result, folder.path / "results", about)
     training = training_facts(prepared)
     report = _report(prepared, results, about, training)
-    (folder.path / "report.md").write_text(report, encoding="utf-8")
+    write_bytes(folder.path / "report.md", report.encode())
     _to_tensorboard(prepared, results)
     scores = {result.source: result.score.final.value for result in results}
     write_json(folder.path / RESULT, {"weights": about, "accuracy": scores, "training": training})

@@ -36,6 +36,8 @@ class Interrupted(Exception):
 class Curriculum(pl.Callback):
     """Drives a `RimModule` through its plan.
 
+    It stands behind the loggers, so that whatever it saves or interrupts has been logged before.
+
     Args:
         folder: the run folder; weights go to `weights/`, the state to resume from to `resume.ckpt`.
     """
@@ -48,7 +50,7 @@ class Curriculum(pl.Callback):
         self.stop = StopRequest()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Listen for SIGTERM, once Lightning has put its own handler in place."""
+        """Listen for SIGTERM again, now that Lightning has put its own handler in place."""
         self.stop.listen()
 
     # ------------------------------------------------------------------ stages
@@ -57,9 +59,11 @@ class Curriculum(pl.Callback):
         """Put the stage in force: its dropout, and a fresh optimiser where it begins."""
         assert isinstance(module, RimModule)
         plan = module.stage
-        if plan.stage.dropout is not None:
+        module.backbone.train()  # pretrained models come in evaluation mode, and Lightning leaves them there
+        dropout = module.plan.dropout(plan.index)
+        if dropout is not None:
             adapters_only = module.config.backbone.training == "lora"
-            set_dropout(module.backbone, plan.stage.dropout, adapters_only=adapters_only)
+            set_dropout(module.backbone, dropout, adapters_only=adapters_only)
         if module.updates == plan.first and plan.stage.reset_optimizer:
             trainer.strategy.setup_optimizers(trainer)
 
@@ -98,8 +102,11 @@ class Curriculum(pl.Callback):
 
     # ------------------------------------------------------------------ selection
 
-    def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Merge the predictions of all processes, and keep the weights where the stage says so."""
+    def on_validation_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Merge the predictions of all processes, and keep the weights where the stage says so.
+
+        The loggers write them in `on_validation_end`, which comes later.
+        """
         assert isinstance(module, RimModule)
         self.predictions = merge(_from_all_processes(module.predictions))
         self.score = score(self.predictions)

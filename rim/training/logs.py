@@ -86,7 +86,7 @@ class Logbook(pl.Callback):
         """Log the update that has just ended."""
         assert isinstance(module, RimModule)
         now = time.perf_counter()
-        self.seconds += now - (self._clock if batch_idx >= 0 else now)
+        self.seconds += now - self._clock
         self._clock = now
         report = module.report
         if report is None or report.update == self._written:
@@ -127,7 +127,7 @@ class Logbook(pl.Callback):
     # ------------------------------------------------------------------ validation
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Log held-out accuracy (the curriculum callback, which stands before this one, has merged it)."""
+        """Log held-out accuracy, which the curriculum has merged at the end of the validation's epoch."""
         assert isinstance(module, RimModule)
         self._clock = time.perf_counter()
         if not trainer.is_global_zero:

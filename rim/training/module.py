@@ -95,11 +95,10 @@ class RimModule(pl.LightningModule):
 
     def _remember(self, batch: TrainingBatch, total: Tensor, count: float, nll_S: Tensor) -> None:
         sums_R, tokens_R = nll_by_readout(batch.trees, nll_S, self.readouts)
-        head = torch.tensor([0.0, count, len(batch.ids)], device=total.device)
-        head[0] = total
-        tally = torch.cat([head, sums_R, tokens_R]).double()
+        tally = torch.cat([total[None], sums_R, tokens_R]).cpu().double()  # one transfer; not every device has doubles
+        tally = torch.cat([torch.tensor([count, len(batch.ids)], dtype=torch.float64), tally])
         self._tally = tally if self._tally is None else self._tally + tally
-        if not torch.isfinite(total):
+        if not torch.isfinite(tally[2]):
             rows = batch.trees.example_S[~torch.isfinite(nll_S)].unique().tolist()
             self._suspects += [batch.ids[row] for row in rows] or batch.ids
 
@@ -110,11 +109,13 @@ class RimModule(pl.LightningModule):
         """
         assert self._tally is not None
         if dist.is_initialized():
-            dist.all_reduce(self._tally)
-        loss = (self._tally[0] / self._tally[1]).item()
-        if not math.isfinite(loss):
-            self._refuse("loss", loss)
-        scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / self._tally[1].item()
+            tally = self._tally.to(self.device)
+            dist.all_reduce(tally)
+            self._tally = tally.cpu()
+        count, _, total = self._tally[:3].tolist()
+        if not math.isfinite(total / count):
+            self._refuse("loss", total / count)
+        scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / count
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         torch._foreach_mul_(grads, scale)
 
@@ -144,7 +145,7 @@ class RimModule(pl.LightningModule):
 
     def _report(self, norm: float, optimizer: Optimizer) -> None:
         assert self._tally is not None
-        total, count, examples, *parts = self._tally.tolist()
+        count, examples, total, *parts = self._tally.tolist()
         sums, tokens = parts[: self.readouts], parts[self.readouts :]
         by_readout = {r: sums[r] / tokens[r] for r in range(self.readouts) if tokens[r]}
         rate = optimizer.param_groups[0]["lr"]

@@ -60,6 +60,11 @@ class Plan:
         """The stage that update number `update` (0-based) belongs to; past the end: the last stage."""
         return next((stage for stage in self.stages if update < stage.last), self.stages[-1])
 
+    def dropout(self, index: int) -> float | None:
+        """Dropout in force in a stage: its own, or that of the last stage before it that set one."""
+        rates = [plan.stage.dropout for plan in self.stages[: index + 1] if plan.stage.dropout is not None]
+        return rates[-1] if rates else None
+
     def segments(self, start: int) -> int:
         """Number of segments that remain after `start` updates."""
         count = 0

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone
@@ -26,10 +27,11 @@ from rim.runs import RunFolder
 from rim.training.conclusion import conclude
 from rim.training.curriculum import Curriculum, Interrupted
 from rim.training.logs import Logbook
-from rim.training.module import RimModule
+from rim.training.module import NonFiniteLoss, RimModule
 from rim.training.opening import announce, draw_example
 from rim.training.plan import Plan, make_plan
 from rim.training.progress import StageProgress
+from rim.training.saving import told_when_full
 from rim.training.trainer import is_first_process, make_trainer
 
 TOKENIZER_ROWS = 20_000
@@ -61,7 +63,10 @@ class Prepared:
 
 
 def fit(config: Config) -> int:
-    """Run or resume; returns the exit status: 0 when finished, 143 when stopped by SIGTERM."""
+    """Run or resume; returns the exit status: 0 when finished, 143 when stopped by SIGTERM.
+
+    The status is the first process's: Lightning kills all processes as soon as another one ends with one of its own.
+    """
     _quiet()
     prepared = prepare_run(config)
     updates = _updates_done(prepared.folder)
@@ -70,9 +75,12 @@ def fit(config: Config) -> int:
     try:
         if updates < prepared.plan.length:
             train(prepared, updates)
-    except Interrupted as stop:
-        if is_first_process():
-            print(stop, flush=True)
+    except (Interrupted, NonFiniteLoss) as stop:  # in all processes alike
+        if not is_first_process():
+            return 0
+        if isinstance(stop, NonFiniteLoss):
+            raise
+        print(stop, flush=True)
         return 143
     if is_first_process():
         conclude(prepared)
@@ -107,11 +115,12 @@ def train(prepared: Prepared, updates: int) -> None:
     Raises:
         Interrupted: SIGTERM arrived; the state is saved.
         NonFiniteLoss: a loss or gradient was not finite; the last checkpoint is intact.
+        SaveError: the disk is full; the last checkpoint is intact.
     """
     config, folder = prepared.config, prepared.folder
     prove(prepared)
     curriculum = Curriculum(folder.path)
-    callbacks = [curriculum, Logbook(config, curriculum, folder.path), StageProgress(curriculum)]
+    callbacks = [Logbook(config, curriculum, folder.path), StageProgress(curriculum), curriculum]
     module = RimModule(
         prepared.backbone, prepared.method, prepared.plan, config, prepared.evaluator, prepared.splits.validation
     )
@@ -122,7 +131,11 @@ def train(prepared: Prepared, updates: int) -> None:
         draw_example(prepared, trainer)
     segment = lambda: module.stage.segment(module.updates)  # noqa: E731
     data = DataModule(prepared.splits, config, prepared.method.layout, segment, prepared.backbone.special.pad)
-    trainer.fit(module, data, ckpt_path=folder.resume if folder.resume.exists() else None)
+    try:
+        with told_when_full(folder.path), curriculum.stop.listening():
+            trainer.fit(module, data, ckpt_path=folder.resume if folder.resume.exists() else None)
+    except SIGTERMException:  # it came while Lightning alone listened, and nothing has been trained since
+        raise Interrupted(module.updates) from None
 
 
 def make_evaluator(config: Config, method: Method, backbone: Backbone, train: EncodedSplit) -> Evaluator:

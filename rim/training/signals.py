@@ -19,12 +19,12 @@ class StopRequest:
         """Take the signal over. Lightning's own handler raises between two micro-batches, before an update is whole."""
         signal.signal(signal.SIGTERM, self)
 
-
-@contextmanager
-def restored_handler() -> Iterator[None]:
-    """Put the handler of SIGTERM back afterwards."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Listen, and put the handler of before back afterwards."""
+        before = signal.getsignal(signal.SIGTERM)
+        self.listen()
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)

@@ -2,25 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
-import torch
-from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from rim.config import Training
-from rim.files import write_atomically
+from rim.training.saving import AtomicCheckpointIO
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
-
-
-class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoints take their place in one step, so that a kill or a full disk leaves the one before."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
-        """Write beside, then rename."""
-        write_atomically(Path(path), lambda file: torch.save(checkpoint, file))
 
 
 def is_first_process() -> bool:

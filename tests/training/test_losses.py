@@ -1,0 +1,173 @@
+"""The gradient of an update is that of the weighted mean over its examples, however the batch is cut."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from rim.backbone.backbone import set_dropout
+from rim.data.datamodule import DataModule, Segment
+from rim.data.encode import EncodedExample
+from rim.methods.registry import build_method
+from rim.training.module import RimModule
+from rim.training.run import Prepared, prepare_run, train
+from tests.runs import SWITCH, tiny
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning:lightning")
+
+Gradient = dict[str, Tensor]
+
+GROUNDING, REFINEMENT = SWITCH // 2, SWITCH + 3
+"""Updates that are looked at: grounding has 6 of 12 behind it, so that λ_t = clip(1 - T / 2t, 0, 1)."""
+
+
+class Captured(Exception):
+    """The gradient of one update has been taken, before clipping."""
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    made = prepare_run(tiny(tmp_path_factory.mktemp("losses"), "stages.1.dropout=0"))
+    steps = {len(made.splits.train[row].steps) for row in range(8)}
+    assert steps == {1, 2, 3}, "examples have to differ in their number of readouts"
+    return made
+
+
+@pytest.fixture
+def gradient(prepared: Prepared, monkeypatch: pytest.MonkeyPatch):
+    """Function from a position and settings to the gradient that the real trainer arrives at."""
+
+    def at(updates: int, *overrides: str, dropout: float = 0.0) -> Gradient:
+        folder = prepared.folder.path.parent
+        config = tiny(folder, "stages.1.dropout=0", *overrides)
+        for stage in config.stages:
+            stage.dropout = dropout
+        plans = tuple(
+            replace(plan, stage=stage) for plan, stage in zip(prepared.plan.stages, config.stages, strict=True)
+        )
+        method = build_method(config, prepared.backbone.tokenizer)
+        taken: list[Gradient] = []
+
+        def capture(module: RimModule, *_: object, **__: object) -> None:
+            taken.append({name: p.grad.clone() for name, p in module.backbone.named_parameters()})
+            raise Captured
+
+        monkeypatch.setattr(RimModule, "configure_gradient_clipping", capture)
+        with pytest.raises(Captured):
+            train(replace(prepared, config=config, method=method, plan=replace(prepared.plan, stages=plans)), updates)
+        return taken[0]
+
+    return at
+
+
+def distance(a: Gradient, b: Gradient) -> float:
+    """Norm of the difference, as a share of the norm."""
+    assert a.keys() == b.keys()
+    size = torch.cat([value.flatten() for value in b.values()]).norm()
+    return float(torch.cat([(a[name] - b[name]).flatten() for name in b]).norm() / size)
+
+
+@pytest.mark.parametrize("updates", [GROUNDING, REFINEMENT])
+def test_micro_batches_change_nothing(gradient, updates: int) -> None:
+    whole = gradient(updates, "training.micro_batch_size=8")
+    for size in (4, 2, 1):
+        assert distance(gradient(updates, f"training.micro_batch_size={size}"), whole) < 1e-6
+
+
+def test_dropout_noise_is_a_function_of_the_position(gradient) -> None:
+    first = gradient(REFINEMENT, dropout=0.3)
+    torch.manual_seed(99)
+    assert distance(gradient(REFINEMENT, dropout=0.3), first) == 0
+    assert distance(gradient(REFINEMENT), first) > 0.05
+    assert distance(gradient(REFINEMENT, "run.seed=1", "data.tracking.seed=0", dropout=0.3), first) > 0.05
+
+
+@pytest.mark.parametrize("within", ["mean", "sum"])
+@pytest.mark.parametrize("across", ["weights", "readouts", "examples"])
+@pytest.mark.parametrize("updates", [GROUNDING, REFINEMENT])
+def test_gradient_of_the_weighted_mean(prepared: Prepared, gradient, updates: int, across: str, within: str) -> None:
+    options = (f"method.across_readouts={across}", f"method.within_readout={within}")
+    mine = gradient(updates, *options, "training.micro_batch_size=2")
+    assert distance(mine, reference(prepared, updates, across, within)) < 2e-6
+
+
+def reference(prepared: Prepared, updates: int, across: str, within: str) -> Gradient:
+    """One causal pass per readout over plain text, one at a time; the definition of the loss, written out."""
+    backbone = prepared.backbone
+    set_dropout(backbone, 0.0, adapters_only=False)
+    backbone.zero_grad()
+    total, weights, readouts, examples = torch.zeros(()), 0.0, 0, 0
+    for example in batch(prepared, updates):
+        examples += 1
+        for text, ids, weight in readings(prepared, example, updates):
+            targets = torch.tensor([*ids, backbone.special.end])
+            logits = backbone.model(input_ids=torch.tensor([[*text, *ids]])).logits[0, -len(targets) :]
+            total = total + weight * cross_entropy(logits, targets, reduction=within)
+            weights, readouts = weights + weight, readouts + 1
+    (total / {"weights": weights, "readouts": readouts, "examples": examples}[across]).backward()
+    return {name: p.grad.clone() for name, p in backbone.named_parameters() if p.grad is not None}
+
+
+def readings(prepared: Prepared, example: EncodedExample, updates: int) -> Iterator[tuple[list[int], list[int], float]]:
+    """(question and blocks, readout, weight) of every readout, faded ones too."""
+    special, blocks = prepared.backbone.special, prepared.config.memory.blocks
+    block = [special.open, special.memory, special.memory, special.close]
+    question, answer = example.question.tolist(), example.answer.tolist()
+    if updates >= SWITCH:
+        for k in range(1, blocks + 1):
+            yield question + block * k, answer, 2 * k / (blocks * (blocks + 1))
+        return
+    steps = len(example.steps)
+    for t in range(1, steps):
+        fade = min(1.0, max(0.0, 1 - (updates / SWITCH) / (t / steps)))
+        yield question + block * t, example.steps[t].tolist(), fade
+    yield question + block * steps, answer, 1.0
+
+
+def batch(prepared: Prepared, updates: int) -> list[EncodedExample]:
+    """The examples of an update, from the places of a single process with the whole batch in one part."""
+    config = tiny(prepared.folder.path.parent, "training.micro_batch_size=8")
+    data = DataModule(prepared.splits, config, prepared.method.layout, None, 0)  # type: ignore[arg-type]
+    stage = prepared.plan.at(updates)
+    inside = updates - stage.first
+    (place,) = data.places(Segment(stage.index, stage.stage.objective, inside, inside + 1, stage.length), 0, 1)
+    return [prepared.splits.train[row] for row in place.rows]
+
+
+def test_curve_has_the_mean_loss_and_its_parts(straight: Path, prepared: Prepared) -> None:
+    """The first line of a real run against the plain definition, at the weights that the seed gives."""
+    from tests.runs import curve
+
+    backbone = prepared.backbone
+    sums: dict[str, list[float]] = {}
+    total = count = 0.0
+    with torch.no_grad():
+        for example in batch(prepared, 0):
+            for text, ids, weight in readings(prepared, example, 0):
+                targets = torch.tensor([*ids, backbone.special.end])
+                logits = backbone.model(input_ids=torch.tensor([[*text, *ids]])).logits[0, -len(targets) :]
+                losses = cross_entropy(logits, targets, reduction="none")
+                sums.setdefault(str((len(text) - len(example.question)) // 4), []).extend(losses.tolist())
+                total, count = total + weight * losses.mean().item(), count + weight
+    first = curve(straight)[0]
+    assert first["loss"] == pytest.approx(total / count, rel=1e-5)
+    assert first["loss_by_readout"] == pytest.approx({k: sum(v) / len(v) for k, v in sums.items()}, rel=1e-5)
+
+
+def test_places_deal_every_row_of_an_epoch_out_once(prepared: Prepared) -> None:
+    """Whatever the number of processes, an update has the same micro-batches, and 60 rows make 7.5 updates."""
+    data = DataModule(prepared.splits, prepared.config, prepared.method.layout, None, 0)  # type: ignore[arg-type]
+    segment = Segment(0, "grounding", 0, 15, 15)
+    alone = list(data.places(segment, 0, 1))
+    assert [(place.update, place.part) for place in alone] == [(u, p) for u in range(15) for p in (0, 1)]
+    two = [place for rank in (0, 1) for place in data.places(segment, rank, 2)]
+    assert sorted(two, key=lambda place: (place.update, place.part)) == alone
+    rows = sorted(row for place in alone for row in place.rows)
+    assert rows == sorted([*range(60), *range(60)])
+    later = list(data.places(Segment(0, "grounding", 9, 12, 15), 0, 1))
+    assert later == [place for place in alone if 9 <= place.update < 12]
+    assert list(data.places(Segment(1, "refinement", 0, 15, 15), 0, 1)) != alone

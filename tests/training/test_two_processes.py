@@ -1,0 +1,79 @@
+"""Two processes (gloo, CPU) make the curve, the switch and the choice of one."""
+
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from rim.methods.method import Losses
+from rim.methods.memory_blocks import MemoryBlocks
+from tests.runs import curve, overrides, weights
+from tests.training.children import Strike, fit_on_two
+
+
+def assert_close(mine: Any, other: Any) -> None:
+    """Equal, floats to 1e-5."""
+    assert [record.keys() for record in mine] == [record.keys() for record in other]
+    for a, b in zip(mine, other, strict=True):
+        for key in a:
+            assert a[key] == (b[key] if isinstance(b[key], str | list) else pytest.approx(b[key], rel=1e-5)), (a, b)
+
+
+def test_two_processes_are_one_even_when_stopped_in_between(straight: Path, tmp_path: Path) -> None:
+    """One of them receives SIGTERM in refinement, under dropout; both leave, and both go on."""
+    line = overrides(straight.parent, "run.name=two")
+    folder = straight.parent / "two"
+    first, second = fit_on_two(tmp_path, line, Strike("training_step", 15, signal.SIGTERM, rank=1))
+    assert first.status == 143 and second.status == 0, first.output + second.output
+    assert first.output.endswith("stopped by SIGTERM after update 16; repeat the command to go on\n")
+    assert "Traceback" not in first.output + second.output
+    assert_close(curve(folder), [record for record in curve(straight) if record["update"] <= 16])
+
+    first, second = fit_on_two(tmp_path, line)
+    assert first.status == second.status == 0, first.output + second.output
+    assert_close(curve(folder), curve(straight))
+    choice = [json.loads((each / "selection.json").read_text()) for each in (folder, straight)]
+    assert choice[0] == choice[1]
+    for name in ("grounding-last", "refinement-best"):
+        mine, other = weights(folder, name), weights(straight, name)
+        assert all(torch.allclose(mine[key], other[key], atol=1e-5) for key in other)
+
+
+def test_killed_at_the_switch_they_go_on(straight: Path, tmp_path: Path) -> None:
+    """One is killed, the other cannot go on without it; both are repeated."""
+    line = overrides(straight.parent, "run.name=two-killed", "training.micro_batch_size=null", "stages.1.dropout=0")
+    killed = fit_on_two(tmp_path, line, Strike("on_train_epoch_end", 12))
+    assert [each.status for each in killed] == [-signal.SIGKILL] * 2
+    repeated = fit_on_two(tmp_path, line)
+    assert [each.status for each in repeated] == [0, 0], repeated
+    grounding = [record for record in curve(straight) if record["stage"] == "grounding"]
+    assert_close(
+        [record for record in curve(straight.parent / "two-killed") if record["stage"] == "grounding"], grounding
+    )
+
+
+def poison_the_second_process() -> None:
+    losses = MemoryBlocks.losses
+
+    def poisoned(method: MemoryBlocks, backbone: Any, batch: Any) -> Losses:
+        import torch.distributed as dist
+
+        found = losses(method, backbone, batch)
+        if dist.get_rank() == 1:
+            nll_S = found.nll_S.masked_fill(batch.example_S == 0, float("nan"))
+            return Losses(found.total * float("nan"), found.count, nll_S)
+        return found
+
+    MemoryBlocks.losses = poisoned  # type: ignore[method-assign]
+
+
+def test_a_loss_that_is_not_finite_in_one_process_stops_both(straight: Path, tmp_path: Path) -> None:
+    """The first process tells it, with the examples of the second."""
+    first, second = fit_on_two(tmp_path, overrides(straight.parent, "run.name=poisoned"), poison_the_second_process)
+    assert (first.status, second.status) == (2, 0), first.output + second.output
+    assert "error: the loss is nan at update 1 (update 1 of stage 'grounding')" in first.output
+    assert "with a non-finite loss: tracking/train/" in first.output
+    assert "Traceback" not in first.output + second.output and "error" not in second.output
