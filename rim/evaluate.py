@@ -29,7 +29,9 @@ def _options(parser: ArgumentParser) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Read the command line (light), then do the work (heavy imports)."""
     line = parse("evaluate", __doc__, argv, _options, config=False)
-    for override in line.overrides:
+    named = line.options.test or []
+    overrides = [*line.overrides, *(item for item in named if "=" in item)]  # --test takes all that follows it
+    for override in overrides:
         if not override.startswith(OPEN):
             raise UsageError(
                 f"'{override}' would change the run, not its evaluation; overrides here begin with {', '.join(OPEN)}"
@@ -37,7 +39,8 @@ def main(argv: list[str] | None = None) -> int:
     from rim.evaluation.standalone import evaluate
 
     options = line.options
-    evaluate(Path(options.run), line.overrides, options.test, options.weights, protocol=options.protocol)
+    sources = [item for item in named if "=" not in item]
+    evaluate(Path(options.run), overrides, sources, options.weights, protocol=options.protocol)
     return 0
 
 

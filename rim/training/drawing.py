@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from rim.backbone.load import load_tokenizer
 from rim.backbone.tokenizer import token_text
 from rim.config import Config
@@ -11,20 +13,30 @@ from rim.methods.registry import build_method
 from rim.pictures import tree_picture, tree_text
 from rim.training.run import TOKENIZER_ROWS
 
+SUFFIXES = (".png", ".pdf", ".svg")
+"""Forms of a picture, by the ending of its file's name."""
+
 
 class RowError(UserError):
     """A training row that does not exist."""
+
+
+class PictureError(UserError):
+    """A picture that cannot be written."""
 
 
 def draw(config: Config, row: int, picture: str | None) -> None:
     """Print the tree of training row `row` at the beginning of every stage.
 
     Args:
-        picture: file to save pictures to, the stage's name before the suffix; None: no picture.
+        picture: file to save pictures to, the stage's name before the suffix; None: no picture. Folders are made.
 
     Raises:
         RowError: the training split has no such row.
+        PictureError: the suffix names no form of picture, or the system refused the file.
     """
+    if picture and Path(picture).suffix not in ("", *SUFFIXES):
+        raise PictureError(f"--picture {picture}: the name of a picture ends in {', '.join(SUFFIXES)}")
     tokenizer = load_tokenizer(config.backbone, lambda: training_texts(config.data, TOKENIZER_ROWS))
     train = prepare(config.data, tokenizer, config.run.seed).train
     if not 0 <= row < len(train):
@@ -36,6 +48,14 @@ def draw(config: Config, row: int, picture: str | None) -> None:
         print(tree_text(tree, token_text(tokenizer)))
         if picture:
             path = Path(picture)
-            path = path.with_name(f"{path.stem}-{stage.name}{path.suffix or '.png'}")
-            tree_picture(tree, token_text(tokenizer)).savefig(path)
+            path = path.with_name(f"{path.stem}-{stage.name}{path.suffix or SUFFIXES[0]}")
+            _save(tree_picture(tree, token_text(tokenizer)), path)
             print(f"\npicture: {path}")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
+    except OSError as error:
+        raise PictureError(f"--picture {path} cannot be written: {error.strerror}. Choose another folder") from error

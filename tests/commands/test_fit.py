@@ -1,0 +1,59 @@
+"""`python -m rim.fit` as a user starts it, on two processes that Lightning launches."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rim.training.run import fit
+from tests.runs import curve, overrides, tiny
+
+
+@contextmanager
+def started(folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """The command, running; it is ended if the test fails."""
+    line = [sys.executable, "-m", "rim.fit", *overrides(folder, *more)]
+    loopback = os.environ | {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(line, env=loopback, text=True, start_new_session=True, **pipes)
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def wait_for(folder: Path, updates: int, limit: float = 120) -> None:
+    end = time.monotonic() + limit
+    while not any(record["update"] >= updates for record in curve(folder)):
+        assert time.monotonic() < end, f"update {updates} did not come within {limit} s"
+        time.sleep(0.05)
+
+
+def losses(folder: Path, updates: int) -> dict[int, float]:
+    """Loss by update, up to one of them."""
+    return {each["update"]: each["loss"] for each in curve(folder) if "loss" in each and each["update"] <= updates}
+
+
+def test_two_processes_are_stopped_by_one_signal(tmp_path: Path) -> None:
+    """SIGTERM goes to the first process alone; its losses up to there, over the switch, are those of one process."""
+    long = ("run.name=two", "training.devices=2", "stages.1.duration=2000 steps", "training.save_every=500 steps")
+    with started(tmp_path, *long, "training.validate_every=1000 steps") as process:
+        wait_for(tmp_path / "two", 20)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 143, err
+    assert "Traceback" not in err
+    updates = curve(tmp_path / "two")[-1]["update"]
+    assert out.endswith(f"stopped by SIGTERM after update {updates}; repeat the command to go on\n")
+    assert out.count("stopped by SIGTERM") == 1
+    assert out.count("batch         8 examples an update = 2 device(s) x 1 micro-batch(es) x 4") == 1
+    assert fit(tiny(tmp_path, "run.name=one")) == 0
+    assert losses(tmp_path / "two", 20) == pytest.approx(losses(tmp_path / "one", 20), rel=1e-5)
