@@ -51,11 +51,12 @@ def fingerprint(backbone: Backbone) -> list[float]:
     ids = backbone.tokenizer(PROMPT, add_special_tokens=False)["input_ids"]
     block = (special.open, special.memory, special.memory, special.close)
     ids = torch.tensor([[*ids, *block]], device=backbone.device)
-    training = backbone.training
+    modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     with torch.autocast(backbone.device.type, enabled=False):
         logits_V = backbone.model(input_ids=ids, use_cache=False).logits[0, -1].float()
-    backbone.train(training)
+    for module, training in modes.items():
+        module.training = training
     return logits_V[torch.linspace(0, len(logits_V) - 1, SAMPLES).long().to(logits_V.device)].tolist()
 
 

@@ -100,7 +100,10 @@ class RunFolder:
                 os.replace(scrap, self.path / name)
 
     def load_backbone(self, name: str | None = None) -> tuple[Backbone, dict[str, Any]]:
-        """The run's model with the weights of a candidate, and the facts beside them; None: the final pick.
+        """The run's model with the weights of a candidate, ready to answer (no dropout), and the facts beside them.
+
+        Args:
+            name: of the weights; None: the final pick.
 
         Raises:
             RunError: no weights have been chosen yet.
@@ -113,4 +116,5 @@ class RunFolder:
         tokenizer = AutoTokenizer.from_pretrained(self.path / "tokenizer")
         architecture = self.path / "architecture" if config.backbone.training == "full" else None
         backbone = load_backbone(config.backbone, tokenizer, config.run.seed, architecture)
-        return backbone, load_weights(backbone, self.weights / f"{name}.safetensors")
+        about = load_weights(backbone, self.weights / f"{name}.safetensors")
+        return backbone.eval(), about

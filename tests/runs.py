@@ -1,6 +1,6 @@
-"""Tiny runs on the tracking task that tests share: seconds each, every update on the curve, stretches of unequal length.
+"""Tiny runs on the tracking task that tests share: seconds each, every update on the curve, unequal stretches.
 
-Grounding has 12 updates (validated after 5, 10 and 12), refinement 8 (after 5 and 8), with saves after every second one.
+Grounding has 12 updates (validated after 5, 10 and 12), refinement 8 (after 5 and 8); every second one is saved.
 """
 
 from pathlib import Path

@@ -126,7 +126,8 @@ def train(prepared: Prepared, updates: int) -> None:
     )
     module.updates = updates
     segments = prepared.plan.segments(updates)
-    trainer = make_trainer(config.training, folder.path, segments=segments, updates=updates, callbacks=callbacks)
+    needs = prepared.method.needs
+    trainer = make_trainer(config.training, folder.path, needs, segments=segments, updates=updates, callbacks=callbacks)
     if trainer.is_global_zero and not updates:
         draw_example(prepared, trainer)
     segment = lambda: module.stage.segment(module.updates)  # noqa: E731
@@ -208,10 +209,11 @@ def _updates_done(folder: RunFolder) -> int:
 
 
 def _quiet() -> None:
-    """Keep Lightning's start-up advice off the screen: what matters here is said by `announce`."""
+    """Keep advice of libraries to each other off the screen: what matters here is said by `announce`."""
     import logging
 
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")  # peft asks for it

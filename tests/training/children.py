@@ -1,4 +1,4 @@
-"""Runs in processes of their own, which can be killed at an exact point; all are forked from one that has the imports."""
+"""Runs in processes of their own, which can be killed at an exact point; all are forked from one with the imports."""
 
 import multiprocessing
 import os

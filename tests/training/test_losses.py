@@ -46,9 +46,8 @@ def gradient(prepared: Prepared, monkeypatch: pytest.MonkeyPatch):
         config = tiny(folder, "stages.1.dropout=0", *overrides)
         for stage in config.stages:
             stage.dropout = dropout
-        plans = tuple(
-            replace(plan, stage=stage) for plan, stage in zip(prepared.plan.stages, config.stages, strict=True)
-        )
+        pairs = zip(prepared.plan.stages, config.stages, strict=True)
+        plans = tuple(replace(plan, stage=stage) for plan, stage in pairs)
         method = build_method(config, prepared.backbone.tokenizer)
         taken: list[Gradient] = []
 

@@ -56,9 +56,8 @@ def killed(straight: Path, tmp_path: Path, name: str, kills: list[str]) -> Path:
     return straight.parent / name
 
 
-@pytest.mark.parametrize("moment", ["between two saves", "exactly at the switch", "in the middle of an update"])
-def test_killed_run_lands_on_the_uninterrupted_curve(straight: Path, tmp_path: Path, moment: str) -> None:
-    assert_same_run(killed(straight, tmp_path, moment.replace(" ", "-"), [moment]), straight)
+def test_run_that_is_killed_at_the_switch_lands_on_the_uninterrupted_curve(straight: Path, tmp_path: Path) -> None:
+    assert_same_run(killed(straight, tmp_path, "switch", ["exactly at the switch"]), straight)
 
 
 def test_run_that_is_killed_everywhere_does_too(straight: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from rim.methods.method import Losses
 from rim.methods.memory_blocks import MemoryBlocks
+from rim.methods.method import Losses
 from tests.runs import curve, overrides, weights
 from tests.training.children import Strike, fit_on_two
 
@@ -45,14 +45,13 @@ def test_two_processes_are_one_even_when_stopped_in_between(straight: Path, tmp_
 def test_killed_at_the_switch_they_go_on(straight: Path, tmp_path: Path) -> None:
     """One is killed, the other cannot go on without it; both are repeated."""
     line = overrides(straight.parent, "run.name=two-killed", "training.micro_batch_size=null", "stages.1.dropout=0")
+    folder = straight.parent / "two-killed"
     killed = fit_on_two(tmp_path, line, Strike("on_train_epoch_end", 12))
     assert [each.status for each in killed] == [-signal.SIGKILL] * 2
     repeated = fit_on_two(tmp_path, line)
     assert [each.status for each in repeated] == [0, 0], repeated
-    grounding = [record for record in curve(straight) if record["stage"] == "grounding"]
-    assert_close(
-        [record for record in curve(straight.parent / "two-killed") if record["stage"] == "grounding"], grounding
-    )
+    mine, other = ([each for each in curve(at) if each["stage"] == "grounding"] for at in (folder, straight))
+    assert_close(mine, other)
 
 
 def poison_the_second_process() -> None:
@@ -77,3 +76,10 @@ def test_a_loss_that_is_not_finite_in_one_process_stops_both(straight: Path, tmp
     assert "error: the loss is nan at update 1 (update 1 of stage 'grounding')" in first.output
     assert "with a non-finite loss: tracking/train/" in first.output
     assert "Traceback" not in first.output + second.output and "error" not in second.output
+
+
+def test_fewer_held_out_rows_than_processes(straight: Path, tmp_path: Path) -> None:
+    short = ("stages.0.duration=1 step", "stages.1.duration=1 step", "data.validation_rows=1")
+    ended = fit_on_two(tmp_path, overrides(straight.parent, "run.name=one-row", *short))
+    assert [each.status for each in ended] == [0, 0], ended
+    assert [record["examples"] for record in curve(straight.parent / "one-row") if "examples" in record] == [1, 1]

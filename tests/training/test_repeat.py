@@ -1,0 +1,59 @@
+"""The command of a finished run answers again at once; a changed one is refused."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from rim import fit as command
+from rim.training import run
+from tests.runs import overrides
+
+
+def state(folder: Path) -> dict[str, int]:
+    return {str(file): file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
+
+
+def test_finished_run_repeats_its_report_and_trains_nothing(
+    straight: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("a finished run trains or scores again")
+
+    before, report = state(straight / "weights"), (straight / "report.md").read_text()
+    monkeypatch.setattr(run, "train", never)
+    monkeypatch.setattr("rim.training.conclusion.score_source", never)
+    assert command.main(overrides(straight.parent, "run.name=straight")) == 0
+    assert capsys.readouterr().out.endswith("\n" + report + "\n")
+    assert state(straight / "weights") == before
+    assert "| blocks removed" in report or "| removed" in report
+    assert f"tensorboard --logdir {straight.parent}" in report
+
+
+def test_other_settings_are_refused_by_name(straight: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = state(straight)
+    with pytest.raises(SystemExit):
+        command.main(overrides(straight.parent, "run.name=straight", "stages.1.learning_rate=1e-2", "memory.blocks=4"))
+    assert capsys.readouterr().err == (
+        f"error: {straight} holds a run with other settings: memory.blocks: 3 -> 4; stages[1].learning_rate: 0.005 -> "
+        "0.01. Choose another run.name, remove the folder, or repeat the command that made it to resume\n"
+    )
+    assert state(straight) == before
+
+
+def test_run_that_ended_before_it_was_scored_is_scored_now(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed between the last update and the report: the same report, without another update."""
+    import shutil
+
+    shutil.copytree(straight, tmp_path / "straight")
+    for name in ("result.json", "report.md"):
+        os.remove(tmp_path / "straight" / name)
+    shutil.copytree(straight.parent / "cache", tmp_path / "cache")
+    config = (tmp_path / "straight" / "config.yaml").read_text().replace(str(straight.parent), str(tmp_path))
+    (tmp_path / "straight" / "config.yaml").write_text(config)
+    monkeypatch.setattr(run, "train", None)
+    assert command.main(overrides(tmp_path, "run.name=straight")) == 0
+    report = (straight / "report.md").read_text().replace(str(straight.parent), str(tmp_path))
+    assert (tmp_path / "straight" / "report.md").read_text() == report
