@@ -3,7 +3,7 @@
     Tom has the cup. Tom and Bob swap. Eve and Ann swap. Bob and Eve swap. Who has the cup?
     steps: Bob, Bob, Eve (equations) or "Bob has the cup.", … (sentences); answer: Eve
 
-Two people swap what they hold. A swap moves the object with probability `MOVES` = 2/3; else it is between two others, and
+Two people swap what they hold. A swap moves the object with probability `MOVES` = 2/3; else it is between two others and
 the step repeats the holder. So no shortcut does well: neither the last person named, nor the last swap alone, nor
 the first holder tells the answer of a longer story, which takes the swaps in order.
 """
@@ -17,6 +17,8 @@ NAMES = ("Ann", "Bob", "Tom", "Eve", "Sam", "Kim", "Max", "Joe")
 THINGS = (
     *("key", "cup", "hat", "pen", "map", "box", "ball", "book", "coin", "lamp", "ring", "drum"),
     *("fork", "rope", "bell", "doll", "kite", "tent", "shoe", "vase", "card", "flag", "comb", "soap"),
+    *("bag", "jar", "pan", "mug", "net", "nut", "fan", "toy", "pin", "saw", "tie", "bow"),
+    *("disk", "horn", "lock", "mask", "pipe", "plum", "pear", "salt", "seed", "sock", "tray", "wand"),
 )
 MOVES = 2 / 3
 

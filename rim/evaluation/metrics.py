@@ -1,6 +1,6 @@
 """Accuracy as sums and counts; division happens once, at the end.
 
-Axes: B examples of a batch, E examples, K blocks.
+Axes: E examples, K blocks.
 """
 
 import math
@@ -10,9 +10,6 @@ from statistics import NormalDist
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
-from torchmetrics import Metric
 
 from rim.errors import UserError
 from rim.evaluation.predictions import Prediction, PredictionError, natural_key
@@ -134,47 +131,6 @@ def score(predictions: Iterable[Prediction]) -> Score:
         by_steps_K=_grouped([row.steps for row in rows], correct_EK, key=lambda steps: steps),
         by_size={size: blocks[-1] for size, blocks in by_size_K.items()},
     )
-
-
-class BlockAccuracy(Metric):
-    """Accuracy after every block, over all processes.
-
-    Args:
-        blocks: number K of blocks; 1 for a method without blocks.
-    """
-
-    full_state_update = False
-    correct_K: Tensor
-    correct_any: Tensor
-    count: Tensor
-
-    def __init__(self, blocks: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.add_state("correct_K", torch.zeros(blocks, dtype=torch.long), dist_reduce_fx="sum")
-        self.add_state("correct_any", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-        self.add_state("count", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
-
-    def update(self, correct_BK: Tensor) -> None:
-        """Count a batch: [B, K] bool, whether the answer after each block is right. B may be 0.
-
-        Raises:
-            ValueError: another shape or type.
-        """
-        blocks = len(self.correct_K)
-        if correct_BK.dtype != torch.bool or correct_BK.ndim != 2 or correct_BK.shape[1] != blocks:
-            raise ValueError(
-                f"correct_BK is {correct_BK.dtype} {list(correct_BK.shape)}: "
-                f"torch.bool [examples, {blocks}] is wanted, one column per block"
-            )
-        self.correct_K += correct_BK.sum(0)
-        self.correct_any += correct_BK.any(1).sum()
-        self.count += len(correct_BK)
-
-    def compute(self) -> dict[str, Any]:
-        """`block_k`: K accuracies; `final`: the last of them; `any`: the oracle; `count`: examples. nan of nothing."""
-        block_k = (self.correct_K.double() / self.count).tolist()
-        oracle = (self.correct_any.double() / self.count).item()
-        return {"block_k": block_k, "final": block_k[-1], "any": oracle, "count": int(self.count)}
 
 
 def _check_ids(rows: Sequence[Prediction]) -> None:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch.distributed as dist
+
 from rim.errors import UserError
 from rim.files import write_atomically
 
@@ -87,6 +89,15 @@ def merge(parts: Iterable[Iterable[Prediction]]) -> list[Prediction]:
             if old != new:
                 raise PredictionError(_conflict(old, new))
     return sorted(merged.values(), key=lambda prediction: natural_key(prediction.id))
+
+
+def from_all_processes(predictions: list[Prediction]) -> list[Prediction]:
+    """What all processes predicted, merged; the same on each. Of one process: its own, merged."""
+    if not dist.is_initialized():
+        return merge([predictions])
+    gathered: list[list[Prediction]] = [[] for _ in range(dist.get_world_size())]
+    dist.all_gather_object(gathered, predictions)
+    return merge(gathered)
 
 
 def natural_key(text: str) -> tuple[list[str | int], str]:

@@ -14,7 +14,7 @@ import torch.distributed as dist
 from rim.backbone.backbone import set_dropout
 from rim.checkpoint import save_weights
 from rim.evaluation.metrics import Score, score
-from rim.evaluation.predictions import Prediction, merge
+from rim.evaluation.predictions import Prediction, from_all_processes
 from rim.files import write_json
 from rim.training.module import RimModule
 from rim.training.plan import StagePlan
@@ -108,7 +108,7 @@ class Curriculum(pl.Callback):
         The loggers write them in `on_validation_end`, which comes later.
         """
         assert isinstance(module, RimModule)
-        self.predictions = merge(_from_all_processes(module.predictions))
+        self.predictions = from_all_processes(module.predictions)
         self.score = score(self.predictions)
         plan = module.plan.at(module.updates - 1)
         facts = (plan.stage.name, module.updates, self.score.correct_final, self.score.examples)
@@ -145,11 +145,3 @@ def _segment_ends(module: RimModule) -> bool:
     plan = module.plan.at(module.updates - 1)
     inside = module.updates - plan.first
     return inside == plan.length or inside % plan.validate_every == 0
-
-
-def _from_all_processes(predictions: list[Prediction]) -> list[list[Prediction]]:
-    if not dist.is_initialized():
-        return [predictions]
-    gathered: list[list[Prediction]] = [[] for _ in range(dist.get_world_size())]
-    dist.all_gather_object(gathered, predictions)
-    return gathered

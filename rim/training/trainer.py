@@ -7,6 +7,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from rim.config import Training
+from rim.methods.method import Needs
 from rim.training.saving import AtomicCheckpointIO
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -24,20 +25,22 @@ def micro_batches(training: Training) -> int:
 
 
 def make_trainer(
-    training: Training, folder: Path, *, segments: int, updates: int, callbacks: list[pl.Callback]
+    training: Training, folder: Path, needs: Needs, *, segments: int, updates: int, callbacks: list[pl.Callback]
 ) -> pl.Trainer:
     """A Trainer whose epochs are the segments that remain.
 
     Args:
         folder: the run folder; TensorBoard events go to its subfolder `tensorboard`.
+        needs: what the method demands of training.
         segments: stretches between validations that are still to be trained.
         updates: updates done; later events of an interrupted run are purged.
     """
     logger = TensorBoardLogger(folder, name="", version="tensorboard", purge_step=updates + 1)
+    strategy = "ddp_find_unused_parameters_true" if needs.unused_parameters else "ddp"
     return pl.Trainer(
         accelerator=training.accelerator,
         devices=training.devices,
-        strategy="ddp" if training.devices > 1 else "auto",
+        strategy=strategy if training.devices > 1 else "auto",
         precision=PRECISION[training.precision],  # type: ignore[arg-type]
         max_epochs=segments,
         accumulate_grad_batches=micro_batches(training),

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from rim.errors import UserError
-from rim.evaluation.metrics import BlockAccuracy, Proportion, Score, score
-from rim.evaluation.predictions import Prediction, PredictionError, merge
+from rim.evaluation.metrics import Proportion, Score, score
+from rim.evaluation.predictions import Prediction, PredictionError, from_all_processes, merge
 from tests.helpers_ddp import ProcessFailure, run_on_two_processes
 
 Z95 = 1.959963984540054
@@ -113,58 +113,17 @@ def test_different_numbers_of_blocks_are_not_averaged():
         score(predictions(2, blocks=3)) + score(predictions(2, blocks=1))
 
 
-def reference(correct_EK: torch.Tensor) -> dict:
-    rows = correct_EK.tolist()
-    block_k = [sum(row[k] for row in rows) / len(rows) for k in range(len(rows[0]))]
-    return {
-        "block_k": block_k,
-        "final": block_k[-1],
-        "any": sum(any(row) for row in rows) / len(rows),
-        "count": len(rows),
-    }
-
-
-def marks(examples: int, blocks: int = 4) -> torch.Tensor:
-    return torch.rand(examples, blocks, generator=torch.Generator().manual_seed(0)) < torch.linspace(0.1, 0.6, blocks)
-
-
-@pytest.mark.parametrize("batch", [1, 4, 7, 23])
-def test_the_metric_equals_counting_one_by_one_however_the_batches_fall(batch):
-    correct_EK = marks(23)
-    metric = BlockAccuracy(blocks=4)
-    for part in correct_EK.split(batch):
-        metric.update(part)
-    assert metric.compute() == reference(correct_EK)
-    metric.reset()
-    metric.update(correct_EK[:1])
-    assert metric.compute() == reference(correct_EK[:1])
-
-
-@pytest.mark.parametrize(
-    "wrong", [torch.zeros(2, 3, dtype=torch.bool), torch.zeros(4, dtype=torch.bool), torch.zeros(2, 4)]
-)
-def test_the_metric_refuses_other_shapes_and_types(wrong):
-    with pytest.raises(ValueError) as caught:
-        BlockAccuracy(blocks=4).update(wrong)
-    assert str(caught.value) == (
-        f"correct_BK is {wrong.dtype} {list(wrong.shape)}: torch.bool [examples, 4] is wanted, one column per block"
-    )
-
-
-def counts_on(rank: int, correct_EK: torch.Tensor, shares: list[tuple[int, int]]) -> list[dict]:
-    results = []
-    for share in shares:
-        metric = BlockAccuracy(blocks=correct_EK.shape[1])
-        for batch in correct_EK.split(share)[rank].split(5):
-            metric.update(batch)
-        results.append(metric.compute())
-    return results
+def scores_on(rank: int, rows: list[Prediction], shares: list[list[list[int]]]) -> list[Score]:
+    return [score(from_all_processes([rows[place] for place in share[rank]])) for share in shares]
 
 
 def test_two_processes_agree_with_one_however_the_examples_are_shared():
-    # Averages of averages would be wrong: 20 examples on one process and 3 on the other, or none.
-    for results in run_on_two_processes(counts_on, marks(23), [(20, 3), (12, 11), (23, 0)]):
-        assert results == [reference(marks(23))] * 3
+    # Averages of averages would be wrong, and so would counting a padded sample twice.
+    rows = predictions(23)
+    even, odd, everything = list(range(0, 23, 2)), list(range(1, 23, 2)), list(range(23))
+    shares = [[even, odd], [everything[:20], everything[20:]], [everything, []], [even, [*odd, 0, 2]]]
+    for results in run_on_two_processes(scores_on, rows, shares):
+        assert results == [score(rows)] * 4
 
 
 def fails_on_one(rank: int) -> None:

@@ -106,3 +106,17 @@ def test_gradients_off_the_path_are_exactly_zero(family: str, attention: str) ->
     assert (size[0, on] > 0).all()
     assert (size[0, ~on] == 0).all()
     assert (size[1] == 0).all(), "another example of the batch"
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama", "qwen3"])
+def test_logits_are_computed_at_supervised_positions_alone(family: str) -> None:
+    """A vocabulary of 128k must not cost memory for positions that teach nothing."""
+    backbone = tiny_backbone(family)
+    seen = []
+    head = backbone.model.get_output_embeddings()
+    handle = head.register_forward_hook(lambda module, inputs, output: seen.append(output.shape[:-1].numel()))
+    batch = pad(trees(backbone, "refinement"), backbone.special.pad)
+    backbone.supervised_logits(batch)
+    handle.remove()
+    assert seen == [len(batch.source_S.unique())]
+    assert len(batch.source_S.unique()) < batch.ids_BN.numel() / 2
