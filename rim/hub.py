@@ -37,10 +37,18 @@ def check_reachable(name: str, field: str, instead: str) -> None:
         HubError: none of the three; says which setting takes which local copy.
     """
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
     if Path(name).is_dir():
         return
-    if isinstance(try_to_load_from_cache(name, "config.json"), str) or reachable():
+    try:
+        cached = isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except HFValidationError:
+        raise HubError(
+            f"{field} '{name}' is neither a folder nor a hub name, which is `owner/model`. "
+            f"Set {field} to {instead}, or to a hub name"
+        ) from None
+    if cached or reachable():
         return
     raise HubError(
         f"{field} '{name}' is neither a local folder nor in the local cache, and the Hugging Face hub cannot be "

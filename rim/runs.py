@@ -113,6 +113,10 @@ class RunFolder:
         name = name or (self.read("selection.json") or {}).get("final")
         if name is None:
             raise RunError(f"{self.path} has no scored weights yet: let the run reach its first validation")
+        if not (self.path / "tokenizer").is_dir():
+            raise RunError(
+                f"{self.path} is incomplete: its tokenizer/ is missing, without which its weights mean nothing"
+            )
         tokenizer = AutoTokenizer.from_pretrained(self.path / "tokenizer")
         architecture = self.path / "architecture" if config.backbone.training == "full" else None
         backbone = load_backbone(config.backbone, tokenizer, config.run.seed, architecture)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VERBS = ("fit", "evaluate", "show", "compare", "sweep", "bench", "export")
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("duration", "environment", "files", "hub"),
+    ("duration", "environment", "files", "hub", "quiet"),
     ("config", "tree", "answers"),
     ("schema",),
     ("checks",),

@@ -102,7 +102,7 @@ def attention_mask(
     if unknown := types - masks.keys():
         raise AttentionError(
             f"models of type '{config.model_type}' have layers of type {', '.join(sorted(unknown))}, for which no mask "
-            f"over a tree is known; known types: {', '.join(masks)}, sliding_attention, chunked_attention"
+            "over a tree is known; known types: full_attention, sliding_attention, chunked_attention"
         )
     return masks
 

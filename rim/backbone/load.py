@@ -2,11 +2,13 @@
 
 import copy
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
@@ -32,8 +34,7 @@ def load_tokenizer(config: BackboneConfig, texts: Callable[[], Iterable[str]]) -
     if config.source == "scratch":
         tokenizer: Tokenizer = build_tokenizer(texts(), config.scratch.vocabulary)
     else:
-        check_reachable(config.name, "backbone.name", "a local folder with the model and its tokenizer")
-        tokenizer = AutoTokenizer.from_pretrained(config.name, revision=config.revision)
+        tokenizer = _fetched("tokenizer", AutoTokenizer.from_pretrained, config)
     add_memory_tokens(tokenizer)
     return tokenizer
 
@@ -69,15 +70,28 @@ def load_backbone(
 
 
 def _pretrained(config: BackboneConfig) -> PreTrainedModel:
+    check_family(_fetched("configuration", AutoConfig.from_pretrained, config))
+    load = partial(AutoModelForCausalLM.from_pretrained, attn_implementation=config.attention, dtype=torch.float32)
+    return _fetched("weights", load, config)
+
+
+def _fetched(what: str, load: Callable[..., Any], config: BackboneConfig) -> Any:
+    """One part of a pretrained model, from a local folder, the local cache or the hub.
+
+    Raises:
+        HubError: it is in neither, and the hub cannot be reached.
+        BackboneError: it is missing or damaged, or the family refuses the attention implementation.
+    """
     check_reachable(config.name, "backbone.name", "a local folder with the model and its tokenizer")
-    settings = AutoConfig.from_pretrained(config.name, revision=config.revision)
-    check_family(settings)
     try:
-        return AutoModelForCausalLM.from_pretrained(
-            config.name, revision=config.revision, attn_implementation=config.attention, dtype=torch.float32
-        )
-    except (OSError, ValueError) as error:
-        raise BackboneError(f"backbone.name '{config.name}' could not be loaded: {error}") from error
+        return load(config.name, revision=config.revision)
+    except (OSError, ValueError, ImportError, KeyError, SafetensorError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        other = " Some families take backbone.attention=eager only." if "attention implementation" in str(error) else ""
+        raise BackboneError(
+            f"backbone.name '{config.name}': its {what} cannot be loaded: {reason}.{other} A folder needs config.json, "
+            "model.safetensors and the files of its tokenizer, as save_pretrained writes them"
+        ) from error
 
 
 def _random(config: BackboneConfig, tokenizer: Tokenizer, architecture: Path | None) -> PreTrainedModel:

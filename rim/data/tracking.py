@@ -3,8 +3,8 @@
     Tom has the cup. Tom and Bob swap. Eve and Ann swap. Bob and Eve swap. Who has the cup?
     steps: Bob, Bob, Eve (equations) or "Bob has the cup.", … (sentences); answer: Eve
 
-Two people swap what they hold. A swap moves the object with probability `MOVES` = 2/3; else it is between two others and
-the step repeats the holder. So no shortcut does well: neither the last person named, nor the last swap alone, nor
+Two people swap what they hold. A swap moves the object with probability `MOVES` = 2/3; else it is between two others
+and the step repeats the holder. So no shortcut does well: neither the last person named, nor the last swap alone, nor
 the first holder tells the answer of a longer story, which takes the swaps in order.
 """
 

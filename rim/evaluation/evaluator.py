@@ -101,7 +101,7 @@ class Evaluator:
                 raise EvaluationError(
                     f"question '{example.id}' takes {trunk} positions with its blocks, and up to {self.max_new_tokens} "
                     f"tokens may follow, but the model has {limit}: use a backbone with more positions "
-                    "(backbone.scratch.positions), or set evaluation.max_new_tokens lower"
+                    "(backbone.scratch.positions), or lower memory.blocks or evaluation.max_new_tokens"
                 )
 
 

@@ -60,7 +60,7 @@ def select_by_splits(
     _check_ids(names, ids)
     if ids and len(ids[0]) != correct_CE.shape[1]:
         raise ProtocolError(f"the lists of ids have {len(ids[0])} entries, correct_CE {correct_CE.shape[1]} examples")
-    _check_numbers(correct_CE.shape[1], rows, splits)
+    check_numbers(correct_CE.shape[1], rows, splits)
     per_split = tuple(_split(correct_CE, names, rows, (seed, index)) for index in range(splits))
     scores = np.array([value for _, value in per_split])
     error = float(scores.std(ddof=1) / np.sqrt(splits))
@@ -110,7 +110,12 @@ def _check_ids(names: Sequence[str], ids: Sequence[Sequence[str]] | None) -> Non
         )
 
 
-def _check_numbers(examples: int, rows: int, splits: int) -> None:
+def check_numbers(examples: int, rows: int, splits: int) -> None:
+    """Refuse numbers that allow no selection, before any work.
+
+    Raises:
+        ProtocolError: too few examples, rows that leave none to score, or fewer than two splits.
+    """
     if examples < 2:
         raise ProtocolError(
             f"a selection needs 2 examples, one to choose and one to score; the test set has {examples}"

@@ -11,11 +11,12 @@ from rim.data.prepare import prepare_tests
 from rim.environment import use_threads
 from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator
-from rim.evaluation.protocol import select_among
+from rim.evaluation.protocol import check_numbers, select_among
 from rim.evaluation.report import selection_report
 from rim.evaluation.scoring import score_source, write_result
 from rim.files import write_json
 from rim.methods.registry import build_method
+from rim.quiet import quiet_libraries
 from rim.runs import RunFolder
 
 
@@ -27,6 +28,7 @@ def evaluate(
     Raises:
         UserError: no such run, weights, source or setting; each says what there is.
     """
+    quiet_libraries()
     folder = RunFolder(path)
     config = folder.config(overrides)
     if sources:
@@ -55,13 +57,14 @@ def _evaluator(folder: RunFolder, config: Config, backbone: Backbone) -> Evaluat
 
 def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str, split: Any) -> None:
     """The paper's protocol over all weights of the run, in the order of training."""
+    settings = config.evaluation
+    check_numbers(len(split), settings.selection_rows, settings.selection_splits)
     names = sorted((file.stem for file in folder.weights.glob("*.safetensors")), key=folder.update_of)
     candidates = {}
     for name in names:
         backbone, _ = folder.load_backbone(name)
         backbone = backbone.to(scoring_device(config.training.accelerator))
         candidates[name] = evaluator.run(backbone, split, config.evaluation.batch_size)
-    settings = config.evaluation
     result = select_among(candidates, settings.selection_rows, settings.selection_splits, config.run.seed)
     facts = {"mean": result.mean, "standard_error": result.standard_error, "per_split": result.per_split}
     write_json(folder.path / "results" / f"{source.replace('/', '-')}-protocol.json", facts)

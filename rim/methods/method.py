@@ -59,7 +59,9 @@ class Method(ABC):
 
     @staticmethod
     def _encode(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-        return tokenizer(text, add_special_tokens=False)["input_ids"] if text else []
+        if not text:
+            return []
+        return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
     @abstractmethod
     def layout(self, example: EncodedExample, objective: str, progress: float) -> Tree:

@@ -1,7 +1,6 @@
 """A whole run: prepare, prove, train or resume, choose, score."""
 
 import sys
-import warnings
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,6 +22,7 @@ from rim.evaluation.evaluator import Evaluator
 from rim.files import write_json
 from rim.methods.method import Method
 from rim.methods.registry import build_method
+from rim.quiet import quiet_libraries
 from rim.runs import RunFolder
 from rim.training.conclusion import conclude
 from rim.training.curriculum import Curriculum, Interrupted
@@ -67,7 +67,7 @@ def fit(config: Config) -> int:
 
     The status is the first process's: Lightning kills all processes as soon as another one ends with one of its own.
     """
-    _quiet()
+    quiet_libraries()
     prepared = prepare_run(config)
     updates = _updates_done(prepared.folder)
     if is_first_process():
@@ -170,13 +170,10 @@ def _outcome(check: SelfCheck | None) -> str:
 
 
 def longest_examples(train: EncodedSplit, most: int = 64) -> list[EncodedExample]:
-    """Examples with the longest questions and the most steps, without repetition."""
-    rows = [
-        *(-train.question_lengths).argsort(kind="stable")[:most],
-        *(-train.steps_counts).argsort(kind="stable")[:most],
-    ]
-    mixed = [row for pair in zip(rows[:most], rows[most:], strict=False) for row in pair]
-    return [train[int(row)] for row in dict.fromkeys(mixed)]
+    """Examples with the longest questions and with the most steps, in turn and without repetition."""
+    orders = ((-lengths).argsort(kind="stable")[:most] for lengths in (train.question_lengths, train.steps_counts))
+    rows = [int(row) for pair in zip(*orders, strict=True) for row in pair]
+    return [train[row] for row in dict.fromkeys(rows)]
 
 
 def check_lengths(prepared: Prepared) -> None:
@@ -206,14 +203,3 @@ def _updates_done(folder: RunFolder) -> int:
         return 0
     checkpoint: dict[str, Any] = torch.load(folder.resume, map_location="cpu", mmap=True, weights_only=True)
     return checkpoint["rim"]["updates"]
-
-
-def _quiet() -> None:
-    """Keep advice of libraries to each other off the screen: what matters here is said by `announce`."""
-    import logging
-
-    for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message="`is_gradient_checkpointing` is deprecated")  # peft asks for it
