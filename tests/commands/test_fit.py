@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from rim.training.run import fit
+from tests.helpers_ddp import LOOPBACK
 from tests.runs import curve, overrides, tiny
 
 
@@ -19,7 +20,7 @@ from tests.runs import curve, overrides, tiny
 def started(folder: Path, *more: str) -> Iterator[subprocess.Popen[str]]:
     """The command, running; it is ended if the test fails."""
     line = [sys.executable, "-m", "rim.fit", *overrides(folder, *more)]
-    loopback = os.environ | {"GLOO_SOCKET_IFNAME": "lo0" if sys.platform == "darwin" else "lo"}
+    loopback = os.environ | {"GLOO_SOCKET_IFNAME": LOOPBACK}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     process = subprocess.Popen(line, env=loopback, text=True, start_new_session=True, **pipes)
     try:

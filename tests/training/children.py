@@ -11,6 +11,8 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
+from tests.helpers_ddp import LOOPBACK
+
 LIMIT_SECONDS = 120.0
 
 Patch = Callable[[], None]
@@ -65,7 +67,7 @@ def fit_on_two(folder: Path, overrides: Sequence[str], patch: Patch | None = Non
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": "lo", "WORLD_SIZE": "2"}
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": LOOPBACK, "WORLD_SIZE": "2"}
     ranks = [shared | {"NODE_RANK": "0", "LOCAL_RANK": str(rank)} for rank in (0, 1)]
     return fit_in_children(folder, [[*overrides, "training.devices=2"]] * 2, ranks, patch)
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from rim.files import SaveError
 from rim.methods.memory_blocks import MemoryBlocks
 from rim.methods.method import Losses
+from rim.training.saving import AtomicCheckpointIO
 from tests.runs import curve, overrides, weights
-from tests.training.children import Strike, fit_on_two
+from tests.training.children import Strike, fit_in_child, fit_on_two
 
 
 def assert_close(mine: Any, other: Any) -> None:
@@ -83,3 +85,30 @@ def test_fewer_held_out_rows_than_processes(straight: Path, tmp_path: Path) -> N
     ended = fit_on_two(tmp_path, overrides(straight.parent, "run.name=one-row", *short))
     assert [each.status for each in ended] == [0, 0], ended
     assert [record["examples"] for record in curve(straight.parent / "one-row") if "examples" in record] == [1, 1]
+
+
+def disk_of_the_first_process_is_full() -> None:
+    save = AtomicCheckpointIO.save_checkpoint
+
+    def refusing(io: AtomicCheckpointIO, checkpoint: dict[str, Any], *rest: Any, **more: Any) -> None:
+        if checkpoint["rim"]["updates"] == 8:
+            raise SaveError("no room")
+        save(io, checkpoint, *rest, **more)
+
+    AtomicCheckpointIO.save_checkpoint = refusing  # type: ignore[method-assign]
+
+
+def test_a_full_disk_stops_both(straight: Path, tmp_path: Path) -> None:
+    """Only the first process writes; the second does not wait for it for ever."""
+    line = overrides(straight.parent, "run.name=two-full")
+    first, second = fit_on_two(tmp_path, line, disk_of_the_first_process_is_full)
+    assert first.status == 2 and first.output.endswith("error: no room\n")
+    assert second.status is not None and second.status > 0, "a process that is killed here was left waiting"
+    assert torch.load(straight.parent / "two-full" / "resume.ckpt")["rim"]["updates"] == 6
+
+
+def test_loader_processes_change_nothing(straight: Path, tmp_path: Path) -> None:
+    """They hold copies of the layout, which depends on the stage: they are made anew at every switch."""
+    ended = fit_in_child(tmp_path, overrides(straight.parent, "run.name=workers", "data.workers=2"))
+    assert ended.status == 0, ended.output
+    assert curve(straight.parent / "workers") == curve(straight)
