@@ -94,5 +94,5 @@ def set_dropout(model: nn.Module, rate: float, *, adapters_only: bool) -> None:
     for name, module in model.named_modules():
         if isinstance(module, nn.Dropout) and (not adapters_only or "lora_dropout" in name):
             module.p = rate
-        elif not adapters_only and isinstance(getattr(module, "attention_dropout", None), float):
+        elif not adapters_only and isinstance(getattr(module, "attention_dropout", None), int | float):
             module.attention_dropout = rate
