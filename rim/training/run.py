@@ -11,13 +11,14 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone
-from rim.backbone.selfcheck import SelfCheck, self_check
+from rim.backbone.selfcheck import self_check
 from rim.config import Config
 from rim.data.datamodule import DataModule
 from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.prepare import Splits, prepare, training_texts
 from rim.environment import describe, use_threads
 from rim.errors import UserError
+from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator
 from rim.files import write_json
 from rim.methods.method import Method
@@ -149,24 +150,23 @@ def make_evaluator(config: Config, method: Method, backbone: Backbone, train: En
 
 
 def prove(prepared: Prepared) -> None:
-    """The self-check, on the longest examples of every stage.
+    """The self-check, on the longest examples of every stage, in the first process and on the device that will train.
 
     Raises:
         AttentionError: packed and separate passes differ on this backbone.
     """
+    if not is_first_process():
+        return
+    prepared.backbone.to(scoring_device(prepared.config.training.accelerator))
     for stage in prepared.plan.stages:
         examples = islice(longest_examples(prepared.splits.train), CHECKED)
         trees = [prepared.method.layout(example, stage.stage.objective, 0.0) for example in examples]
         check = self_check(prepared.backbone, trees)
-        if is_first_process():
-            print(f"self-check    {stage.stage.name}: {_outcome(check)}", flush=True)
-
-
-def _outcome(check: SelfCheck | None) -> str:
-    if check is None:
-        return "not possible, readouts hide the question or skip positions, which plain text cannot"
-    on = f"{check.predictions} predictions, up to {check.longest} positions"
-    return f"packed = separate to {check.difference:.1g} ({on})"
+        print(
+            f"self-check    {stage.stage.name}: packed = separate to {check.difference:.1g} "
+            f"({check.predictions} predictions, up to {check.longest} positions)",
+            flush=True,
+        )
 
 
 def longest_examples(train: EncodedSplit, most: int = 64) -> list[EncodedExample]:
