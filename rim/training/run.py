@@ -1,5 +1,6 @@
 """A whole run: prepare, prove, train or resume, choose, score."""
 
+import shlex
 import sys
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -103,11 +104,16 @@ def prepare_run(config: Config) -> Prepared:
     prepared = Prepared(config, folder, splits, backbone, method, plan, threads)
     check_lengths(prepared)
     if first:
-        folder.begin(config, {**describe(), "threads": threads, "seed": config.run.seed, "command": sys.argv})
+        folder.begin(config, {**describe(), "threads": threads, "seed": config.run.seed, "command": _command()})
         folder.keep(backbone)
         write_json(folder.path / "lengths.json", {"max_new_tokens": prepared.evaluator.max_new_tokens})
         write_json(folder.path / "data.json", [asdict(split.report) for _, split in splits.named()])
     return prepared
+
+
+def _command() -> str:
+    """The command that made the run, without the path of this machine's interpreter."""
+    return shlex.join(["python", "-m", "rim.fit", *sys.argv[1:]])
 
 
 def train(prepared: Prepared, updates: int) -> None:
