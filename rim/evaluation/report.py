@@ -41,7 +41,9 @@ def accuracy_report(name: str, score: Score, controls: Mapping[str, Score], conf
     parts = [_headline(name, score, confidence)]
     if len(score.correct_K) > 1:
         parts.append(_blocks(score, confidence))
-    parts += [_by_steps(score), _by_size(score, confidence)]
+    if set(score.by_steps) != {0}:  # test sets without written steps state none
+        parts.append(_by_steps(score))
+    parts.append(_by_size(score, confidence))
     if controls:
         parts.append(_controls(score, controls, confidence))
     return "\n\n".join(parts)
