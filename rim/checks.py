@@ -142,15 +142,14 @@ def _rates(config: Config) -> Iterator[tuple[str, str]]:
         yield "evaluation.confidence", "lies between 0 and 1, such as 0.95"
     if len(config.training.betas) != 2 or not all(0 <= beta < 1 for beta in config.training.betas):
         yield "training.betas", "must be two numbers, each at least 0 and below 1, such as [0.9, 0.999]"
-    positive = ["backbone.lora.alpha", *(f"stages[{i}].learning_rate" for i in range(len(config.stages)))]
-    for path in positive:
-        if not 0 < value_at(config, path) < float("inf"):
-            yield path, "must be above 0"
+    for index, stage in enumerate(config.stages):
+        if not 0 < stage.learning_rate < float("inf"):
+            yield f"stages[{index}].learning_rate", "must be above 0"
 
 
 def _generated(config: Config) -> Iterator[tuple[str, str]]:
-    if not 2 <= config.data.tracking.people <= 8:
-        yield "data.tracking.people", "must be 2 to 8"
+    if not 3 <= config.data.tracking.people <= 8:
+        yield "data.tracking.people", "must be 3 to 8"
     sources = {config.data.train, config.data.validation, *config.data.test}
     for name in ("tracking", "arithmetic"):
         task = getattr(config.data, name)

@@ -53,7 +53,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"backbone__scratch__key_value_heads": 3}, "backbone.scratch.key_value_heads = 3: must divide heads = 4: 1, 2, 4"),
     ({"backbone__lora__dropout": 1.0}, "backbone.lora.dropout = 1.0: a dropout is at least 0 and below 1"),
-    ({"backbone__lora__alpha": 0.0}, "backbone.lora.alpha = 0.0: must be above 0"),
+    ({"backbone__lora__alpha": 0}, "backbone.lora.alpha = 0: must be at least 1"),
     ({"backbone__lora__targets": []}, "backbone.lora.targets = []: must name a module, or be [all-linear]"),
     (
         {"backbone__attention": "flash_attention_2"},
@@ -89,7 +89,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
         {"evaluation__controls": ["removed", "nose"]},
         "evaluation.controls[1] = \"nose\": must be one of removed, swapped, noise; did you mean 'noise'?",
     ),
-    ({"data__tracking__people": 9}, "data.tracking.people = 9: must be 2 to 8"),
+    ({"data__tracking__people": 9}, "data.tracking.people = 9: must be 3 to 8"),
     ({"data__tracking__min_steps": 5}, "data.tracking.min_steps = 5: must not be above data.tracking.max_steps = 4"),
     (
         {"data__arithmetic__ood_steps": 4, "data__test": ["arithmetic/ood"]},

@@ -98,7 +98,7 @@ def test_the_reference_has_every_setting_with_type_default_and_sentence(capsys: 
 
 def test_the_reference_of_one_section() -> None:
     headings = [line for line in reference("data.tracking").splitlines() if not line.startswith(" ")]
-    assert headings[0] == "data.tracking.people = 4"
+    assert headings[0] == "data.tracking.people = 6"
     assert len(headings) == len(types_of(type(Config().data.tracking)))
     assert reference("dat") == ""
 

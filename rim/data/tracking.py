@@ -52,4 +52,4 @@ def _check(options: Options) -> None:
     require(3 <= options.people <= len(NAMES), f"data.tracking.people={options.people}", f"3 to {len(NAMES)}")
 
 
-TASK = Generator("tracking", 2, "text", draw, _check).task()
+TASK = Generator("tracking", 3, "text", draw, _check).task()
