@@ -85,6 +85,7 @@ def fit(config: Config) -> int:
         print(stop, flush=True)
         return 143
     if is_first_process():
+        use_threads(config.training.threads)  # the other processes have ended
         conclude(prepared)
     return 0
 
