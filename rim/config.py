@@ -183,6 +183,14 @@ class Memory:
     """Whether a readout attends to the question as well as to the blocks [open]."""
     readout_position: Literal["after_block", "after_last_block"] = "after_block"
     """Where the positions of a readout begin: after its own block, or after block K [open]."""
+    placement: Literal["after_question", "before_question", "sentence_ends"] = "after_question"
+    """Where blocks stand: after the question [paper], before it, or spread over the ends of its sentences."""
+    tokens: Literal["shared", "per_slot", "per_slot_and_block"] = "shared"
+    """One memory token for all M slots of all blocks [paper], one for each slot, or one for each slot of each block."""
+    insertion_layer: int = 0
+    """Layer at whose input the blocks enter, 0 to layers - 1; below it they do not exist. 0: as tokens [paper]."""
+    insertion_position: bool = True
+    """Whether blocks that enter above layer 0 get the embedding of their position, where a model adds one (gpt2)."""
 
 
 @dataclass
@@ -296,6 +304,8 @@ class Evaluation:
     """Longest answer, in tokens; empty: the longest training answer and its end, and a written chain's length."""
     controls: list[str] = field(default_factory=lambda: ["removed", "swapped", "noise"])
     """What is done to the blocks in further passes: removed, swapped, noise."""
+    blocks: list[int] = field(default_factory=list)
+    """Numbers of blocks that the finished model is also read with, besides `memory.blocks`."""
     confidence: float = 0.95
     """Confidence of every interval."""
     selection_rows: int = 264

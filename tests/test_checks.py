@@ -9,7 +9,7 @@ import pytest
 from rim.checks import ATTENTION, CONTROLS, OBJECTIVES, check
 from rim.config import Config, Method, Stage, default_stages
 from rim.errors import SettingsError
-from rim.schema import choices, leaves, types_of
+from rim.schema import alternatives, choices, leaves, types_of
 
 TWO = [Stage("a", "grounding"), Stage("b", "refinement")]
 
@@ -27,6 +27,31 @@ def changed(**changes: Any) -> Config:
 
 
 CASES: list[tuple[dict[str, Any], str]] = [
+    (
+        {"memory__insertion_layer": 1, "method__name": "direct"},
+        "memory.insertion_layer = 1: belongs to methods memory",
+    ),
+    ({"memory__insertion_layer": 1, "method__name": "looped"}, "not to looped; leave it 0"),
+    ({"memory__insertion_layer": 1, "method__distillation": 1.0}, "excludes method.distillation"),
+    (
+        {"memory__insertion_layer": 8, "backbone__source": "scratch"},
+        "must be at most 7: backbone.scratch.layers = 8",
+    ),
+    (
+        {"memory__placement": "sentence_ends", "method__name": "looped"},
+        "belongs to methods memory_blocks and pause",
+    ),
+    (
+        {"memory__placement": "before_question", "memory__readout_sees_question": False},
+        "needs memory.readout_sees_question=true",
+    ),
+    ({"memory__tokens": "per_slot", "method__name": "cot"}, "cot has no blocks; leave it shared"),
+    ({"evaluation__blocks": [4, 0]}, "evaluation.blocks = [4, 0]: lists numbers of blocks"),
+    ({"evaluation__blocks": [4], "method__name": "direct"}, "direct reads no blocks; leave []"),
+    (
+        {"evaluation__blocks": [14], "memory__tokens": "per_slot_and_block"},
+        "must be at most 13 with memory.tokens=per_slot_and_block: block 14 has no tokens of its own",
+    ),
     ({"training__batch_size": 0}, "training.batch_size = 0: must be at least 1"),
     ({"training__batch_size": -8}, "training.batch_size = -8: must be at least 1"),
     ({"data__train_rows": 0}, "data.train_rows = 0: must be at least 1"),
@@ -144,7 +169,7 @@ def test_all_contradictions_are_told_at_once() -> None:
 
 
 def test_every_whole_number_but_seeds_and_workers_refuses_zero() -> None:
-    whole = [path for path, kind in leaves() if kind is int or int in getattr(kind, "__args__", ())]
+    whole = [path for path, kind in leaves() if int in alternatives(kind)]
     whole = [path for path in whole if not path.startswith("stages")]
     assert len(whole) > 30
     accepted = []
@@ -155,7 +180,8 @@ def test_every_whole_number_but_seeds_and_workers_refuses_zero() -> None:
         except SettingsError as error:
             assert f"{path} = 0: must be" in str(error)
     assert sorted(accepted) == [
-        *("data.arithmetic.seed", "data.tracking.seed", "data.workers", "method.latents", "run.seed"),
+        *("data.arithmetic.seed", "data.tracking.seed", "data.workers", "memory.insertion_layer"),
+        *("method.latents", "run.seed"),
     ]
 
 
