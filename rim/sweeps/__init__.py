@@ -1,0 +1,1 @@
+"""Sweeps: many runs over a space of settings, drained by any number of workers, and what came out as pictures."""
