@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from rim.evaluation.metrics import Proportion, Score
@@ -27,7 +28,13 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def accuracy_report(name: str, score: Score, controls: Mapping[str, Score], confidence: float) -> str:
+def accuracy_report(
+    name: str,
+    score: Score,
+    controls: Mapping[str, Score],
+    confidence: float,
+    read_with: Mapping[int, Score] = MappingProxyType({}),
+) -> str:
     """Everything that is known about one evaluation, as Markdown of at most 100 columns.
 
     Args:
@@ -35,6 +42,7 @@ def accuracy_report(name: str, score: Score, controls: Mapping[str, Score], conf
         score: with the blocks as they are.
         controls: name of what was done to the blocks → score.
         confidence: of every interval, between 0 and 1.
+        read_with: number of blocks, other than the trained one → score.
     """
     if not score.examples:
         return f"## {name}\n\nNo examples were scored."
@@ -46,6 +54,8 @@ def accuracy_report(name: str, score: Score, controls: Mapping[str, Score], conf
     parts.append(_by_size(score, confidence))
     if controls:
         parts.append(_controls(score, controls, confidence))
+    if read_with:
+        parts.append(_read_with(score, read_with, confidence))
     return "\n\n".join(parts)
 
 
@@ -134,6 +144,20 @@ def _control(name: str, control: Score, score: Score, confidence: float) -> tupl
     final = control.final
     drop = _share(score.final.value - final.value)
     return name, _share(final.value), _interval(final, confidence), drop, _number(control.examples)
+
+
+def _read_with(score: Score, read_with: Mapping[int, Score], confidence: float) -> str:
+    """Answers after the last of another number of blocks than was configured."""
+    rows = [("as trained", *_with_interval(score.final, confidence), "")]
+    for blocks, other in read_with.items():
+        gain = f"{other.final.value - score.final.value:+.3f}"
+        rows.append((str(blocks), *_with_interval(other.final, confidence), gain))
+    header = ("blocks read", "accuracy", f"{_percent(confidence)} interval", "difference")
+    return "### The same weights, read with other numbers of blocks\n\n" + table(rows, header)
+
+
+def _with_interval(share: Proportion, confidence: float) -> tuple[str, str]:
+    return _share(share.value), _interval(share, confidence)
 
 
 def _labels(score: Score) -> list[str]:

@@ -206,6 +206,20 @@ def check_lengths(prepared: Prepared) -> None:
                     f"{prepared.config.data.max_question_tokens}; longer questions are dropped and counted), "
                     "memory.blocks or data.max_steps, or use a model with more positions"
                 )
+    _check_reading(prepared, limit)
+
+
+def _check_reading(prepared: Prepared, limit: int) -> None:
+    """Refuse a number of blocks to read with that no question would have room for, before it has been trained for."""
+    for blocks in prepared.config.evaluation.blocks:
+        prompt = prepared.method.prompt(prepared.splits.train[0], blocks=blocks)
+        positions = int(prompt.trunk.flat.position_N.max()) + 1 + prepared.evaluator.max_new_tokens()
+        if positions > limit:
+            raise LengthError(
+                f"evaluation.blocks names {blocks}: with so many blocks '{prepared.splits.train[0].id}' and its answer "
+                f"take up to {positions} positions, but the model has {limit}: read with fewer blocks, or use a model "
+                "with more positions"
+            )
 
 
 def _updates_done(folder: RunFolder) -> int:
