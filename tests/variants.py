@@ -8,6 +8,7 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     **{name: (f"method.name={name}",) for name in METHODS},
     "memory_blocks, parallel steps": ("method.name=memory_blocks", "method.parallel_steps=0.05"),
     "memory_blocks, distillation": ("method.name=memory_blocks", "method.distillation=1"),
+    "memory_blocks, inserted": ("method.name=memory_blocks", "memory.insertion_layer=1"),
     "looped, parallel steps": ("method.name=looped", "method.loops=2", "method.parallel_steps=0.05"),
     "icot, evenly": ("method.name=icot", "method.removed_per_epoch=null"),
     "coconut, no thought": ("method.name=coconut", "method.latents=0"),

@@ -3,15 +3,18 @@
 Axes: B examples, Q query tokens, J key tokens, P positions, U predicting positions, D width, V vocabulary.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
-from transformers import Cache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rim.backbone.attention import attention_mask
+from rim.backbone.insertion import Insertion, InsertionError, MemoryCache
 from rim.backbone.tokenizer import SpecialTokens
 
 
@@ -20,13 +23,19 @@ class Reading:
     """What a forward pass is asked for besides its tokens: who sees whom, where, and which logits are wanted.
 
     `visible_BQJ` bool; `query_BQ` and `key_BJ` position ids; `keep` as `logits_to_keep` of transformers: bool [B, Q]
-    (logits come flat, [U, V]) or integer [B, P] (logits come as [B, P, V]).
+    (logits come flat, [U, V]) or integer [B, P] (logits come as [B, P, V]); `real_BQ` bool, which tokens are no padding
+    (None: all).
     """
 
     visible_BQJ: Tensor
     query_BQ: Tensor
     key_BJ: Tensor
     keep: Tensor
+    real_BQ: Tensor | None = None
+
+
+INSERTION = "insertion"
+"""Name of the insertion among the modules that a method adds."""
 
 
 class Backbone(nn.Module):
@@ -63,8 +72,36 @@ class Backbone(nn.Module):
         """[B, Q, D] inputs of the tokens, before positions."""
         return self.model.get_input_embeddings()(ids_BQ)
 
+    @property
+    def insertion(self) -> Insertion | None:
+        """Where memory enters above layer 0; None: it is read as tokens."""
+        if INSERTION not in self.extra:
+            return None
+        found = self.extra[INSERTION]
+        assert isinstance(found, Insertion)
+        return found
+
+    def insert_memory(self, layer: int, *, position: bool) -> None:
+        """Let memory enter at the input of a layer, in vectors of its own that begin as its tokens' embeddings.
+
+        Args:
+            layer: 1 to the model's layers - 1.
+            position: whether embeddings of positions are added there, where the model has them.
+
+        Raises:
+            InsertionError: the model has no such layer.
+        """
+        model: Any = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        tokens = self.special.memory_tokens
+        first_TD = self.embed(torch.tensor(tokens, device=self.device))
+        self.extra[INSERTION] = Insertion(model, tokens, first_TD, layer, position=position)
+
+    def new_cache(self) -> MemoryCache:
+        """An empty cache for passes of this backbone."""
+        return MemoryCache(0 if self.insertion is None else self.insertion.layer)
+
     def forward(
-        self, inputs: Tensor, reading: Reading, cache: Cache | None = None, *, states: bool = False
+        self, inputs: Tensor, reading: Reading, cache: MemoryCache | None = None, *, states: bool = False
     ) -> CausalLMOutputWithPast:
         """One pass: `logits` at the positions of `reading.keep` and only there, `hidden_states` of all layers if asked.
 
@@ -73,19 +110,37 @@ class Backbone(nn.Module):
             reading: visibility, positions and wanted logits.
             cache: keys and values of earlier tokens; those of these tokens are appended.
             states: whether to give the states [B, Q, D] of the embedding and of every layer, the last one normed.
+
+        Raises:
+            InsertionError: memory enters above layer 0, and inputs are no token ids or states are asked for.
         """
         mask = attention_mask(
             self.model.config, reading.visible_BQJ, reading.query_BQ, reading.key_BJ, self.model.dtype
         )
-        return self.model(
-            **{"inputs_embeds" if inputs.is_floating_point() else "input_ids": inputs},
-            attention_mask=mask,
-            position_ids=reading.query_BQ,
-            past_key_values=cache,
-            use_cache=cache is not None,
-            logits_to_keep=reading.keep,
-            output_hidden_states=states,
-        )
+        with self._inserting(inputs, reading, cache, states=states):
+            return self.model(
+                **{"inputs_embeds" if inputs.is_floating_point() else "input_ids": inputs},
+                attention_mask=mask,
+                position_ids=reading.query_BQ,
+                past_key_values=cache,
+                use_cache=cache is not None,
+                logits_to_keep=reading.keep,
+                output_hidden_states=states,
+            )
+
+    def _inserting(
+        self, inputs: Tensor, reading: Reading, cache: MemoryCache | None, *, states: bool
+    ) -> AbstractContextManager[None]:
+        """What a pass of the model happens in."""
+        if self.insertion is None or not self.insertion.acts:
+            return nullcontext()
+        if inputs.is_floating_point() or states:
+            given = "states of every layer are asked for" if states else "inputs are given in the place of tokens"
+            raise InsertionError(
+                f"{given}, and memory enters at layer {self.insertion.layer}, below which it has none: "
+                "set memory.insertion_layer=0"
+            )
+        return self.insertion.acting(inputs, reading.query_BQ, reading.real_BQ, cache)
 
     def trainable_state(self) -> dict[str, Tensor]:
         """Weights that training changes, by name: all of them, or the adapters and the memory rows."""

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import pad as pad_tensor
-from transformers import DynamicCache
 
 from rim.backbone.backbone import Backbone, Reading
+from rim.backbone.insertion import MemoryCache
 from rim.backbone.reading import Reader, Wanted, read_once
 from rim.tree import Kind, Node, Tree, pad
 
-CacheEdit = Callable[[DynamicCache, Tensor], None]
+CacheEdit = Callable[[MemoryCache, Tensor], None]
 """Changes keys and values in place, given bool [B, J]: which cached columns hold memory."""
 
 
@@ -47,7 +47,7 @@ class _Trunk:
     it (more, where branches hide the question); `start_BK` position of a branch's next token; `ids_BK` its last token.
     """
 
-    cache: DynamicCache
+    cache: MemoryCache
     position_BJ: Tensor
     memory_BJ: Tensor
     end_BK: Tensor
@@ -125,7 +125,7 @@ def _prefill(backbone: Backbone, prompts: Sequence[Prompt], read: Reader) -> _Tr
     for row, prompt in enumerate(prompts):
         if prompt.start is not None:
             start_BK[row] = prompt.start
-    cache = DynamicCache()
+    cache = backbone.new_cache()
     flat_BK = end_BK + torch.arange(b, device=backbone.device)[:, None] * n
     outcome = read(backbone, batch, Wanted(flat_BK.flatten()), cache)
     held_BJ = outcome.column_BJ >= 0

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from rim.backbone.backbone import Backbone, Reading
+from rim.backbone.insertion import MemoryCache
+from rim.backbone.packing import at, packed
 from rim.tree import TreeBatch
 
 
@@ -34,29 +35,30 @@ class Outcome:
     column_BJ: Tensor
 
 
-Reader = Callable[[Backbone, TreeBatch, Wanted, DynamicCache | None], Outcome]
+Reader = Callable[[Backbone, TreeBatch, Wanted, MemoryCache | None], Outcome]
 """Reads a batch; keys and values go to the cache, where one is given."""
 
 
-def read_once(backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: DynamicCache | None = None) -> Outcome:
+def read_once(backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: MemoryCache | None = None) -> Outcome:
     """One forward pass over whole trees: latent tokens are read as the tokens that stand there."""
     chosen_U, row_U = torch.unique(wanted.logits_U, return_inverse=True)
     keep_BN = _mask(chosen_U, batch)
-    reading = Reading(batch.visible_BNN(), batch.position_BN, batch.position_BN, keep_BN)
+    real_BN = batch.node_BN >= 0
+    reading = Reading(batch.visible_BNN(), batch.position_BN, batch.position_BN, keep_BN, real_BN)
     output = backbone(batch.ids_BN, reading, cache, states=wanted.states_P is not None)
     logits_UV = output.logits if len(chosen_U) == len(row_U) else output.logits[row_U]
     states_PLD = None
     if wanted.states_P is not None:
         states_PLD = torch.stack([layer.flatten(0, 1)[wanted.states_P] for layer in output.hidden_states], dim=1)
     place_N = torch.arange(batch.ids_BN.shape[1], device=batch.ids_BN.device)
-    return Outcome(logits_UV, states_PLD, torch.where(batch.node_BN >= 0, place_N, -1))
+    return Outcome(logits_UV, states_PLD, torch.where(real_BN, place_N, -1))
 
 
 def read_chained(
     backbone: Backbone,
     batch: TreeBatch,
     wanted: Wanted,
-    cache: DynamicCache | None = None,
+    cache: MemoryCache | None = None,
     project: Callable[[Tensor], Tensor] | None = None,
 ) -> Outcome:
     """Continuous thoughts: the input of a latent token is the last state of the token before it (Coconut).
@@ -87,7 +89,7 @@ def read_chained(
 
 
 def read_looped(
-    backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: DynamicCache | None = None, loops: int = 1
+    backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: MemoryCache | None = None, loops: int = 1
 ) -> Outcome:
     """The blocks are read `loops` times; each time their input is embedding plus last output (LOTUS).
 
@@ -115,9 +117,9 @@ def read_looped(
 class _Passes:
     """Passes over parts of a batch, one cache growing under them; a token that is read again leaves its old column."""
 
-    def __init__(self, backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: DynamicCache | None) -> None:
+    def __init__(self, backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: MemoryCache | None) -> None:
         self.backbone, self.batch, self.wanted = backbone, batch, wanted
-        self.cache = DynamicCache() if cache is None else cache
+        self.cache = backbone.new_cache() if cache is None else cache
         self.visible_BNN = batch.visible_BNN()
         self.embedded_BND = backbone.embed(batch.ids_BN)
         b, n, d = self.embedded_BND.shape
@@ -129,12 +131,12 @@ class _Passes:
 
     def last(self, place_BQ: Tensor) -> Tensor:
         """[B, Q, D] states after the last layer, as last read."""
-        return _at(self.last_BND, place_BQ)
+        return at(self.last_BND, place_BQ)
 
     def read(self, chosen_BN: Tensor, fed: Callable[[Tensor, Tensor], Tensor] | None) -> None:
         """A pass over the chosen tokens; `fed` changes their inputs, given those and the tokens' places."""
-        place_BQ, real_BQ = _packed(chosen_BN)
-        inputs_BQD = _at(self.embedded_BND, place_BQ)
+        place_BQ, real_BQ = packed(chosen_BN)
+        inputs_BQD = at(self.embedded_BND, place_BQ)
         if fed is not None:
             inputs_BQD = fed(inputs_BQD, place_BQ)
         reading = self._reading(chosen_BN, place_BQ, real_BQ)
@@ -193,15 +195,3 @@ def _mask(flat: Tensor, batch: TreeBatch) -> Tensor:
     mask_BN = torch.zeros(batch.ids_BN.shape, dtype=torch.bool, device=batch.ids_BN.device)
     mask_BN.view(-1)[flat] = True
     return mask_BN
-
-
-def _at(values_BND: Tensor, place_BQ: Tensor) -> Tensor:
-    """[B, Q, D] the values at these places."""
-    return values_BND.gather(1, place_BQ[:, :, None].expand(-1, -1, values_BND.shape[2]))
-
-
-def _packed(chosen_BN: Tensor) -> tuple[Tensor, Tensor]:
-    """Places [B, Q] of the chosen tokens in order, as many as the row with most has, and which of them are chosen."""
-    count_B = chosen_BN.sum(1)
-    place_BQ = torch.argsort((~chosen_BN).int(), dim=1, stable=True)[:, : int(count_B.max())]
-    return place_BQ, torch.arange(place_BQ.shape[1], device=place_BQ.device) < count_B[:, None]

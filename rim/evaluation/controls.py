@@ -1,7 +1,8 @@
 """Controls: is the answer in the blocks? Their states are swapped between examples or replaced by noise in the cache.
 
-`removed` needs no edit: the question is answered without blocks. All blocks are edited at once, in every layer; each
-readout's branch point is then read again against the edited states: it sees its own question and foreign memory.
+`removed` needs no edit: the question is answered without blocks. All blocks are edited at once, in every layer where
+they exist; each readout's branch point is then read again against the edited states: it sees its own question and
+foreign memory.
 Weights were never trained for any of this: a fall shows that the blocks are used, not what they hold, and a separately
 trained run without blocks (`method.name=direct`) belongs beside it.
 
@@ -12,14 +13,14 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from rim.backbone.decode import CacheEdit
+from rim.backbone.insertion import MemoryCache
 
 NAMES = ("removed", "swapped", "noise")
 
 
-def swap(cache: DynamicCache, memory_BJ: Tensor) -> None:
+def swap(cache: MemoryCache, memory_BJ: Tensor) -> None:
     """Give every example the block states of the next example of the batch.
 
     Batches should hold questions of similar length: block states carry positions, and a donor's are off by the
@@ -35,7 +36,7 @@ def swap(cache: DynamicCache, memory_BJ: Tensor) -> None:
         by_token[memory_BJ] = by_token.roll(1, 0)[donor_BJ]
 
 
-def add_noise(cache: DynamicCache, memory_BJ: Tensor, seed: int = 0) -> None:
+def add_noise(cache: MemoryCache, memory_BJ: Tensor, seed: int = 0) -> None:
     """Replace block states by Gaussian noise with their mean and spread over the batch, per layer, head and feature."""
     generator = torch.Generator().manual_seed(seed)
     for by_token in _states(cache):
@@ -44,15 +45,15 @@ def add_noise(cache: DynamicCache, memory_BJ: Tensor, seed: int = 0) -> None:
         by_token[memory_BJ] = (states.mean(0) + noise * states.std(0)).to(by_token.dtype)
 
 
-def _states(cache: DynamicCache) -> Iterator[Tensor]:
-    """Views [B, J, H, D] of the keys and values of every layer."""
-    for layer in cache.layers:
+def _states(cache: MemoryCache) -> Iterator[Tensor]:
+    """Views [B, J, H, D] of the keys and values of every layer that holds memory."""
+    for layer in cache.layers[cache.first_layer :]:
         for states_BHJD in (getattr(layer, "keys", None), getattr(layer, "values", None)):
             if states_BHJD is not None:
                 yield states_BHJD.transpose(1, 2)
 
 
-EDITS: dict[str, Callable[[DynamicCache, Tensor], None]] = {"swapped": swap, "noise": add_noise}
+EDITS: dict[str, Callable[[MemoryCache, Tensor], None]] = {"swapped": swap, "noise": add_noise}
 
 
 def cache_edit(control: str | None) -> CacheEdit | None:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
+from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
 from rim.checks import CONTROLS
 from rim.config import Stage
@@ -30,6 +31,12 @@ class Blocks(Method):
 
     objectives: tuple[str, ...] = ("grounding", "refinement")
     controls: tuple[str, ...] = CONTROLS
+
+    def equip(self, backbone: Backbone) -> None:
+        """Let blocks enter above layer 0, where the settings say so."""
+        memory = self.config.memory
+        if memory.insertion_layer:
+            backbone.insert_memory(memory.insertion_layer, position=memory.insertion_position)
 
     def layout(self, example: EncodedExample, moment: Moment) -> Tree:
         """The trunk with one block per step (grounding) or K blocks (refinement), and its readouts."""

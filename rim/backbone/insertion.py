@@ -1,0 +1,212 @@
+"""Memory that enters at a layer ℓ of its own: below it blocks do not exist, from it on they are ordinary positions.
+
+                 question      block 1    block 2     readouts
+    layers ≥ ℓ   q q q q q     b m m /b   b m m /b    r r r  r r r
+    input of ℓ       │          vectors    vectors        │
+    layers < ℓ   q q q q q                            r r r  r r r
+
+Layers below ℓ run over the other tokens alone, packed to the left: nothing attends to memory there, and its work is
+saved. At the input of layer ℓ stand learned vectors, one for each memory token. Position ids are the same at every ℓ, a
+readout's count the blocks in all layers, so that a sweep over ℓ changes one thing.
+
+No model code is repeated: for the length of one pass, hooks change what the layers 0 … ℓ are given.
+
+Axes: B examples, Q tokens of a pass, P packed ones of them (all but memory and padding), J columns of layers ≥ ℓ, C
+columns of layers < ℓ (cached ones first), T memory tokens, D width, R width of rotary tables.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import embedding
+from transformers import DynamicCache, PreTrainedModel
+
+from rim.backbone.packing import at, packed
+from rim.errors import UserError
+
+
+class InsertionError(UserError):
+    """Memory that cannot enter where it is to."""
+
+
+class MemoryCache(DynamicCache):
+    """Keys and values by layer; layers below `first_layer` hold none of memory.
+
+    `column_BC`: which column of the layers from there on a column of the layers below is (-1: padding); None: nothing
+    has been cached below.
+    """
+
+    def __init__(self, first_layer: int = 0) -> None:
+        super().__init__()
+        self.first_layer = first_layer
+        self.column_BC: Tensor | None = None
+
+
+class Insertion(nn.Module):
+    """The vectors [T, D] of the memory tokens at the input of layer ℓ, and the way in which a model reads with them.
+
+    Args:
+        model: the model without adapters' wrapping; its layers are used and not owned.
+        tokens: T ids of memory tokens.
+        first_TD: values that the vectors begin with.
+        layer: ℓ, at least 1.
+        position: whether the vectors get the embedding of their position, where the model has a table of those.
+
+    Raises:
+        InsertionError: the model has no layer ℓ.
+    """
+
+    token_T: Tensor
+
+    def __init__(
+        self, model: PreTrainedModel, tokens: Sequence[int], first_TD: Tensor, layer: int, *, position: bool
+    ) -> None:
+        super().__init__()
+        stack, layers = _decoder(model)
+        if layer >= len(layers):
+            raise InsertionError(
+                f"memory.insertion_layer = {layer}: this model ({model.config.model_type}) has {len(layers)} layers, "
+                f"counted from 0; set at most {len(layers) - 1}, or 0 for blocks that are read as tokens"
+            )
+        self.layer, self.acts = layer, True
+        self.vectors = nn.Parameter(first_TD.detach().clone())
+        self.register_buffer("token_T", torch.tensor(tokens, device=first_TD.device), persistent=False)
+        self._layers = tuple(layers[: layer + 1])  # a tuple registers nothing: they belong to the model
+        self.names = tuple(inspect.signature(layers[0].forward).parameters)
+        self._positions = (stack.wpe,) if position and hasattr(stack, "wpe") else ()
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Memory is read as tokens, from layer 0 on."""
+        self.acts = False
+        try:
+            yield
+        finally:
+            self.acts = True
+
+    @contextmanager
+    def acting(
+        self, ids_BQ: Tensor, position_BQ: Tensor, real_BQ: Tensor | None, cache: MemoryCache | None
+    ) -> Iterator[None]:
+        """Memory enters at layer ℓ in the one pass of the model that is made inside.
+
+        Args:
+            ids_BQ: tokens of the pass.
+            position_BQ: their position ids.
+            real_BQ: bool, which of them are no padding; None: all.
+            cache: of earlier passes, if any; this one's columns are added.
+        """
+        now = _Pass(self, ids_BQ, position_BQ, real_BQ, cache)
+        with ExitStack() as hooks:
+            for index, layer in enumerate(self._layers):
+                handle = layer.register_forward_pre_hook(now.hook(index), with_kwargs=True)
+                hooks.callback(handle.remove)
+            yield
+        if cache is not None:
+            cache.column_BC = now.column_BC
+
+    def inputs(self, slot_BQ: Tensor, position_BQ: Tensor) -> Tensor:
+        """[B, Q, D] vectors of these memory tokens, counted among the T."""
+        inputs_BQD = embedding(slot_BQ, self.vectors)
+        for table in self._positions:
+            inputs_BQD = inputs_BQD + table(position_BQ)
+        return inputs_BQD
+
+
+class _Pass:
+    """One pass of the model: which of its tokens the layers below ℓ read, and what every layer is given."""
+
+    def __init__(
+        self,
+        insertion: Insertion,
+        ids_BQ: Tensor,
+        position_BQ: Tensor,
+        real_BQ: Tensor | None,
+        cache: MemoryCache | None,
+    ) -> None:
+        self.insertion, self.position_BQ = insertion, position_BQ
+        same_BQT = ids_BQ[:, :, None] == insertion.token_T
+        self.memory_BQ, self.slot_BQ = same_BQT.any(2), same_BQT.int().argmax(2)
+        self.below_BQ = ~self.memory_BQ if real_BQ is None else real_BQ & ~self.memory_BQ
+        self.place_BP, self.held_BP = packed(self.below_BQ, least=1)  # attention over no column at all is not safe
+        before = 0 if cache is None else cache.get_seq_length(insertion.layer)
+        column_BP = (self.place_BP + before).masked_fill(~self.held_BP, -1)
+        old_BC = None if cache is None else cache.column_BC
+        self.column_BC = column_BP if old_BC is None else torch.cat([old_BC, column_BP], dim=1)
+        self.first_BQD: Tensor | None = None
+        self.known: dict[int, tuple[Any, Any]] = {}
+
+    def hook(self, index: int) -> Callable[[nn.Module, tuple, dict], tuple[tuple, dict]]:
+        """What layer `index` is to be called with, given what it would be called with."""
+        changes: dict[str, Callable[[Any], Any]] = {"hidden_states": self.enter}
+        if index < self.insertion.layer:
+            changes = {"attention_mask": self.mask, "position_ids": self.take, "position_embeddings": self.take_all}
+            if index == 0:
+                changes["hidden_states"] = self.leave
+
+        def change(arguments: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+            return {name: changes[name](value) if name in changes else value for name, value in arguments}
+
+        def hook(_: nn.Module, args: tuple, named: dict) -> tuple[tuple, dict]:
+            return tuple(change(zip(self.insertion.names, args, strict=False)).values()), change(named.items())
+
+        return hook
+
+    def leave(self, hidden_BQD: Tensor) -> Tensor:
+        """[B, P, D] inputs of layer 0, without those of memory."""
+        self.first_BQD = hidden_BQD
+        return self.take(hidden_BQD)
+
+    def enter(self, hidden_BPD: Tensor) -> Tensor:
+        """[B, Q, D] inputs of layer ℓ, vectors at the places of memory; padding, which nobody sees, is as it came."""
+        assert self.first_BQD is not None
+        back_BQ = (self.below_BQ.cumsum(1) - 1).clamp(min=0)
+        read_BQD = torch.where(self.below_BQ[:, :, None], at(hidden_BPD, back_BQ), self.first_BQD)
+        vectors_BQD = self.insertion.inputs(self.slot_BQ, self.position_BQ).to(read_BQD.dtype)
+        return torch.where(self.memory_BQ[:, :, None], vectors_BQD, read_BQD)
+
+    def take(self, values: Tensor) -> Tensor:
+        """[B, P, …] of values [B, Q, …]."""
+        return self._once(values, lambda: at(values, self.place_BP))
+
+    def take_all(self, tables: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """[B, P, R] of each of the tables [B, Q, R]."""
+        return tuple(self.take(table_BQR) for table_BQR in tables)
+
+    def mask(self, mask: Tensor) -> Tensor:
+        """[B, 1, P, C] of an additive mask [B, 1, Q, J]."""
+        return self._once(mask, lambda: self._mask(mask[:, 0]))
+
+    def _mask(self, mask_BQJ: Tensor) -> Tensor:
+        """Rows and columns of the packed tokens; padding among them sees itself alone."""
+        p = self.place_BP.shape[1]
+        column_BPC = self.column_BC.clamp(min=0)[:, None].expand(-1, p, -1)
+        mask_BPC = at(mask_BQJ, self.place_BP).gather(2, column_BPC)
+        real_BPC = self.held_BP[:, :, None] & (self.column_BC >= 0)[:, None]
+        mask_BPC = mask_BPC.masked_fill(~real_BPC, torch.finfo(mask_BQJ.dtype).min)
+        own_PP = torch.eye(p, dtype=torch.bool, device=mask_BQJ.device)
+        mask_BPC[:, :, -p:].masked_fill_(own_PP & ~self.held_BP[:, :, None], 0.0)
+        return mask_BPC[:, None]
+
+    def _once(self, given: Tensor, change: Callable[[], Tensor]) -> Tensor:
+        """The change of a tensor that several layers are given, made for the first of them."""
+        if id(given) not in self.known:
+            self.known[id(given)] = (given, change())  # kept, so that no other tensor gets its id
+        return self.known[id(given)][1]
+
+
+def _decoder(model: PreTrainedModel) -> tuple[Any, nn.ModuleList]:
+    """The module that holds the stack of layers, and the layers."""
+    wanted = model.config.num_hidden_layers
+    for module in model.modules():
+        for child in module.children():
+            if isinstance(child, nn.ModuleList) and len(child) == wanted:
+                return module, child
+    raise InsertionError(
+        f"memory.insertion_layer needs a model whose {wanted} layers stand in one list, and "
+        f"'{model.config.model_type}' has none: set memory.insertion_layer=0"
+    )
