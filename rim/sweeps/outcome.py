@@ -52,13 +52,19 @@ class SeedScore:
 
 @dataclass(frozen=True)
 class Point:
-    """One trial: a value for every axis, and its runs, a seed each. `state` is complete, pruned, failed or running."""
+    """One trial: a value for every axis, and its runs, a seed each. `state` is complete, pruned, failed or running.
+
+    `pruned_at` counts updates. `overrides` are the settings that make it, as `key=value`, and `blocks` is the number of
+    memory blocks that it trains with: both where known.
+    """
 
     number: int
     values: Mapping[str, Any]
     state: str
     seeds: tuple[SeedScore, ...]
     pruned_at: int | None = None
+    overrides: tuple[str, ...] = ()
+    blocks: int | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,8 @@ class SweepResult:
     """A sweep so far.
 
     `metric` is what trials were chosen by: `HELDOUT` or a test source. `baselines` are points on an axis of their own,
-    by name. `facts` is the provenance: lists of commits, hardware, versions and threads.
+    by name. `facts` is the provenance: lists of commits, hardware, versions and threads, as of a comparison.
+    `base` and `overrides` are the files and settings that every run begins with; `confidence` is that of intervals.
     """
 
     name: str
@@ -78,6 +85,9 @@ class SweepResult:
     sampler: str
     facts: Mapping[str, list[Any]]
     notes: tuple[str, ...] = ()
+    base: tuple[str, ...] = ()
+    overrides: tuple[str, ...] = ()
+    confidence: float = 0.95
 
     @property
     def sources(self) -> tuple[str, ...]:
