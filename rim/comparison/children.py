@@ -1,12 +1,5 @@
-"""Runs as processes side by side: each starts when a place is free and what it starts from is done.
+"""Runs of a comparison side by side: each starts when a place is free and what it starts from is done."""
 
-A child's output goes to `<run folder>.log`. The child holds that file locked as long as it lives, so a run that has
-survived its parent is not started a second time. Children sit in sessions of their own: Ctrl-C reaches this process
-alone, which sends them SIGTERM, upon which they save and leave.
-"""
-
-import fcntl
-import os
 import signal
 import subprocess
 import time
@@ -19,23 +12,11 @@ from typing import BinaryIO
 from rim.comparison.plan import PlannedRun
 from rim.comparison.sameness import ComparisonError
 from rim.errors import UserError
-from rim.training.signals import StopRequest
+from rim.training import children
+from rim.training.children import POLL_SECONDS, Job, RunBusy, Stopped, how_it_ended, listening
+from rim.training.children import launch as _launch
 
-POLL_SECONDS = 0.1
-LAST_LINES = 8
-"""Lines of a log that stand in the report of a failure."""
-
-
-class Stopped(Exception):
-    """SIGTERM or Ctrl-C arrived; all children have saved and ended."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """The command of a run, and what it is in words."""
-
-    words: list[str]
-    description: str
+__all__ = ["Failure", "Job", "Pool", "Stopped", "check_free", "log_of"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +76,7 @@ class Pool:
             if child.process.returncode == 0 and child.run.done:
                 self.finished(child.run, (time.monotonic() - child.since) / 60)
             else:
-                self._fail(child.run, _reason(child))
+                self._fail(child.run, how_it_ended(log_of(child.run), child.process.returncode))
 
     def _fill(self) -> None:
         """Start what can start; one at a time, because finding its command may take a while."""
@@ -130,18 +111,9 @@ class Pool:
             child.process.wait()
 
 
-def _launch(job: Job, log: BinaryIO, alone: bool) -> subprocess.Popen[bytes]:
-    """Several runs side by side have one thread each: more threads than cores cost a factor of 20."""
-    environment = os.environ if alone else {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        job.words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
-        start_new_session=True,
-    )  # fmt: skip
-
-
 def log_of(run: PlannedRun) -> Path:
-    """Where a run's output goes; a resumed run adds to it."""
-    return run.folder.with_name(f"{run.folder.name}.log")
+    """Where a run's output goes."""
+    return children.log_of(run.folder)
 
 
 def check_free(runs: Sequence[PlannedRun]) -> None:
@@ -158,41 +130,13 @@ def check_free(runs: Sequence[PlannedRun]) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[BinaryIO]:
-    """A log, open at its end and locked; a child that inherits it keeps the lock.
+    """A log for a child to inherit.
 
     Raises:
         ComparisonError: another process has it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as log:
-        try:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ComparisonError(
-                f"{path.with_suffix('')} is being trained by a process that an earlier command has started (it holds "
-                f"{path}): wait until it has finished, or stop it, then repeat the command"
-            ) from None
-        yield log
-
-
-@contextmanager
-def listening() -> Iterator[StopRequest]:
-    """Take SIGTERM and Ctrl-C as requests; put back what was before afterwards."""
-    stop = StopRequest()
-    before = signal.getsignal(signal.SIGINT)
-    with stop.listening():
-        signal.signal(signal.SIGINT, stop)
-        try:
-            yield stop
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-
-def _reason(child: Child) -> str:
-    """Exit status, the end of the log and where it is."""
-    path = log_of(child.run)
-    text = path.read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
-    lines = [line for line in text.split("\n") if line.strip()][-LAST_LINES:]
-    status = child.process.returncode
-    ended = f"exit status {status}" if status >= 0 else f"signal {-status}"
-    return "\n".join([f"{ended}; {path} ends with", *(f"    {line}" for line in lines)])
+    try:
+        with children.locked(path) as log:
+            yield log
+    except RunBusy as error:
+        raise ComparisonError(str(error)) from None

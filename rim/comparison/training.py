@@ -9,7 +9,7 @@ from rim.comparison.children import Failure, Job, Pool, check_free, log_of
 from rim.comparison.plan import FINE, PlannedRun, check_folder
 from rim.comparison.settings import Comparison
 from rim.evaluation.report import table
-from rim.settings import load
+from rim.training.children import thread_settings
 
 
 def train(comparison: Comparison, runs: Sequence[PlannedRun], ledger: Ledger) -> list[Failure]:
@@ -61,13 +61,8 @@ def make_job(run: PlannedRun, ledger: Ledger) -> Job:
 
 
 def _threads(run: PlannedRun) -> list[str]:
-    """A run keeps the threads that it has begun with; a new one has one where several stand side by side."""
-    file = run.folder / "config.yaml"
-    if file.exists():
-        threads = load([file]).training.threads
-        return [f"training.threads={'null' if threads is None else threads}"]
     alone = run.comparison.jobs == 1 or run.config(FINE).training.threads is not None
-    return [] if alone else ["training.threads=1"]
+    return thread_settings(run.folder, alone)
 
 
 def plan_table(runs: Sequence[PlannedRun], ledger: Ledger) -> str:

@@ -1,0 +1,108 @@
+"""Runs as processes of their own: a command, its log, and how it ended.
+
+A child's output goes to `<run folder>.log`. The child holds that file locked as long as it lives, so a run that has
+survived its parent is not started a second time. Children sit in sessions of their own: Ctrl-C reaches the parent
+alone, which sends them SIGTERM, upon which they save and leave.
+"""
+
+import fcntl
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from rim.errors import UserError
+from rim.settings import load
+from rim.training.signals import StopRequest
+
+POLL_SECONDS = 0.1
+LAST_LINES = 8
+"""Lines of a log that stand in the report of a failure."""
+
+
+class Stopped(Exception):
+    """SIGTERM or Ctrl-C arrived; all children have saved and ended."""
+
+
+class RunBusy(UserError):
+    """A run that another process is training."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The command of a run, and what it is in words."""
+
+    words: list[str]
+    description: str
+
+
+def launch(job: Job, log: BinaryIO, alone: bool) -> subprocess.Popen[bytes]:
+    """Several runs side by side have one thread each: more threads than cores cost a factor of 20."""
+    environment = os.environ if alone else {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        job.words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def thread_settings(folder: Path, alone: bool) -> list[str]:
+    """A run keeps the threads that it has begun with; a new one has one where several stand side by side.
+
+    Args:
+        folder: of the run.
+        alone: whether a new run has the machine for itself, or its settings say how many threads it takes.
+    """
+    file = folder / "config.yaml"
+    if file.exists():
+        threads = load([file]).training.threads
+        return [f"training.threads={'null' if threads is None else threads}"]
+    return [] if alone else ["training.threads=1"]
+
+
+def log_of(folder: Path) -> Path:
+    """Where a run's output goes; a resumed run adds to it."""
+    return folder.with_name(f"{folder.name}.log")
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[BinaryIO]:
+    """A log, open at its end and locked; a child that inherits it keeps the lock.
+
+    Raises:
+        RunBusy: another process has it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab") as log:
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunBusy(
+                f"{path.with_suffix('')} is being trained by a process that an earlier command has started (it holds "
+                f"{path}): wait until it has finished, or stop it, then repeat the command"
+            ) from None
+        yield log
+
+
+@contextmanager
+def listening() -> Iterator[StopRequest]:
+    """Take SIGTERM and Ctrl-C as requests; put back what was before afterwards."""
+    stop = StopRequest()
+    before = signal.getsignal(signal.SIGINT)
+    with stop.listening():
+        signal.signal(signal.SIGINT, stop)
+        try:
+            yield stop
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+
+def how_it_ended(log: Path, status: int) -> str:
+    """Exit status of a child (negative: a signal), the end of its log and where it is."""
+    text = log.read_text(encoding="utf-8", errors="replace").replace("\r", "\n")
+    lines = [line for line in text.split("\n") if line.strip()][-LAST_LINES:]
+    ended = f"exit status {status}" if status >= 0 else f"signal {-status}"
+    return "\n".join([f"{ended}; {log} ends with", *(f"    {line}" for line in lines)])
