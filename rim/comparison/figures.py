@@ -1,7 +1,6 @@
 """Two figures of a comparison: accuracy against waiting time, and accuracy against the number of reasoning steps.
 
-Budgets stand side by side, test sets below each other. Colours are those of Okabe and Ito, which colour-blind readers
-can tell apart; markers and strokes tell apart what shares one. The reference is black.
+Budgets stand side by side, test sets below each other. The reference is black.
 """
 
 from collections.abc import Sequence
@@ -14,13 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
+from rim.comparison.look import DPI, Style, plain, style_of
 from rim.comparison.statistics import Estimate
 from rim.comparison.summary import EntrySummary, Summary
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8B6B00")
-"""Okabe and Ito's, the yellow darkened so that it shows on white."""
-MARKERS = "osD^vPX*<>"
-STROKES = ("-", "--", ":", "-.")
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_WIDTH = 4.6, 3.4, 1.9
 """Inches."""
 MOST_LABELS = 6
@@ -29,15 +25,6 @@ LABEL_GAP = 0.055
 """Least distance of two labels, as a share of the panel's height."""
 LABEL_WIDTH = 0.3
 """Points that are nearer to each other than this share of the panel's width could have labels on one another."""
-
-
-class Style(NamedTuple):
-    """How an entry looks in every panel."""
-
-    color: str
-    marker: str
-    linestyle: str
-    linewidth: float
 
 
 class Strip(NamedTuple):
@@ -52,9 +39,7 @@ def styles(summary: Summary) -> dict[str, Style]:
     names = list(dict.fromkeys(entry.entry for entry in summary.entries))
     others = [name for name in names if name != summary.reference]
     found = {summary.reference: Style("black", "o", "-", 2.4)}
-    for index, name in enumerate(others):
-        stroke = STROKES[index // len(COLOURS) % len(STROKES)]
-        found[name] = Style(COLOURS[index % len(COLOURS)], MARKERS[(index + 1) % len(MARKERS)], stroke, 1.5)
+    found |= {name: style_of(index) for index, name in enumerate(others)}
     return {name: found[name] for name in names}
 
 
@@ -219,13 +204,12 @@ def _grid(summary: Summary, rows: int) -> tuple[Figure, list[list[Axes]]]:
     """A figure with a row of panels for each test set and a column for each budget."""
     columns = len(summary.budgets)
     size = (PANEL_WIDTH * columns + LEGEND_WIDTH, PANEL_HEIGHT * rows + 0.4)
-    figure = Figure(figsize=size, dpi=130, layout="constrained")
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey="row").tolist()
     for row in panels:
         row[0].set_ylabel(f"accuracy ({100 * summary.confidence:g} % interval)")
         for axes in row:
-            axes.grid(alpha=0.25)
-            axes.spines[["top", "right"]].set_visible(False)
+            plain(axes)
     return figure, panels
 
 

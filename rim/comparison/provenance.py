@@ -1,7 +1,7 @@
 """What stands under every table: commit, seeds, hardware, versions, and how intervals were made."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rim.comparison.collect import FinishedRun
@@ -30,12 +30,19 @@ def footer(runs: Sequence[FinishedRun], confidence: float, notes: Sequence[str] 
     facts = provenance(runs)
     seeds = sorted({run.seed for run in runs})
     lines = [
-        f"{_commits(facts['commits'])}; seeds {', '.join(map(str, seeds))}; {_hardware(facts)}; "
-        f"{_versions(facts['versions'])}.",
+        origin(facts, seeds),
         _method(runs, confidence),
-        *(f"**{text}**" for text in [*_warnings(facts), *notes]),
+        *(f"**{text}**" for text in [*differences(facts), *notes]),
     ]
     return "\n".join(lines)
+
+
+def origin(facts: Mapping[str, Sequence[Any]], seeds: Sequence[int]) -> str:
+    """What numbers come from, in one sentence."""
+    return (
+        f"{_commits(facts['commits'])}; seeds {', '.join(map(str, seeds))}; {_hardware(facts)}; "
+        f"{_versions(facts['versions'])}."
+    )
 
 
 def _commits(commits: Sequence[dict[str, Any] | None]) -> str:
@@ -48,7 +55,7 @@ def _commit(commit: dict[str, Any] | None) -> str:
     return commit["commit"][:12] + (" with uncommitted changes" if commit["dirty"] else "")
 
 
-def _hardware(facts: dict[str, list[Any]]) -> str:
+def _hardware(facts: Mapping[str, Sequence[Any]]) -> str:
     names = []
     for hardware in facts["hardware"]:
         gpus = f", {', '.join(hardware['gpus'])}" if hardware and hardware["gpus"] else ""
@@ -73,7 +80,8 @@ def _method(runs: Sequence[FinishedRun], confidence: float) -> str:
     )
 
 
-def _warnings(facts: dict[str, list[Any]]) -> list[str]:
+def differences(facts: Mapping[str, Sequence[Any]]) -> list[str]:
+    """What the reader must know where runs were not made alike."""
     said = {
         "commits": "Runs were made by different commits: a difference may be the code's.",
         "hardware": "Runs were made on different hardware: seconds and milliseconds do not compare.",

@@ -1,6 +1,5 @@
 """Everything that a comparison leaves to read: tables, records, figures, TensorBoard."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from matplotlib.figure import Figure
 from rim.comparison.board import write_board
 from rim.comparison.collect import FinishedRun
 from rim.comparison.figures import latency_picture, steps_picture
+from rim.comparison.look import save
 from rim.comparison.provenance import footer, provenance
 from rim.comparison.statistics import RESAMPLES
 from rim.comparison.summary import Summary, summarise
@@ -39,7 +39,7 @@ def publish(name: str, folder: Path, runs: Sequence[FinishedRun], reference: str
     write_bytes(folder / "table.csv", csv_text(runs).encode())
     write_json(folder / "results.json", _record(summary, runs, notes))
     figures = _figures(summary)
-    files = [_save(figure, folder / f"{figure_name}.png") for figure_name, figure in figures.items()]
+    files = [save(figure, folder / f"{figure_name}.png") for figure_name, figure in figures.items()]
     write_board(folder, _board_tables(summary, runs, notes), figures)
     files = [folder / "table.md", folder / "table.csv", folder / "results.json", *files]
     main = main_tables(summary) + "\n\n" + footer(runs, summary.confidence, notes)
@@ -61,13 +61,6 @@ def _board_tables(summary: Summary, runs: Sequence[FinishedRun], notes: Sequence
 def _figures(summary: Summary) -> dict[str, Figure]:
     drawn = {"accuracy_latency": latency_picture(summary), "accuracy_steps": steps_picture(summary)}
     return {name: figure for name, figure in drawn.items() if figure is not None}
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    content = io.BytesIO()
-    figure.savefig(content, format="png")
-    write_bytes(path, content.getvalue())
-    return path
 
 
 def _record(summary: Summary, runs: Sequence[FinishedRun], notes: Sequence[str]) -> dict[str, Any]:

@@ -141,7 +141,11 @@ def _times(times: dict[str, float]) -> str:
 
 def csv_text(runs: Sequence[FinishedRun]) -> str:
     """One row per run, everything flat; a cell is empty where a run has nothing of the kind."""
-    rows = [_flat(run) for run in runs]
+    return csv_of([_flat(run) for run in runs])
+
+
+def csv_of(rows: Sequence[dict[str, Any]]) -> str:
+    """Rows under all columns that any of them has, in the order of their first appearance."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
