@@ -15,6 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, load_tokenizer
+from rim.backbone.tokenizer import Slots
 from rim.checkpoint import load_weights, read_about
 from rim.config import Config
 from rim.errors import UserError
@@ -96,7 +97,7 @@ class RunFolder:
         folder = self.path / "tokenizer"
         if folder.exists():
             return AutoTokenizer.from_pretrained(folder)
-        return load_tokenizer(config.backbone, texts)
+        return load_tokenizer(config.backbone, texts, Slots.of(config))
 
     def keep(self, backbone: Backbone, start: Path | None = None) -> None:
         """Write tokenizer, architecture and the weights that the run starts from, once; each whole or not at all.

@@ -14,7 +14,7 @@ Axes: B examples, N tokens of a flattened tree, G nodes of a tree, S supervised 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from itertools import accumulate
@@ -85,6 +85,19 @@ class Tree:
     def flat(self) -> "Flat":
         """The tree as one row of tokens."""
         return flatten(self)
+
+    def pruned_to(self, ends: Sequence[int]) -> tuple["Tree", tuple[int, ...]]:
+        """The paths to these nodes and nothing else, without pairs, and the nodes' new indices."""
+        kept: set[int] = set()
+        for end in ends:
+            index: int | None = end
+            while index is not None:
+                kept.add(index)
+                index = self.nodes[index].parent
+        place = {old: new for new, old in enumerate(sorted(kept))}
+        nodes = [self.nodes[old] for old in place]
+        moved = [replace(node, parent=None if node.parent is None else place[node.parent]) for node in nodes]
+        return Tree(tuple(moved), self.count), tuple(place[end] for end in ends)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,8 @@ COMMON = {
     "rim.methods.method",
     "rim.methods.registry",
     "rim.methods.blocks",
+    "rim.methods.placement",
+    "rim.methods.sentences",
     "rim.methods.replacement",
     "rim.methods.distillation",
 }

@@ -16,7 +16,15 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from rim.backbone.attention import check_family, check_implementation
 from rim.backbone.backbone import Backbone
-from rim.backbone.tokenizer import SpecialTokens, add_memory_tokens, build_tokenizer
+from rim.backbone.tokenizer import (
+    SHARED,
+    Slots,
+    SpecialTokens,
+    TokenizerError,
+    add_memory_tokens,
+    block_tokens,
+    build_tokenizer,
+)
 from rim.config import Backbone as BackboneConfig
 from rim.config import Lora, Scratch
 from rim.errors import UserError
@@ -30,21 +38,25 @@ class BackboneError(UserError):
     """A backbone that cannot be built from its settings."""
 
 
-def load_tokenizer(config: BackboneConfig, texts: Callable[[], Iterable[str]]) -> Tokenizer:
+def load_tokenizer(
+    config: BackboneConfig,
+    texts: Callable[[], Iterable[str]],
+    slots: Slots = SHARED,
+) -> Tokenizer:
     """The tokenizer of the run to start from, of a pretrained model, or a small one built from `texts`.
 
     Memory tokens are included.
 
     Raises:
-        BackboneError: the run to start from has no tokenizer.
+        BackboneError: the run to start from has no tokenizer, or one without the memory tokens of these slots.
     """
     if config.start_from:
-        return _tokenizer_of_start(config.start_from)
+        return _tokenizer_of_start(config.start_from, slots)
     if config.source == "scratch":
         tokenizer: Tokenizer = build_tokenizer(texts(), config.scratch.vocabulary)
     else:
         tokenizer = _fetched("tokenizer", AutoTokenizer.from_pretrained, config)
-    add_memory_tokens(tokenizer)
+    add_memory_tokens(tokenizer, slots)
     return tokenizer
 
 
@@ -54,14 +66,19 @@ def run_of_start(start_from: str) -> Path:
     return Path(os.path.normpath(path.parent / "..")) if path.suffix == ".safetensors" else path
 
 
-def _tokenizer_of_start(start_from: str) -> Tokenizer:
+def _tokenizer_of_start(start_from: str, slots: Slots) -> Tokenizer:
     folder = run_of_start(start_from) / "tokenizer"
     if not folder.is_dir():
         raise BackboneError(
             f"backbone.start_from={start_from}: there is no folder {folder}, and weights mean nothing without the "
             "tokenizer of their run. Name a run folder, or a file of its weights/"
         )
-    return AutoTokenizer.from_pretrained(folder)
+    tokenizer: Tokenizer = AutoTokenizer.from_pretrained(folder)
+    try:
+        block_tokens(tokenizer, slots)
+    except TokenizerError as error:
+        raise BackboneError(f"backbone.start_from={start_from}: {error}") from error
+    return tokenizer
 
 
 def load_backbone(
@@ -71,7 +88,7 @@ def load_backbone(
 
     Args:
         config: which model, and what of it trains.
-        tokenizer: with or without the memory tokens.
+        tokenizer: its memory tokens get rows; the three that every run has are added where they are missing.
         seed: of random weights.
         architecture: folder of a saved configuration, where every weight will be loaded anyway and none is fetched.
 
@@ -186,7 +203,7 @@ def add_memory_rows(model: PreTrainedModel, special: SpecialTokens, tokens: int,
 
 
 def add_adapters(model: PreTrainedModel, config: Lora, special: SpecialTokens) -> PeftModel:
-    """LoRA on the projections, and the three memory rows of the embedding; every other weight is frozen."""
+    """LoRA on the projections, and the memory rows of the embedding; every other weight is frozen."""
     targets: str | list[str] = config.targets
     if config.targets == ["all-linear"]:
         targets = GPT2_PROJECTIONS if model.config.model_type == "gpt2" else "all-linear"

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from rim.backbone.backbone import Backbone
+from rim.backbone.decode import Prompt
 from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.prepare import prepare_tests
 from rim.environment import hardware
@@ -156,8 +157,7 @@ def _answer(backbone: Backbone, method: Method, batch: Sequence[EncodedExample],
     """
     with _watched(backbone) as passes:
         begin = _now(backbone.device)
-        prompts = [method.prompt(example) for example in batch]
-        prompts = [replace(prompt, branches=prompt.branches[-1:]) for prompt in prompts]
+        prompts = [_last_answer(method.prompt(example)) for example in batch]
         with torch.no_grad(), torch.autocast(backbone.device.type, enabled=False):
             answers = method.answer(backbone, prompts, max_new_tokens)
         end = _now(backbone.device)
@@ -176,6 +176,12 @@ def _answer(backbone: Backbone, method: Method, batch: Sequence[EncodedExample],
         positions=sum(positions),
         tokens=tokens,
     )
+
+
+def _last_answer(prompt: Prompt) -> Prompt:
+    """The prompt of the final answer alone, without what only earlier ones read."""
+    trunk, branches = prompt.trunk.pruned_to(prompt.branches[-1:])
+    return replace(prompt, trunk=trunk, branches=branches)
 
 
 @contextmanager

@@ -4,6 +4,8 @@
                    │          │               │
                readout 1   readout 2      readout K         leaves
 
+Where blocks stand otherwise (`memory.placement`) is `placement.py`.
+
 In grounding an example with T steps has T blocks and block t is read as a step; in refinement there are always K blocks
 and each is read as the answer. The open choices are fields of `config.method` and `config.memory`.
 
@@ -14,16 +16,19 @@ which is a target and never read, so this costs logits and no positions.
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+
+from transformers import PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
+from rim.backbone.tokenizer import Slots, block_tokens
 from rim.checks import CONTROLS
-from rim.config import Stage
+from rim.config import Config, Stage
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
+from rim.methods.placement import Trunk, cuts_of
 from rim.moment import Moment
-from rim.tree import Kind, Node, Tree
+from rim.tree import Ids, Kind, Node, Tree
 
 
 class Blocks(Method):
@@ -31,6 +36,13 @@ class Blocks(Method):
 
     objectives: tuple[str, ...] = ("grounding", "refinement")
     controls: tuple[str, ...] = CONTROLS
+
+    def __init__(self, config: Config, tokenizer: PreTrainedTokenizerBase) -> None:
+        super().__init__(config, tokenizer)
+        self.block_tokens = block_tokens(tokenizer, Slots.of(config))
+        self.cuts = cuts_of(config, tokenizer)
+        if config.memory.placement == "before_question":  # blocks that know no question are the same in all examples
+            self.controls = tuple(name for name in self.controls if name != "swapped")
 
     def equip(self, backbone: Backbone) -> None:
         """Let blocks enter above layer 0, where the settings say so."""
@@ -52,20 +64,26 @@ class Blocks(Method):
         """
         if stage is not None and stage.objective == "grounding":
             blocks = max(1, len(example.steps))
-            branches: tuple[int, ...] = (blocks,)
-        else:
-            blocks = self.config.memory.blocks if blocks is None else blocks
-            branches = tuple(range(1, blocks + 1)) or (0,)
+            return self.read_after(example, blocks, (blocks,))
+        blocks = self.config.memory.blocks if blocks is None else blocks
+        return self.read_after(example, blocks, range(1, blocks + 1))
+
+    def read_after(self, example: EncodedExample, blocks: int, read: Sequence[int]) -> Prompt:
+        """The prompt of a question with some blocks, of which these are read; without blocks the question is."""
+        trunk = self.trunk(example, blocks)
+        branches = tuple(trunk.end(block) for block in read) or (trunk.end(0),)
         start = self._start(example, blocks) if blocks else None
-        return Prompt(Tree(tuple(self.trunk(example, blocks))), branches, self.cue, self._hides(), start)
+        return Prompt(Tree(tuple(trunk.nodes)), branches, self.cue, self._hides(), start)
 
-    def trunk(self, example: EncodedExample, blocks: int) -> list[Node]:
-        """The question (node 0) and `blocks` memory blocks (node k is block k)."""
-        return [Node(Kind.QUESTION, example.question), *_memory(self._block(), blocks)]
+    def trunk(self, example: EncodedExample, blocks: int) -> Trunk:
+        """The question and `blocks` memory blocks in their places."""
+        return Trunk(example.question, self.cuts(example.question, blocks), self.block_tokens)
 
-    def read_answer(self, nodes: list[Node], example: EncodedExample, block: int, weight: float, blocks: int) -> None:
-        """Add the answer as the readout of a block, one of `blocks`."""
-        self.grow(nodes, Kind.ANSWER, example.answer, block, weight, readout=block, **self.place(example, blocks))
+    def read(self, trunk: Trunk, kind: Kind, ids: Ids, block: int, weight: float, example: EncodedExample) -> None:
+        """Add a readout of a block; one without weight is left out, with the rest of the question before it."""
+        if weight:
+            hides, start = self._hides(), self._start(example, len(trunk.blocks))
+            self.grow(trunk.nodes, kind, ids, trunk.end(block), weight, readout=block, hides=hides, start=start)
 
     def step_weights(self, steps: int, progress: float) -> list[float]:
         """λ_t for t = 1 … T: linear from 1 to 0, earlier steps first (method.fade).
@@ -93,78 +111,66 @@ class Blocks(Method):
             return {f"lambda/step_{t}": weight for t, weight in enumerate(weights, 1)}
         return {f"alpha/block_{k}": weight for k, weight in enumerate(self.block_weights(), 1)}
 
-    def place(self, example: EncodedExample, blocks: int) -> dict:
-        """What all readouts of an example have in common."""
-        return {"hides": self._hides(), "start": self._start(example, blocks)}
-
     def _grounding(self, example: EncodedExample, progress: float) -> Tree:
         """After block t stands step t+1 (or step t), after the last block the answer."""
         blocks = max(1, len(example.steps))
-        nodes = self.trunk(example, blocks)
+        trunk = self.trunk(example, blocks)
         lambdas = self.step_weights(len(example.steps), progress)
         shift = 1 if self.config.method.grounding_target == "next_step" else 0
         read = [(t, example.steps[t - 1 + shift], lambdas[t - 1]) for t in range(1, len(example.steps) + 1 - shift)]
         answer_weight = lambdas[-1] if self.config.method.fade_answer and lambdas else 1.0
-        place = self.place(example, blocks)
         for block, step, weight in read:
-            self.grow(nodes, Kind.STEP, step, block, weight, readout=block, **place)
-        self.read_answer(nodes, example, blocks, answer_weight, blocks)
-        return self._with_parallel(nodes, example, self.count([weight for *_, weight in read] + [answer_weight]))
+            self.read(trunk, Kind.STEP, step, block, weight, example)
+        self.read(trunk, Kind.ANSWER, example.answer, blocks, answer_weight, example)
+        return self._with_parallel(trunk, example, self.count([weight for *_, weight in read] + [answer_weight]))
 
     def _refinement(self, example: EncodedExample) -> Tree:
         """After every block stands the answer, weighed by α."""
         weights = self.block_weights()
-        nodes = self.trunk(example, len(weights))
+        trunk = self.trunk(example, len(weights))
         for block, weight in enumerate(weights, 1):
-            self.read_answer(nodes, example, block, weight, len(weights))
-        return self._with_parallel(nodes, example, self.count(weights))
+            self.read(trunk, Kind.ANSWER, example.answer, block, weight, example)
+        return self._with_parallel(trunk, example, self.count(weights))
 
-    def _with_parallel(self, nodes: list[Node], example: EncodedExample, count: float) -> Tree:
+    def _with_parallel(self, trunk: Trunk, example: EncodedExample, count: float) -> Tree:
         """The tree, with the steps as parallel targets where they are asked for.
 
         Their mean loss per example is weighed by `method.parallel_steps` times the example's share of the denominator.
         """
         weight = self.config.method.parallel_steps
-        blocks = sum(node.kind == Kind.MEMORY for node in nodes)
-        steps = example.steps[:blocks]
+        steps = example.steps[: len(trunk.blocks)]
         if not weight or not steps:
-            return Tree(tuple(nodes), count)
-        split, ends = _split(nodes, self._block())
+            return Tree(tuple(trunk.nodes), count)
+        split, ends = _split(trunk.nodes)
         m = self.config.memory.tokens_per_block
         each = weight * count / (m * len(steps))
-        for step, end in zip(steps, ends[1:], strict=False):
+        for step, block in zip(steps, trunk.blocks, strict=False):
             padded = [*(int(token) for token in step), *[self.special.end] * m][:m]
-            split += [Node(Kind.STEP, (token,), end - m + n, each) for n, token in enumerate(padded)]
+            split += [Node(Kind.STEP, (token,), ends[block] - m + n, each) for n, token in enumerate(padded)]
         return Tree(tuple(split), count)
-
-    def _block(self) -> tuple[int, ...]:
-        return (self.special.open, *[self.special.memory] * self.config.memory.tokens_per_block, self.special.close)
 
     def _hides(self) -> frozenset[Kind]:
         return frozenset() if self.config.memory.readout_sees_question else frozenset({Kind.QUESTION})
 
     def _start(self, example: EncodedExample, blocks: int) -> int | None:
-        """Position of a readout's first token where it does not follow its own block (memory.readout_position)."""
+        """Position of a readout's first token where it does not follow its own block (memory.readout_position).
+
+        Wherever blocks stand, the last readout comes after the whole question and all blocks.
+        """
         if self.config.memory.readout_position == "after_block":
             return None
         return len(example.question) + blocks * (self.config.memory.tokens_per_block + 2)
 
 
-def _split(nodes: Sequence[Node], block: tuple[int, ...]) -> tuple[list[Node], list[int]]:
+def _split(nodes: Sequence[Node]) -> tuple[list[Node], list[int]]:
     """The nodes with every token of a block a node of its own, and the new index of the last node of each old one."""
     split: list[Node] = []
     ends: list[int] = []
     for node in nodes:
         parent = None if node.parent is None else ends[node.parent]
-        pieces = [(token,) for token in block] if node.kind == Kind.MEMORY else [node.ids]
+        pieces = [(int(token),) for token in node.ids] if node.kind == Kind.MEMORY else [node.ids]
         for ids in pieces:
             split.append(replace(node, ids=ids, parent=parent))
             parent = len(split) - 1
         ends.append(len(split) - 1)
     return split, ends
-
-
-@lru_cache(maxsize=64)
-def _memory(block: tuple[int, ...], blocks: int) -> tuple[Node, ...]:
-    """The blocks of a trunk; they are the same after every question, and most of a tree's nodes."""
-    return tuple(Node(Kind.MEMORY, block, parent=k, readout=k + 1) for k in range(blocks))

@@ -8,7 +8,7 @@ written chain, which hangs from the question in training (CODI).
 from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
 from rim.moment import Moment
-from rim.tree import Kind, Pair, Tree
+from rim.tree import Kind, Node, Pair, Tree
 
 
 class MemoryBlocks(Blocks):
@@ -24,6 +24,13 @@ class MemoryBlocks(Blocks):
         """The losses of the teacher weigh like those of one readout of the example, times their settings."""
         nodes = list(tree.nodes)
         student = max(index for index, node in enumerate(nodes) if node.kind == Kind.ANSWER)
-        self.write(nodes, example, 0, self.config.method.teacher * tree.count)
+        self.write(nodes, example, self._question(nodes, example), self.config.method.teacher * tree.count)
         pair = Pair(student, len(nodes) - 1, weight * tree.count)
         return Tree(tuple(nodes), tree.count, (pair,))
+
+    def _question(self, nodes: list[Node], example: EncodedExample) -> int:
+        """The node of the plain question, as written chains follow it: a root of its own where blocks stand within."""
+        if nodes[0].kind == Kind.QUESTION and len(nodes[0].ids) == len(example.question):
+            return 0
+        nodes.append(Node(Kind.QUESTION, example.question))
+        return len(nodes) - 1

@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, load_tokenizer
+from rim.backbone.tokenizer import Slots
 from rim.config import Config
 from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.prepare import prepare, training_texts
@@ -190,7 +191,9 @@ class _Costing:
     def __init__(self, config: Config) -> None:
         from rim.training.run import TOKENIZER_ROWS  # a run reports its cost, so it stands above this file
 
-        tokenizer = load_tokenizer(config.backbone, lambda: training_texts(config.data, TOKENIZER_ROWS))
+        tokenizer = load_tokenizer(
+            config.backbone, lambda: training_texts(config.data, TOKENIZER_ROWS), Slots.of(config)
+        )
         self.config = config
         self.train = prepare(config.data, tokenizer, config.run.seed).train
         backbone, method = load_backbone(config.backbone, tokenizer, config.run.seed), build_method(config, tokenizer)

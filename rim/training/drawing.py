@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from rim.backbone.load import load_tokenizer
-from rim.backbone.tokenizer import token_text
+from rim.backbone.tokenizer import Slots, token_text
 from rim.config import Config
 from rim.data.prepare import prepare, training_texts
 from rim.errors import UserError
@@ -38,7 +38,7 @@ def draw(config: Config, row: int, picture: str | None) -> None:
     """
     if picture and Path(picture).suffix not in ("", *SUFFIXES):
         raise PictureError(f"--picture {picture}: the name of a picture ends in {', '.join(SUFFIXES)}")
-    tokenizer = load_tokenizer(config.backbone, lambda: training_texts(config.data, TOKENIZER_ROWS))
+    tokenizer = load_tokenizer(config.backbone, lambda: training_texts(config.data, TOKENIZER_ROWS), Slots.of(config))
     train = prepare(config.data, tokenizer, config.run.seed).train
     if not 0 <= row < len(train):
         raise RowError(f"--row {row}: the training split has rows 0 to {len(train) - 1}")

@@ -262,4 +262,4 @@ def test_blocks_of_one_example_are_not_changed_by_another() -> None:
     first = plain(made().layout(example(4), at("refinement", 0.0)))
     made(blocks=5, memory__tokens_per_block=3).layout(example(7), at("refinement", 0.0))
     assert plain(made().layout(example(4), at("refinement", 0.0))) == first
-    assert isinstance(made().trunk(example(4), 2)[1], Node)
+    assert isinstance(made().trunk(example(4), 2).nodes[1], Node)
