@@ -7,7 +7,8 @@ answer to a fixed prompt: if library, base weights or tokenizer have changed und
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,15 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
-from rim.backbone.backbone import Backbone
+from rim.backbone.backbone import Backbone, Reading
 from rim.errors import UserError
 from rim.files import write_bytes
 
 PROMPT = "Ann has 3 cups and gets 4 more."
 SAMPLES = 16
-"""Number of logits in a fingerprint."""
+"""Number of logits that a fingerprint holds of a token."""
+INSERTED = "inserted_fingerprint"
+"""Name of the second fingerprint, among the facts beside weights."""
 EXTRA = "extra."
 """What the names of modules begin with that a method adds to the backbone."""
 
@@ -32,13 +35,14 @@ class CheckpointError(UserError):
 
 
 def describe_weights(backbone: Backbone) -> dict[str, Any]:
-    """Vocabulary and fingerprint of the present weights, in plain types."""
-    return {
+    """Vocabulary and fingerprint of the present weights, and a second one where memory enters above layer 0."""
+    facts = {
         "vocabulary": len(backbone.tokenizer),
         "tokenizer": tokenizer_hash(backbone),
         "family": backbone.model.config.model_type,
         "fingerprint": fingerprint(backbone),
     }
+    return facts if backbone.insertion is None else facts | {INSERTED: inserted_fingerprint(backbone)}
 
 
 def tokenizer_hash(backbone: Backbone) -> str:
@@ -49,18 +53,43 @@ def tokenizer_hash(backbone: Backbone) -> str:
 
 @torch.no_grad()
 def fingerprint(backbone: Backbone) -> list[float]:
-    """Evenly spaced logits after a fixed prompt and one memory block, in fp32."""
+    """Evenly spaced logits after a fixed prompt and one memory block, read as tokens, in fp32."""
     special = backbone.special
+    ids_1N = _prompted(backbone, (special.open, special.memory, special.memory, special.close))
+    with _plainly(backbone):
+        logits_V = backbone.model(input_ids=ids_1N, use_cache=False).logits[0, -1].float()
+    return logits_V[_sampled(len(logits_V)).to(logits_V.device)].tolist()
+
+
+@torch.no_grad()
+def inserted_fingerprint(backbone: Backbone) -> list[float]:
+    """The same logits after each memory token in turn, which all enter where memory enters; T times as many."""
+    tokens = backbone.special.memory_tokens
+    ids_1N = _prompted(backbone, tokens)
+    n = ids_1N.shape[1]
+    place_1N = torch.arange(n, device=backbone.device)[None]
+    visible_1NN = torch.ones(1, n, n, dtype=torch.bool, device=backbone.device).tril()
+    with _plainly(backbone):
+        reading = Reading(visible_1NN, place_1N, place_1N, keep=place_1N[:, -len(tokens) :])
+        logits_TV = backbone(ids_1N, reading).logits[0].float()
+    return logits_TV[:, _sampled(logits_TV.shape[1]).to(logits_TV.device)].flatten().tolist()
+
+
+def _prompted(backbone: Backbone, block: Sequence[int]) -> Tensor:
+    """[1, N] the fixed prompt and these tokens."""
     ids = backbone.tokenizer(PROMPT, add_special_tokens=False)["input_ids"]
-    block = (special.open, special.memory, special.memory, special.close)
-    ids = torch.tensor([[*ids, *block]], device=backbone.device)
+    return torch.tensor([[*ids, *block]], device=backbone.device)
+
+
+@contextmanager
+def _plainly(backbone: Backbone) -> Iterator[None]:
+    """Without dropout and autocast; the mode of every module is put back."""
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     with torch.autocast(backbone.device.type, enabled=False):
-        logits_V = backbone.model(input_ids=ids, use_cache=False).logits[0, -1].float()
+        yield
     for module, training in modes.items():
         module.training = training
-    return logits_V[_sampled(len(logits_V)).to(logits_V.device)].tolist()
 
 
 def _sampled(vocabulary: int) -> Tensor:
@@ -111,8 +140,9 @@ def load_start(backbone: Backbone, path: Path) -> dict[str, Any]:
     """Load the weights of another run to begin from; returns the facts beside them.
 
     As strict as `load_weights`, but for what belongs to the other's method and seed: modules that a method adds
-    (`extra.`) are taken where both have them, and stay as they are or behind where one has; and logits of the memory
-    tokens may differ, whose rows of an untied head adapters do not store and no target asks for.
+    (`extra.`) are taken where both have them, and stay as they are or behind where one has; memory may enter at another
+    layer; and logits of the memory tokens may differ, whose rows of an untied head adapters do not store and no target
+    asks for.
 
     Raises:
         CheckpointError: another vocabulary, other names or shapes, or another fingerprint.
@@ -120,7 +150,8 @@ def load_start(backbone: Backbone, path: Path) -> dict[str, Any]:
     about, state, own = read_about(path), safetensors.torch.load_file(path), backbone.trainable_state()
     shared = {name: value for name, value in state.items() if name in own or not name.startswith(EXTRA)}
     fresh = {name: value for name, value in own.items() if name.startswith(EXTRA)}
-    load_strictly(backbone, fresh | shared, about, str(path), free_tokens=backbone.special.memory_tokens)
+    plain = {name: fact for name, fact in about.items() if name != INSERTED}
+    load_strictly(backbone, fresh | shared, plain, str(path), free_tokens=backbone.special.memory_tokens)
     return about
 
 
@@ -146,7 +177,9 @@ def load_strictly(
             "Load them with the backbone and adapter settings of their own run (its config.yaml)"
         )
     backbone.load_state_dict(state, strict=False)
-    _check_fingerprint(backbone, about["fingerprint"], source, free_tokens)
+    _check_fingerprint(backbone, fingerprint(backbone), about["fingerprint"], source, free_tokens)
+    if INSERTED in about:
+        _check_fingerprint(backbone, inserted_fingerprint(backbone), about[INSERTED], source, free_tokens)
 
 
 def _check_vocabulary(backbone: Backbone, about: dict[str, Any], source: str) -> None:
@@ -159,12 +192,14 @@ def _check_vocabulary(backbone: Backbone, about: dict[str, Any], source: str) ->
         )
 
 
-def _check_fingerprint(backbone: Backbone, expected: list[float], source: str, free_tokens: Sequence[int]) -> None:
-    compared = ~torch.isin(_sampled(len(backbone.model.get_output_embeddings().weight)), torch.tensor(free_tokens))
-    found = torch.tensor(fingerprint(backbone))[compared]
-    wanted = torch.tensor(expected)[compared]
-    difference = (found - wanted).abs().max().item()
-    allowed = 1e-2 * max(1.0, wanted.abs().max().item())
+def _check_fingerprint(
+    backbone: Backbone, found: list[float], expected: list[float], source: str, free_tokens: Sequence[int]
+) -> None:
+    sampled = _sampled(len(backbone.model.get_output_embeddings().weight))
+    compared = ~torch.isin(sampled, torch.tensor(free_tokens))
+    found_S, wanted_S = (torch.tensor(each).unflatten(0, (-1, SAMPLES))[:, compared] for each in (found, expected))
+    difference = (found_S - wanted_S).abs().max().item()
+    allowed = 1e-2 * max(1.0, wanted_S.abs().max().item())
     if not difference <= allowed:
         raise CheckpointError(
             f"the weights of {source} no longer give the logits that they gave when saved: they differ by "

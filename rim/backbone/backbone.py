@@ -85,7 +85,7 @@ class Backbone(nn.Module):
         """Let memory enter at the input of a layer, in vectors of its own that begin as its tokens' embeddings.
 
         Args:
-            layer: 1 to the model's layers - 1.
+            layer: 0 to the model's layers - 1.
             position: whether embeddings of positions are added there, where the model has them.
 
         Raises:

@@ -18,6 +18,7 @@ columns of layers < ℓ (cached ones first), T memory tokens, D width, R width o
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -53,7 +54,7 @@ class Insertion(nn.Module):
         model: the model without adapters' wrapping; its layers are used and not owned.
         tokens: T ids of memory tokens.
         first_TD: values that the vectors begin with.
-        layer: ℓ, at least 1.
+        layer: ℓ; at 0 memory is what it would be without an insertion, in vectors instead of rows.
         position: whether the vectors get the embedding of their position, where the model has a table of those.
 
     Raises:
@@ -142,11 +143,9 @@ class _Pass:
 
     def hook(self, index: int) -> Callable[[nn.Module, tuple, dict], tuple[tuple, dict]]:
         """What layer `index` is to be called with, given what it would be called with."""
-        changes: dict[str, Callable[[Any], Any]] = {"hidden_states": self.enter}
+        changes: dict[str, Callable[[Any], Any]] = {"hidden_states": partial(self.hidden, index)}
         if index < self.insertion.layer:
-            changes = {"attention_mask": self.mask, "position_ids": self.take, "position_embeddings": self.take_all}
-            if index == 0:
-                changes["hidden_states"] = self.leave
+            changes |= {"attention_mask": self.mask, "position_ids": self.take, "position_embeddings": self.take_all}
 
         def change(arguments: Iterable[tuple[str, Any]]) -> dict[str, Any]:
             return {name: changes[name](value) if name in changes else value for name, value in arguments}
@@ -156,10 +155,11 @@ class _Pass:
 
         return hook
 
-    def leave(self, hidden_BQD: Tensor) -> Tensor:
-        """[B, P, D] inputs of layer 0, without those of memory."""
-        self.first_BQD = hidden_BQD
-        return self.take(hidden_BQD)
+    def hidden(self, index: int, hidden: Tensor) -> Tensor:
+        """Inputs of a layer: from layer 0 on [B, P, D], without memory; from layer ℓ on [B, Q, D]."""
+        if index == 0:
+            self.first_BQD, hidden = hidden, at(hidden, self.place_BP)
+        return self.enter(hidden) if index == self.insertion.layer else hidden
 
     def enter(self, hidden_BPD: Tensor) -> Tensor:
         """[B, Q, D] inputs of layer ℓ, vectors at the places of memory; padding, which nobody sees, is as it came."""

@@ -3,7 +3,8 @@
 Axes: B examples, N tokens, S supervised tokens, V vocabulary.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 from rim.backbone.attention import AttentionError
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Wanted, read_once
-from rim.tree import Flat, Tree, pad
+from rim.tree import Flat, Kind, Node, Tree, pad
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,30 @@ def self_check(backbone: Backbone, trees: Sequence[Tree]) -> SelfCheck:
     ancestors or skip positions have no plain counterpart: they are checked with the ancestors shown and the positions
     in turn, through the same code.
 
+    Where memory enters above layer 0, that is checked with memory read as tokens. Then packed and separate passes are
+    compared with memory where it enters, and the larger difference is returned.
+
     Raises:
         AttentionError: the passes differ; the text names the family and both numbers.
     """
     trees = [_plain(tree) for tree in trees]
-    training = backbone.training
+    training, insertion = backbone.training, backbone.insertion
     backbone.eval()
     with torch.no_grad():
-        batch = pad(trees, backbone.special.pad).to(backbone.device)
-        packed_SV = read_once(backbone, batch, Wanted(batch.source_S)).logits_UV
-        separate_SV = torch.cat([_separate(backbone, tree) for tree in trees])
+        with nullcontext() if insertion is None else insertion.suspended():
+            check = _compare(backbone, trees, _as_text)
+        if insertion is not None:
+            inserted = _compare(backbone, trees, _as_one_path)
+            check = max(check, inserted, key=lambda each: each.difference / each.tolerance)
     backbone.train(training)
+    return check
+
+
+def _compare(backbone: Backbone, trees: Sequence[Tree], read: Callable[[Backbone, Tensor], Tensor]) -> SelfCheck:
+    """One packed pass against one pass per path, as `read` makes it."""
+    batch = pad(trees, backbone.special.pad).to(backbone.device)
+    packed_SV = read_once(backbone, batch, Wanted(batch.source_S)).logits_UV
+    separate_SV = torch.cat([_separate(backbone, tree, read) for tree in trees])
     scale = max(1.0, separate_SV.float().abs().max().item())
     check = SelfCheck(
         difference=(packed_SV - separate_SV).abs().max().item(),
@@ -52,13 +66,21 @@ def self_check(backbone: Backbone, trees: Sequence[Tree]) -> SelfCheck:
         longest=max(int(tree.flat.position_N.max()) + 1 for tree in trees),
     )
     if not check.difference <= check.tolerance:
-        raise AttentionError(
-            f"the self-check failed on '{backbone.model.config.model_type}' with attention "
-            f"'{backbone.model.config._attn_implementation}': packed and separate passes differ by "
-            f"{check.difference:.2g}, allowed is {check.tolerance:.2g}. This family ignores the mask of a tree: "
-            "use another backbone or backbone.attention"
-        )
+        raise AttentionError(_refusal(backbone, check))
     return check
+
+
+def _refusal(backbone: Backbone, check: SelfCheck) -> str:
+    model, insertion = backbone.model.config, backbone.insertion
+    where, way_out = "", "another backbone or backbone.attention"
+    if insertion is not None and insertion.acts:
+        where = f" where memory enters at layer {insertion.layer}"
+        way_out = "memory.insertion_layer=0, another backbone or backbone.attention"
+    return (
+        f"the self-check failed on '{model.model_type}' with attention '{model._attn_implementation}'{where}: packed "
+        f"and separate passes differ by {check.difference:.2g}, allowed is {check.tolerance:.2g}. This family ignores "
+        f"the mask of a tree: use {way_out}"
+    )
 
 
 def _plain(tree: Tree) -> Tree:
@@ -66,13 +88,23 @@ def _plain(tree: Tree) -> Tree:
     return Tree(tuple(replace(node, hides=frozenset(), start=None) for node in tree.nodes), tree.count)
 
 
-def _separate(backbone: Backbone, tree: Tree) -> Tensor:
+def _as_text(backbone: Backbone, ids_N: Tensor) -> Tensor:
+    """[N, V] logits of the model itself, which is given nothing but token ids."""
+    return backbone.model(input_ids=ids_N[None], use_cache=False).logits[0]
+
+
+def _as_one_path(backbone: Backbone, ids_N: Tensor) -> Tensor:
+    """[N, V] logits of a tree that is one path."""
+    batch = pad([Tree((Node(Kind.QUESTION, ids_N.tolist()),))], backbone.special.pad).to(backbone.device)
+    return read_once(backbone, batch, Wanted(torch.arange(len(ids_N), device=backbone.device))).logits_UV
+
+
+def _separate(backbone: Backbone, tree: Tree, read: Callable[[Backbone, Tensor], Tensor]) -> Tensor:
     """[S, V] logits of the supervised tokens, from one causal pass per path, in the order of a padded batch."""
     flat = tree.flat
     by_token = {}
     for path in _paths(tree, flat):
-        ids = torch.as_tensor(flat.ids_N[path], device=backbone.device)[None]
-        logits_NV = backbone.model(input_ids=ids, use_cache=False).logits[0]
+        logits_NV = read(backbone, torch.as_tensor(flat.ids_N[path], device=backbone.device))
         for place, token in enumerate(path):
             if flat.weight_N[token]:
                 by_token[int(token)] = logits_NV[place - 1]
