@@ -86,10 +86,12 @@ def _plainly(backbone: Backbone) -> Iterator[None]:
     """Without dropout and autocast; the mode of every module is put back."""
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
-    with torch.autocast(backbone.device.type, enabled=False):
-        yield
-    for module, training in modes.items():
-        module.training = training
+    try:
+        with torch.autocast(backbone.device.type, enabled=False):
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 def _sampled(vocabulary: int) -> Tensor:
