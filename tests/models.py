@@ -1,13 +1,14 @@
 """Tiny models and examples that tests share. Weights are scaled up, so that a wrong mask shows."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.tokenizer import add_memory_tokens, build_tokenizer
+from rim.backbone.tokenizer import SHARED, Slots, add_memory_tokens, build_tokenizer
 from rim.config import Config, Stage, default_stages
 from rim.data.encode import EncodedExample
 from rim.moment import Moment
@@ -27,10 +28,10 @@ def model_config(family: str, **changes: object) -> PretrainedConfig:
     return AutoConfig.for_model(family, **{**base, **changes})
 
 
-def tiny_backbone(family: str = "gpt2", attention: str = "sdpa", **changes: object) -> Backbone:
-    """A random model with a tokenizer of its own."""
+def tiny_backbone(family: str = "gpt2", attention: str = "sdpa", slots: Slots = SHARED, **changes: object) -> Backbone:
+    """A random model with a tokenizer of its own; there is room for 17 memory tokens besides the three."""
     tokenizer = build_tokenizer(TEXTS, 280)
-    special = add_memory_tokens(tokenizer)
+    special = add_memory_tokens(tokenizer, slots)
     torch.manual_seed(1)
     config = model_config(family, **changes)
     model = AutoModelForCausalLM.from_config(copy.deepcopy(config), attn_implementation=attention)
@@ -47,6 +48,15 @@ def example(question: int = 9, steps: tuple[int, ...] = (3, 2, 4), answer: int =
     draw = np.random.default_rng(seed)
     parts = [draw.integers(10, 250, size) for size in (question, *steps, answer)]
     return EncodedExample(f"test/{seed}", parts[0], tuple(parts[1:-1]), parts[-1], "7", "a question")
+
+
+def stopped(of: EncodedExample, *places: int) -> EncodedExample:
+    """The example with a full stop at these places of its question, and a space after each."""
+    stop, space = build_tokenizer(TEXTS, 280).convert_tokens_to_ids([".", "Ġ"])
+    question = of.question.copy()
+    for place in places:
+        question[place : place + 2] = stop, space
+    return replace(of, question=question)
 
 
 def at(objective: str, progress: float = 0.0, **stage: object) -> Moment:

@@ -9,6 +9,11 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "memory_blocks, parallel steps": ("method.name=memory_blocks", "method.parallel_steps=0.05"),
     "memory_blocks, distillation": ("method.name=memory_blocks", "method.distillation=1"),
     "memory_blocks, inserted": ("method.name=memory_blocks", "memory.insertion_layer=1"),
+    "memory_blocks, before the question": ("method.name=memory_blocks", "memory.placement=before_question"),
+    "memory_blocks, at ends of sentences": ("method.name=memory_blocks", "memory.placement=sentence_ends"),
+    "memory_blocks, tokens of their own": (
+        *("method.name=memory_blocks", "memory.tokens=per_slot_and_block", "data.max_steps=3"),
+    ),
     "looped, parallel steps": ("method.name=looped", "method.loops=2", "method.parallel_steps=0.05"),
     "icot, evenly": ("method.name=icot", "method.removed_per_epoch=null"),
     "coconut, no thought": ("method.name=coconut", "method.latents=0"),

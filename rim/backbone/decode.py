@@ -16,8 +16,9 @@ from torch.nn.functional import pad as pad_tensor
 
 from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.insertion import MemoryCache
-from rim.backbone.reading import Reader, Wanted, read_once
-from rim.tree import Kind, Node, Tree, pad
+from rim.backbone.packing import at, packed
+from rim.backbone.reading import Reader, Wanted, appended, read_once
+from rim.tree import Kind, Node, Tree, TreeBatch, pad
 
 CacheEdit = Callable[[MemoryCache, Tensor], None]
 """Changes keys and values in place, given bool [B, J]: which cached columns hold memory."""
@@ -49,7 +50,6 @@ class _Trunk:
 
     cache: MemoryCache
     position_BJ: Tensor
-    memory_BJ: Tensor
     end_BK: Tensor
     sees_BKJ: Tensor
     path_BKJ: Tensor
@@ -73,16 +73,16 @@ def greedy(
     Args:
         prompts: B prompts, each with the same number of branches K.
         max_new_tokens: longest answer, in tokens.
-        edit: applied to the prefilled cache. The last token of each branch point is then read again against the edited
-            states, because its own logits were computed from the old ones, and the cues after it.
+        edit: applied to the prefilled cache. Text that comes after memory is then read again against the edited states,
+            and so is the last token of each branch point, because its own logits were computed from the old ones, and
+            the cues after it.
         read: how trunks are read.
     """
     backbone.eval()
     if edit is None:
         trunk = _prefill(backbone, [_with_cues(prompt) for prompt in prompts], read)
         return _generate(backbone, _Branches(backbone, trunk, reread=False), trunk.logits_BKV, max_new_tokens)
-    trunk = _prefill(backbone, prompts, read)
-    edit(trunk.cache, trunk.memory_BJ)
+    trunk = _prefill(backbone, prompts, read, edit)
     cue_BKL = torch.tensor([prompt.cue for prompt in prompts], dtype=torch.long, device=backbone.device)
     cue_BKL = cue_BKL[:, None].expand(-1, trunk.end_BK.shape[1], -1)
     branches = _Branches(backbone, trunk, reread=True)
@@ -117,7 +117,7 @@ def _generate(
     return [[[token for token in branch if token >= 0] for branch in row] for row in answers_BKT]
 
 
-def _prefill(backbone: Backbone, prompts: Sequence[Prompt], read: Reader) -> _Trunk:
+def _prefill(backbone: Backbone, prompts: Sequence[Prompt], read: Reader, edit: CacheEdit | None = None) -> _Trunk:
     batch = pad([prompt.trunk for prompt in prompts], backbone.special.pad).to(backbone.device)
     (b, n), k = batch.ids_BN.shape, len(prompts[0].branches)
     end_BK, path_BKN, shown_BN = _branch_points(prompts, n, backbone.device)
@@ -128,14 +128,17 @@ def _prefill(backbone: Backbone, prompts: Sequence[Prompt], read: Reader) -> _Tr
     cache = backbone.new_cache()
     flat_BK = end_BK + torch.arange(b, device=backbone.device)[:, None] * n
     outcome = read(backbone, batch, Wanted(flat_BK.flatten()), cache)
-    held_BJ = outcome.column_BJ >= 0
-    place_BJ = outcome.column_BJ.clamp(min=0)
+    column_BJ = outcome.column_BJ
+    if edit is not None:
+        edit(cache, batch.memory_BN.gather(1, column_BJ.clamp(min=0)) & (column_BJ >= 0))
+        column_BJ = _read_again(backbone, batch, column_BJ, cache)
+    held_BJ = column_BJ >= 0
+    place_BJ = column_BJ.clamp(min=0)
     place_BKJ = place_BJ[:, None].expand(-1, k, -1)
     path_BKJ = path_BKN.gather(2, place_BKJ) & held_BJ[:, None]
     return _Trunk(
         cache=cache,
         position_BJ=batch.position_BN.gather(1, place_BJ),
-        memory_BJ=batch.memory_BN.gather(1, place_BJ) & held_BJ,
         end_BK=((place_BKJ == end_BK[:, :, None]) & held_BJ[:, None]).int().argmax(2),
         sees_BKJ=path_BKJ & shown_BN.gather(1, place_BJ)[:, None],
         path_BKJ=path_BKJ,
@@ -143,6 +146,18 @@ def _prefill(backbone: Backbone, prompts: Sequence[Prompt], read: Reader) -> _Tr
         ids_BK=batch.ids_BN.gather(1, end_BK),
         logits_BKV=outcome.logits_UV.unflatten(0, (b, k)),
     )
+
+
+def _read_again(backbone: Backbone, batch: TreeBatch, column_BJ: Tensor, cache: MemoryCache) -> Tensor:
+    """Read the text that comes after memory once more; [B, J] which token each column then holds (-1: none)."""
+    visible_BNN = batch.visible_BNN()
+    after_BN = (visible_BNN & batch.memory_BN[:, None]).any(2) & ~batch.memory_BN
+    if not after_BN.any():
+        return column_BJ
+    ids_BQ = at(batch.ids_BN, packed(after_BN)[0])
+    column_BJ, reading = appended(batch, visible_BNN, after_BN, column_BJ, keep=torch.zeros_like(ids_BQ[:, :1]))
+    backbone(ids_BQ, reading, cache)
+    return column_BJ
 
 
 def _branch_points(prompts: Sequence[Prompt], n: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
@@ -168,7 +183,9 @@ class _Branches:
         self.sees_BKJ = trunk.sees_BKJ.clone()
         self.next_BK = trunk.start_BK.clone()
         self.reread = reread
+        self.lasting_BK = torch.ones_like(trunk.end_BK, dtype=torch.bool)
         if reread:
+            self.lasting_BK = trunk.sees_BKJ.gather(2, trunk.end_BK[:, :, None])[:, :, 0]
             self.end_position_BK = trunk.position_BJ.gather(1, trunk.end_BK)
             self.path_BKJ = trunk.path_BKJ.scatter(2, trunk.end_BK[:, :, None], False)
             self.sees_BKJ.scatter_(2, trunk.end_BK[:, :, None], False)
@@ -176,18 +193,22 @@ class _Branches:
     def feed(self, ids_BKL: Tensor) -> Tensor:
         """Append L tokens to every branch; [B, K, V] logits after the last of them."""
         b, k, length = ids_BKL.shape
-        first_BKJ = self.path_BKJ if self.reread else self.sees_BKJ
+        again, first_BKJ = self.reread, self.path_BKJ if self.reread else self.sees_BKJ
         position_BQ = self._positions(length).reshape(b, k * length)
         branch_Q = torch.arange(k, device=ids_BKL.device).repeat_interleave(length)
         place_Q = torch.arange(length, device=ids_BKL.device).repeat(k)
         own_QQ = (branch_Q[:, None] == branch_Q) & (place_Q[:, None] >= place_Q)
+        later_BQQ = own_QQ.expand(b, -1, -1)
+        if again:  # a branch point of a hidden kind is seen by itself alone
+            later_BQQ = later_BQQ & ((place_Q > 0) | self.lasting_BK[:, branch_Q])[:, None]
+        own_BQQ = later_BQQ | torch.eye(len(own_QQ), dtype=torch.bool, device=own_QQ.device)
         seen_BQJ = torch.where((place_Q == 0)[:, None], first_BKJ[:, branch_Q], self.sees_BKJ[:, branch_Q])
-        visible_BQJ = torch.cat([seen_BQJ, own_QQ.expand(b, -1, -1)], dim=2)
+        visible_BQJ = torch.cat([seen_BQJ, own_BQQ], dim=2)
         self.key_BJ = torch.cat([self.key_BJ, position_BQ], dim=1)
         last_K = torch.arange(1, k + 1, device=ids_BKL.device) * length - 1
         reading = Reading(visible_BQJ, position_BQ, self.key_BJ, keep=last_K.expand(b, -1))
         logits_BKV = self.backbone(ids_BKL.reshape(b, k * length), reading, self.cache).logits
-        self.sees_BKJ = torch.cat([self.sees_BKJ, own_QQ[last_K].expand(b, -1, -1)], dim=2)
+        self.sees_BKJ = torch.cat([self.sees_BKJ, later_BQQ[:, last_K]], dim=2)
         return logits_BKV
 
     def _positions(self, length: int) -> Tensor:

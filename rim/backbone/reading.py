@@ -46,7 +46,7 @@ def read_once(backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: Memor
     real_BN = batch.node_BN >= 0
     reading = Reading(batch.visible_BNN(), batch.position_BN, batch.position_BN, keep_BN, real_BN)
     output = backbone(batch.ids_BN, reading, cache, states=wanted.states_P is not None)
-    logits_UV = output.logits if len(chosen_U) == len(row_U) else output.logits[row_U]
+    logits_UV = output.logits if torch.equal(chosen_U, wanted.logits_U) else output.logits[row_U]
     states_PLD = None
     if wanted.states_P is not None:
         states_PLD = torch.stack([layer.flatten(0, 1)[wanted.states_P] for layer in output.hidden_states], dim=1)
@@ -114,6 +114,30 @@ def read_looped(
     return passes.outcome()
 
 
+def appended(
+    batch: TreeBatch, visible_BNN: Tensor, chosen_BN: Tensor, column_BJ: Tensor, keep: Tensor
+) -> tuple[Tensor, Reading]:
+    """The columns once a pass over the chosen tokens has added its own, and who sees whom in that pass.
+
+    A token that is read again leaves its old column.
+
+    Args:
+        column_BJ: which token each cached column holds (-1: none).
+        keep: see `Reading`.
+    """
+    place_BQ, real_BQ = packed(chosen_BN)
+    again_BJ = chosen_BN.gather(1, column_BJ.clamp(min=0)) & (column_BJ >= 0)
+    old_BJ = column_BJ.masked_fill(again_BJ, -1)
+    column_BJ = torch.cat([old_BJ, place_BQ.masked_fill(~real_BQ, -1)], dim=1)
+    q, n = place_BQ.shape[1], chosen_BN.shape[1]
+    seen_BQN = visible_BNN.gather(1, place_BQ[:, :, None].expand(-1, -1, n))
+    seen_BQJ = seen_BQN.gather(2, column_BJ.clamp(min=0)[:, None].expand(-1, q, -1))
+    seen_BQJ &= (column_BJ >= 0)[:, None] & real_BQ[:, :, None]
+    seen_BQJ[:, :, old_BJ.shape[1] :] |= torch.eye(q, dtype=torch.bool, device=place_BQ.device)
+    key_BJ = batch.position_BN.gather(1, column_BJ.clamp(min=0))
+    return column_BJ, Reading(seen_BQJ, batch.position_BN.gather(1, place_BQ), key_BJ, keep, real_BQ)
+
+
 class _Passes:
     """Passes over parts of a batch, one cache growing under them; a token that is read again leaves its old column."""
 
@@ -125,7 +149,6 @@ class _Passes:
         b, n, d = self.embedded_BND.shape
         self.last_BND = self.embedded_BND.new_zeros(b, n + 1, d)  # one more place, for what padding gives
         self.column_BJ = batch.ids_BN.new_zeros(b, 0)
-        self.key_BJ = batch.ids_BN.new_zeros(b, 0)
         self.logits: list[tuple[Tensor, Tensor]] = []
         self.states: list[tuple[Tensor, Tensor]] = []
 
@@ -139,7 +162,8 @@ class _Passes:
         inputs_BQD = at(self.embedded_BND, place_BQ)
         if fed is not None:
             inputs_BQD = fed(inputs_BQD, place_BQ)
-        reading = self._reading(chosen_BN, place_BQ, real_BQ)
+        keep_BQ = _mask(self.wanted.logits_U, self.batch).gather(1, place_BQ) & real_BQ
+        self.column_BJ, reading = appended(self.batch, self.visible_BNN, chosen_BN, self.column_BJ, keep_BQ)
         output = self.backbone(inputs_BQD, reading, self.cache, states=True)
         n = chosen_BN.shape[1]
         target_BQ = place_BQ.masked_fill(~real_BQ, n)
@@ -151,22 +175,6 @@ class _Passes:
             kept_BQ = _mask(self.wanted.states_P, self.batch).gather(1, place_BQ) & real_BQ
             states_PLD = torch.stack([layer[kept_BQ] for layer in output.hidden_states], dim=1)
             self.states.append((flat_BQ[kept_BQ], states_PLD))
-
-    def _reading(self, chosen_BN: Tensor, place_BQ: Tensor, real_BQ: Tensor) -> Reading:
-        """Who sees whom in a pass; its columns are appended."""
-        old_BJ = self.column_BJ
-        again_BJ = chosen_BN.gather(1, old_BJ.clamp(min=0)) & (old_BJ >= 0)
-        old_BJ = old_BJ.masked_fill(again_BJ, -1)
-        self.column_BJ = torch.cat([old_BJ, place_BQ.masked_fill(~real_BQ, -1)], dim=1)
-        query_BQ = self.batch.position_BN.gather(1, place_BQ)
-        self.key_BJ = torch.cat([self.key_BJ, query_BQ], dim=1)
-        q, n = place_BQ.shape[1], chosen_BN.shape[1]
-        seen_BQN = self.visible_BNN.gather(1, place_BQ[:, :, None].expand(-1, -1, n))
-        column_BQJ = self.column_BJ.clamp(min=0)[:, None].expand(-1, q, -1)
-        seen_BQJ = seen_BQN.gather(2, column_BQJ) & (self.column_BJ >= 0)[:, None] & real_BQ[:, :, None]
-        seen_BQJ[:, :, old_BJ.shape[1] :] |= torch.eye(q, dtype=torch.bool, device=place_BQ.device)
-        keep_BQ = _mask(self.wanted.logits_U, self.batch).gather(1, place_BQ) & real_BQ
-        return Reading(seen_BQJ, query_BQ, self.key_BJ, keep_BQ)
 
     def outcome(self) -> Outcome:
         """All that was wanted, in the order in which it was wanted; what was read twice counts as last read."""

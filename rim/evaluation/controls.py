@@ -1,8 +1,8 @@
 """Controls: is the answer in the blocks? Their states are swapped between examples or replaced by noise in the cache.
 
 `removed` needs no edit: the question is answered without blocks. All blocks are edited at once, in every layer where
-they exist; each readout's branch point is then read again against the edited states: it sees its own question and
-foreign memory.
+they exist; each readout's branch point is then read again against the edited states, and before it the text that
+stands after blocks: it sees its own question and foreign memory.
 Weights were never trained for any of this: a fall shows that the blocks are used, not what they hold, and a separately
 trained run without blocks (`method.name=direct`) belongs beside it.
 

@@ -128,8 +128,7 @@ def _after_prefill(backbone: Backbone, prompt: Prompt, blank) -> list[list[list[
     """Decode with the question's states destroyed after the prefill, without reading the branch point again."""
     from rim.backbone import decode
 
-    trunk = decode._prefill(backbone, [prompt], read_once)
-    blank(trunk.cache, trunk.memory_BJ)
+    trunk = decode._prefill(backbone, [prompt], read_once, blank)
     branches = decode._Branches(backbone, trunk, reread=False)
     cue = torch.tensor([prompt.cue])[:, None].expand(-1, len(prompt.branches), -1)
     return decode._generate(backbone, branches, branches.feed(cue), NEW)
