@@ -180,6 +180,16 @@ def _generated(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _sources(config: Config) -> Iterator[tuple[str, str]]:
+    from rim.data.example import own_tasks
+
+    for index, entry in enumerate(config.data.revisions):
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+@[\w./-]+", entry):
+            yield f"data.revisions[{index}]", "is written owner/name@revision, such as openai/gsm8k@main"
+    try:
+        own_tasks(config.data)
+    except UserError as error:
+        yield "data.modules" if config.data.modules else "data.own", str(error)
+        return
     for path in ("data.train", "data.validation", *(f"data.test[{i}]" for i in range(len(config.data.test)))):
         yield from _source(config, path)
     for name, count in Counter(config.data.test).items():
@@ -191,7 +201,7 @@ def _source(config: Config, path: str) -> Iterator[tuple[str, str]]:
     from rim.data.example import parse_source  # the table of tasks knows the names; nothing else of data is used here
 
     try:
-        task, split = parse_source(value_at(config, path))
+        task, split = parse_source(value_at(config, path), config.data)
     except UserError as error:
         yield path, str(error)
         return
@@ -199,6 +209,8 @@ def _source(config: Config, path: str) -> Iterator[tuple[str, str]]:
         others = ", ".join(f"{task.name}/{other}" for other in task.open_splits)
         use = f"use one of {others}" if others else "use another task"
         yield path, f"a test split neither trains nor chooses a checkpoint; {use}"
+    elif path == "data.train" and task.forms and config.data.steps not in task.forms:
+        yield "data.steps", f"{task.name} has steps of no such form; it has {', '.join(task.forms)}"
 
 
 def _stages(config: Config) -> Iterator[tuple[str, str]]:

@@ -66,6 +66,20 @@ class Arithmetic:
 
 
 @dataclass
+class Own:
+    """The task `own`: rows in JSON-lines files of yours, each `{"question", "steps" (optional), "answer"}`."""
+
+    train: str | None = None
+    """File of `own/train`; a path counts from the folder in which the command runs."""
+    validation: str | None = None
+    """File of `own/validation`."""
+    test: str | None = None
+    """File of `own/test`."""
+    answer_rule: str = "text"
+    """How answers are graded, by name: text, integer, number, ...; a wrong name lists all."""
+
+
+@dataclass
 class Data:
     """Which examples, in which form, and what is done with those that do not fit."""
 
@@ -77,8 +91,10 @@ class Data:
     """Sources scored at the end, each `task/split`."""
     root: str | None = None
     """Folder with local copies of published data sets; empty: read from the Hugging Face hub."""
-    steps: Literal["equations", "sentences", "results"] = "equations"
-    """Form of the reasoning steps where a task offers it; results are what stands right of the equations' last `=`."""
+    revisions: list[str] = field(default_factory=list)
+    """Tables of the hub read at another revision than the pinned one, each `owner/name@revision`."""
+    steps: Literal["equations", "sentences", "results", "decompositions", "facts"] = "equations"
+    """Form of the reasoning steps: one that the task has; results are what stands right of the equations' last `=`."""
     train_rows: int | None = None
     """At most this many training rows, the first ones; empty: all."""
     validation_rows: int | None = 264
@@ -101,6 +117,10 @@ class Data:
     """Folder of encoded data, keyed by everything that changes it."""
     workers: int = 0
     """Loader processes; 0 lays examples out in the training process."""
+    own: Own = field(default_factory=Own)
+    """The task `own`, in your own files."""
+    modules: list[str] = field(default_factory=list)
+    """Python files that each define a `TASK` of yours, found by its name."""
     tracking: Tracking = field(default_factory=Tracking)
     """The generated task `tracking`."""
     arithmetic: Arithmetic = field(default_factory=Arithmetic)

@@ -16,7 +16,7 @@ from rim.data.store import EncodedExample, EncodedSplit, Longest, Report
 
 __all__ = ["EncodedExample", "EncodedSplit", "Longest", "Report", "Request", "encode", "plain", "questions"]
 
-VERSION = 1
+VERSION = 2
 """Changes with every change of the readers, of this file and of the stored form."""
 BATCH = 8192
 """Examples that the tokenizer gets together."""
@@ -92,9 +92,9 @@ def _make(request: Request, config: Data, tokenizer: Any, folder: Path) -> None:
             break
     beyond = reading.read - writer.rows - dropped.total()
     dropped[f"beyond data.{FIELDS[request.role]}={request.rows}"] += beyond
-    report = Report(request.source, reading.read, writer.rows, dict(+dropped), capped, len(different))
+    report = Report(request.source, reading.read, writer.rows, dict(+dropped), capped, len(different), reading.origin)
     _require_rows(report)
-    writer.write(folder, report, parse_source(request.source)[0].answer_rule)
+    writer.write(folder, report, parse_source(request.source, config)[0].answer_rule)
 
 
 def _chosen(examples: list[Example], request: Request, config: Data, dropped: Counter[str]) -> list[Example]:
@@ -164,5 +164,5 @@ def _batches(examples: list[Example]) -> Iterator[list[Example]]:
 
 
 def _fingerprint(source: str, config: Data) -> str:
-    task, split = parse_source(source)
+    task, split = parse_source(source, config)
     return task.fingerprint(split, config)

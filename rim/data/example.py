@@ -10,14 +10,15 @@ from rim.config import Data
 from rim.errors import UserError
 
 TASKS = {
-    "arithmetic": "rim.data.arithmetic:TASK",
-    "gsm8k": "rim.data.gsm8k:TASK",
-    "gsm8k_aug": "rim.data.gsm8k_aug:TASK",
-    "gsm_hard": "rim.data.gsm_hard:TASK",
-    "tracking": "rim.data.tracking:TASK",
+    name: f"rim.data.{name}:TASK"
+    for name in (
+        *("aqua", "arithmetic", "coin_flip", "gpqa", "gsm8k", "gsm8k_aug", "gsm_hard", "last_letters", "logiqa"),
+        *("logiqa2", "math", "math500", "multiarith", "prosqa", "strategyqa", "svamp", "tracking"),
+    )
 }
-"""Where each task lives, `module:object`; a new task is one file and one line here."""
-
+"""Where each task lives, `module:object`; a new task is one file and one name here."""
+OWN = "own"
+"""Name of the task whose rows stand in the user's own files."""
 
 MARK = "####"
 """Stands before the answer of a written chain, as in GSM8K."""
@@ -29,7 +30,10 @@ class DataError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question, the steps that solve it, and the answer; `id` is `task/split/row`, rows counted from 0."""
+    """A question, the steps that solve it, and the answer.
+
+    `id` is `task/split/row`, rows counted from 0, or the publisher's own name in the place of the row.
+    """
 
     id: str
     question: str
@@ -39,11 +43,15 @@ class Example:
 
 @dataclass
 class Reading:
-    """The examples of a split, the rows read, and the rows left out by reason."""
+    """The examples of a split, the rows read, the rows left out by reason, and where the rows were found.
+
+    `origin` names the file with its sha256, or the table of the hub with the commit that was really read.
+    """
 
     examples: list[Example]
     read: int
     dropped: dict[str, int] = field(default_factory=dict)
+    origin: str = ""
 
     @cached_property
     def distinct(self) -> int:
@@ -57,7 +65,7 @@ class Task:
 
     `test_splits` neither train nor choose a checkpoint. `answer_rule` is a name in `rim.answers`.
     `read(split, config)` gives the examples, in a fixed order; `fingerprint(split, config)` a sha256 that
-    changes whenever they do.
+    changes whenever they do. `forms` are those of `data.steps` that the task has; none: it has no steps.
     """
 
     name: str
@@ -66,6 +74,7 @@ class Task:
     answer_rule: str
     read: Callable[[str, Data], Reading]
     fingerprint: Callable[[str, Data], str]
+    forms: tuple[str, ...] = ()
 
     @property
     def open_splits(self) -> tuple[str, ...]:
@@ -73,20 +82,46 @@ class Task:
         return tuple(split for split in self.splits if split not in self.test_splits)
 
 
-def task(name: str) -> Task:
-    """The task of that name.
+def form_in(forms: tuple[str, ...], wanted: str) -> str:
+    """The form in which steps are read: the wanted one where a task has it, else the task's first.
+
+    A source that trains is refused before, where it has not got the wanted form; others are read as they are.
+    """
+    return wanted if wanted in forms or not forms else forms[0]
+
+
+def own_tasks(config: Data) -> dict[str, Task]:
+    """The user's tasks: those of the Python files in `data.modules`, and `own` where `data.own` names files.
+
+    Raises:
+        DataError: a file that is gone or defines no task, or a name that is taken.
+    """
+    if not config.modules and not any((config.own.train, config.own.validation, config.own.test)):
+        return {}
+    from rim.data.own import tasks
+
+    return tasks(config)
+
+
+def task(name: str, config: Data | None = None) -> Task:
+    """The task of that name, among the published ones and the user's.
 
     Raises:
         DataError: no such task; lists the known ones and the nearest.
     """
+    own = own_tasks(config) if config is not None else {}
+    if name in own:
+        return own[name]
     if name not in TASKS:
-        raise DataError(f"unknown task '{name}'{_nearest(name, TASKS)}: the tasks are {', '.join(TASKS)}")
+        known = [*TASKS, *own]
+        way = "; name its files: data.own.train=FILE, data.own.validation=FILE, data.own.test=FILE" * (name == OWN)
+        raise DataError(f"unknown task '{name}'{_nearest(name, known)}: the tasks are {', '.join(known)}{way}")
     module, attribute = TASKS[name].split(":")
     found: Task = getattr(import_module(module), attribute)
     return found
 
 
-def parse_source(source: str) -> tuple[Task, str]:
+def parse_source(source: str, config: Data | None = None) -> tuple[Task, str]:
     """`gsm8k/test` as the task and its split.
 
     Raises:
@@ -94,9 +129,9 @@ def parse_source(source: str) -> tuple[Task, str]:
     """
     name, slash, split = source.partition("/")
     if not slash:
-        example = f"{name}/{task(name).splits[0]}" if name in TASKS else "gsm8k/test"
+        example = f"{name}/{task(name, config).splits[0]}" if name in TASKS else "gsm8k/test"
         raise DataError(f"source '{source}' names no split: write task/split, such as {example}")
-    found = task(name)
+    found = task(name, config)
     if split not in found.splits:
         valid = ", ".join(f"{name}/{known}" for known in found.splits)
         raise DataError(f"unknown split '{split}' of task '{name}'{_nearest(split, found.splits)}: there are {valid}")
@@ -109,7 +144,7 @@ def read(source: str, config: Data) -> Reading:
     Raises:
         DataError: an unknown source, or data that is missing or broken.
     """
-    found, split = parse_source(source)
+    found, split = parse_source(source, config)
     return found.read(split, config)
 
 

@@ -1,36 +1,52 @@
-"""Reading text files row by row; whatever is wrong is named with its file and line."""
+"""Reading files row by row; whatever is wrong is named with its file and line.
 
+Copies of data sets differ in what their text says nothing about: a byte order mark, `\\r\\n`, blank lines at the end,
+an array of rows or a row on every line. All of these read alike. Lines end at `\\n` alone, so that U+2028 and U+0085
+stay inside a text.
+"""
+
+import csv
 import hashlib
+import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rim.config import Data
 from rim.data.example import DataError
 
+Fields = Mapping[str, type | tuple[type, ...]]
+"""Names of a row's fields, and the types that each may have."""
 
-def find(config: Data, candidates: Sequence[str], source: str, otherwise: str = "") -> Path:
-    """The first of `candidates`, paths below `data.root`, that is a file.
+
+def find(config: Data, candidates: Sequence[str], source: str, otherwise: str) -> Path:
+    """The first of `candidates`, paths below `data.root`, that is there.
 
     Raises:
-        DataError: none is there; names the folder, the files looked for, and `otherwise`, another way out.
+        DataError: none is there; names the folder, the files looked for, and `otherwise`, another way out ("or ...").
     """
     root = Path(config.root or ".")
     for candidate in candidates:
-        if (root / candidate).is_file():
+        if (root / candidate).exists():
             return root / candidate
     looked = " or ".join(str(root / candidate) for candidate in candidates)
-    raise DataError(
-        f"{source}: no file {looked}. Put it there, set data.root to the folder that holds it, or set "
-        f"data.root=null to read from the Hugging Face hub{otherwise}"
-    )
+    raise DataError(f"{source}: no file {looked}. Put it there, set data.root to the folder that holds it, {otherwise}")
 
 
 def digest(path: Path) -> str:
-    """sha256 of the file's bytes."""
+    """sha256 of the file's bytes; of a folder, of the names and bytes of all files in it."""
+    if path.is_dir():
+        inside = sorted(file for file in path.rglob("*") if file.is_file())
+        parts = [f"{file.relative_to(path).as_posix()} {digest(file)}" for file in inside]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def clean(text: str) -> str:
+    """A text with plain line ends and without spaces around it; no-break spaces and U+2028 count as spaces there."""
+    return text.replace("\r\n", "\n").strip().strip("\ufeff").strip()
 
 
 def lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -69,13 +85,68 @@ def rows(path: Path) -> Iterator[tuple[int, Any]]:
         yield number, row
 
 
-def check(row: object, fields: dict[str, type], where: object, number: int) -> dict[str, Any]:
+def records(path: Path, key: str = "") -> Iterator[tuple[int | str, Any]]:
+    """Places and values of the rows of a JSON file: an array, an object with an array under `key`, or JSON lines.
+
+    Raises:
+        DataError: what is not JSON, or a file without rows.
+    """
+    text = decoded(path)
+    if not (text.lstrip()[:1] == "[" or (key and f'"{key}"' in text[:200])):
+        yield from rows(path)
+        return
+    try:
+        whole = json.loads(text)
+    except json.JSONDecodeError as error:
+        reason = f"not valid JSON ({error.msg} at column {error.colno})"
+        raise broken(path, error.lineno, reason, "the file is one JSON array of rows", "copy the file again") from None
+    found = whole.get(key) if isinstance(whole, dict) else whole
+    if not isinstance(found, list) or not found:
+        inside = f" under '{key}'" if key else ""
+        raise DataError(f"{path} holds no rows: it is a JSON array of rows{inside}. Copy the file again")
+    yield from ((f"row {number}", row) for number, row in enumerate(found, start=1))
+
+
+def table(path: Path) -> Iterator[tuple[int | str, Any]]:
+    """Places and rows of a CSV file with a line of names, or of a JSON file.
+
+    Raises:
+        DataError: the file is empty or cannot be read.
+    """
+    text = decoded(path)
+    if text.lstrip()[:1] in ("[", "{"):
+        yield from records(path)
+        return
+    try:
+        found = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+    except csv.Error as error:
+        raise DataError(f"{path} is no CSV file: {error}. Copy the file again") from None
+    if not found:
+        raise DataError(f"{path} is empty: a data file has a row on every line. Copy the file again")
+    yield from ((f"row {number}", row) for number, row in enumerate(found, start=1))
+
+
+def decoded(path: Path) -> str:
+    """The whole text of a file, without a byte order mark.
+
+    Raises:
+        DataError: the file is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = path.read_bytes()[: error.start].count(b"\n") + 1
+        reason = f"byte {error.start + 1} of the file is not UTF-8"
+        raise broken(path, number, reason, "data files are UTF-8", "save the file as UTF-8") from None
+
+
+def check(row: object, fields: Fields, where: object, number: int | str) -> dict[str, Any]:
     """`row` if it is an object with `fields` of those types; texts must not be empty.
 
     Raises:
         DataError: names `where` (file or data set), the line and the field.
     """
-    rule = "a row has the fields " + ", ".join(f"{name} ({kind.__name__})" for name, kind in fields.items())
+    rule = "a row has the fields " + ", ".join(f"{name} ({_named(kind)})" for name, kind in fields.items())
     if not isinstance(row, dict):
         raise broken(where, number, f"{type(row).__name__} instead of an object", rule, "mend or delete the row")
     for name, kind in fields.items():
@@ -87,7 +158,7 @@ def check(row: object, fields: dict[str, type], where: object, number: int) -> d
     return row
 
 
-def split_once(text: str, mark: str, where: object, number: int) -> tuple[str, str]:
+def split_once(text: str, mark: str, where: object, number: int | str) -> tuple[str, str]:
     """The texts before and after `mark`, stripped; it must stand there exactly once."""
     count = text.count(mark)
     if count != 1:
@@ -97,9 +168,14 @@ def split_once(text: str, mark: str, where: object, number: int) -> tuple[str, s
     return before.strip(), after.strip()
 
 
-def broken(where: object, number: int, received: str, rule: str, way_out: str) -> DataError:
-    """The error of one row."""
-    return DataError(f"{where}, line {number}: {received}; {rule}. Way out: {way_out}")
+def broken(where: object, number: int | str, received: str, rule: str, way_out: str) -> DataError:
+    """The error of one row; `number` is its line, or words for its place."""
+    place = number if isinstance(number, str) else f"line {number}"
+    return DataError(f"{where}, {place}: {received}; {rule}. Way out: {way_out}")
+
+
+def _named(kind: type | tuple[type, ...]) -> str:
+    return " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
 
 
 def _decode(raw: bytes, path: Path, number: int) -> str:

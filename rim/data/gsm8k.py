@@ -1,20 +1,22 @@
-"""GSM8K in the publisher's form (Cobbe et al., 2021; github.com/openai/grade-school-math).
+"""GSM8K in the publisher's form: school mathematics in words.
+
+Cobbe et al., 2021, "Training Verifiers to Solve Math Word Problems"; github.com/openai/grade-school-math, commit
+3101c7d5; MIT. Train 7,473, test 1,319; answers graded as the publisher does (`grade_school_math/dataset.py`,
+`extract_answer`).
 
 A row is `{"question": ..., "answer": ...}`; the answer is one reasoning step per line, with calculator annotations
 `<<48/2=24>>` before the numbers that they give, and ends in `#### ` and the final number.
 """
 
 import re
-from collections.abc import Iterable
-from typing import Any
 
-from rim.config import Data
 from rim.data import files, hub
-from rim.data.example import Example, Reading, Task
-from rim.data.steps import in_form
+from rim.data.example import MARK, Example
+from rim.data.published import Published, Row, Source
+from rim.data.steps import WRITTEN, in_form
 
 ANNOTATION = re.compile(r"<<.*?>>")
-FIELDS: dict[str, type] = {"question": str, "answer": str}
+REVISION = "740312add88f781978c0658806c59bc2815b9866"
 
 
 def steps(rationale: str, form: str) -> tuple[str, ...]:
@@ -28,38 +30,16 @@ def steps(rationale: str, form: str) -> tuple[str, ...]:
     return tuple(line for line in lines if line)
 
 
-def _file(split: str) -> str:
-    return f"gsm8k/{split}.jsonl"
+def parse(row: Row) -> Example:
+    """The example of a row."""
+    values = row.check({"question": str, "answer": str})
+    rationale, answer = files.split_once(values["answer"], MARK, row.where, row.place)
+    chain = in_form(steps(rationale, row.form), row.form, row.where, row.place)
+    return row.example(values["question"], chain, answer)
 
 
-def _table(split: str) -> hub.Table:
-    return hub.Table("openai/gsm8k", "main", split, (_file(split),))
-
-
-def _rows(split: str, config: Data) -> tuple[object, Iterable[tuple[int, dict[str, Any]]]]:
-    if config.root is None:
-        table = _table(split)
-        return table.name, enumerate(hub.rows(table), start=1)
-    path = files.find(config, [_file(split)], f"gsm8k/{split}")
-    return path, files.rows(path)
-
-
-def _read(split: str, config: Data) -> Reading:
-    where, rows = _rows(split, config)
-    examples = []
-    for number, row in rows:
-        files.check(row, FIELDS, where, number)
-        rationale, answer = files.split_once(row["answer"], "####", where, number)
-        files.check({"answer": answer}, {"answer": str}, where, number)
-        chain = in_form(steps(rationale, config.steps), config.steps, where, number)
-        examples.append(Example(f"gsm8k/{split}/{number - 1}", row["question"].strip(), chain, answer))
-    return Reading(examples, read=len(examples))
-
-
-def _fingerprint(split: str, config: Data) -> str:
-    if config.root is None:
-        return hub.fingerprint(_table(split))
-    return files.digest(files.find(config, [_file(split)], f"gsm8k/{split}"))
-
-
-TASK = Task("gsm8k", ("train", "test"), ("test",), "integer", _read, _fingerprint)
+SOURCES = {
+    split: Source((f"gsm8k/{split}.jsonl",), (hub.Table("openai/gsm8k", "main", split, REVISION),))
+    for split in ("train", "test")
+}
+TASK = Published("gsm8k", SOURCES, ("test",), "integer", parse, WRITTEN).task()

@@ -1,43 +1,29 @@
-"""GSM-Hard (Gao et al., 2022; github.com/reasoning-machines/pal): GSM8K test questions with larger numbers.
+"""GSM-Hard: GSM8K test questions with larger numbers.
 
-A row is `{"input": ..., "code": ..., "target": float}`. It has no steps. Its full file has 1,319 rows; a file named
-`gsmhardv2.even.jsonl` holds those of even index, and ids count rows of the full file, so that scores of both meet.
+Gao et al., 2022, "PAL: Program-aided Language Models"; github.com/reasoning-machines/pal, commit f81ca2a9,
+`datasets/gsmhardv2.jsonl`; Apache-2.0. Test 1,319; a target is a float, graded within the bound of the publisher's
+`scripts/gsm_eval.py`.
+
+A row is `{"input": ..., "code": ..., "target": float}`. It has no steps. A file named `gsmhardv2.even.jsonl` holds
+the rows of even index, and ids count rows of the full file, so that scores of both meet.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from pathlib import Path
 
-from rim.config import Data
-from rim.data import files, hub
-from rim.data.example import Example, Reading, Task
+from rim.data import hub
+from rim.data.example import Example
+from rim.data.published import Published, Row, Source
 
-EVEN = "gsm_hard/gsmhardv2.even.jsonl"
-CANDIDATES = ("gsm_hard/gsmhardv2.jsonl", EVEN)
-TABLE = hub.Table("reasoning-machines/gsm-hard", None, "train", CANDIDATES)
-FIELDS: dict[str, type] = {"input": str, "target": float}
+EVEN = "gsmhardv2.even.jsonl"
 
 
-def _rows(config: Data) -> tuple[object, int, Iterable[tuple[int, dict[str, Any]]]]:
-    if config.root is None:
-        return TABLE.name, 1, enumerate(hub.rows(TABLE), start=1)
-    path = files.find(config, CANDIDATES, "gsm_hard/test")
-    return path, 2 if path.name == EVEN.split("/")[1] else 1, files.rows(path)
+def parse(row: Row) -> Example:
+    """The example of a row."""
+    values = row.check({"input": str, "target": float})
+    stride = 2 if isinstance(row.where, Path) and row.where.name == EVEN else 1
+    return row.example(values["input"], (), repr(values["target"]), row.index * stride)
 
 
-def _read(split: str, config: Data) -> Reading:
-    where, stride, rows = _rows(config)
-    examples = []
-    for number, row in rows:
-        files.check(row, FIELDS, where, number)
-        name = f"gsm_hard/{split}/{(number - 1) * stride}"
-        examples.append(Example(name, row["input"].strip(), (), repr(row["target"])))
-    return Reading(examples, read=len(examples))
-
-
-def _fingerprint(split: str, config: Data) -> str:
-    if config.root is None:
-        return hub.fingerprint(TABLE)
-    return files.digest(files.find(config, CANDIDATES, f"gsm_hard/{split}"))
-
-
-TASK = Task("gsm_hard", ("test",), ("test",), "number", _read, _fingerprint)
+FILES = ("gsm_hard/gsmhardv2.jsonl", f"gsm_hard/{EVEN}")
+SOURCES = {"test": Source(FILES, (hub.Table("reasoning-machines/gsm-hard", None, "train"),))}
+TASK = Published("gsm_hard", SOURCES, ("test",), "number", parse).task()

@@ -1,65 +1,89 @@
 """Rows from the Hugging Face hub; without a network from its local cache, and else a quick, plain refusal."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
-from hashlib import sha256
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 from rim import hub
 from rim.data.example import DataError
 
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
 
 @dataclass(frozen=True)
 class Table:
-    """One split of a data set on the hub, and the local files (below `data.root`) that hold the same."""
+    """One split of a data set on the hub, at a commit, a branch or another name for one."""
 
     name: str
     config: str | None
     split: str
-    files: tuple[str, ...]
+    revision: str = "main"
 
 
-def rows(table: Table) -> Sequence[dict[str, Any]]:
-    """The table's rows.
+class Loaded(NamedTuple):
+    """Rows, and the commit that they were really read at."""
+
+    rows: Sequence[dict[str, Any]]
+    commit: str
+
+
+def at(table: Table, revisions: Sequence[str]) -> Table:
+    """The table at the revision that `data.revisions` asks for, if it does."""
+    wanted = dict(entry.split("@", 1) for entry in revisions)
+    return replace(table, revision=wanted.get(table.name, table.revision))
+
+
+def rows(table: Table, instead: Sequence[str]) -> Sequence[dict[str, Any]]:
+    """The table's rows; `instead` are local files that hold the same, for messages.
 
     Raises:
-        DataError: neither reachable nor in the local cache (said within 15 s), or refused by the hub.
+        DataError: neither reachable nor in the local cache (said within 15 s), refused by the hub, or cached at
+            another commit than the pinned one.
     """
+    return _load_or_refuse(table, instead).rows
+
+
+def origin(table: Table, instead: Sequence[str]) -> str:
+    """Name of the table, and the commit that it was read at."""
+    name = " ".join(part for part in (table.name, table.config, table.split) if part)
+    return f"{name} at {_load_or_refuse(table, instead).commit}"
+
+
+def _load_or_refuse(table: Table, instead: Sequence[str]) -> Loaded:
     online = hub.reachable()
     try:
-        return _load(table, online)
+        found = _load(table, online)
     except Exception as error:  # the libraries raise many kinds, by what they miss
         trouble = "could not be read" if online else "cannot be reached, and its local cache does not hold them"
         raise DataError(
             f"the rows of '{table.name}', split '{table.split}', are on the Hugging Face hub, which {trouble} "
             f"({type(error).__name__}: {str(error).splitlines()[0]:.200}). Set data.root=FOLDER to a folder that holds "
-            f"{' or '.join(table.files)}, or run once with a network"
+            f"{' or '.join(instead)}, or run once with a network"
         ) from error
-
-
-def fingerprint(table: Table) -> str:
-    """sha256 of the table's name and of the commit it was read at."""
-    rows(table)
-    return sha256(f"hub {table.name} {table.config} {table.split} {_commit(table.name)}".encode()).hexdigest()
-
-
-@cache
-def _load(table: Table, online: bool) -> Sequence[dict[str, Any]]:
-    import datasets
-
-    with _offline(not online), _quiet():
-        found: Sequence[dict[str, Any]] = datasets.load_dataset(table.name, table.config, split=table.split)
+    if COMMIT.fullmatch(table.revision) and found.commit != table.revision:
+        raise DataError(
+            f"the local cache holds '{table.name}' at commit {found.commit}, and it is pinned at {table.revision}: run "
+            f"once with a network, or take what is there with data.revisions=[{table.name}@{found.commit}]"
+        )
     return found
 
 
-def _commit(name: str) -> str:
-    """The commit that the local cache of the hub holds; the data card is fetched before any rows."""
-    from huggingface_hub import try_to_load_from_cache
+@cache
+def _load(table: Table, online: bool) -> Loaded:
+    import datasets
 
-    card = try_to_load_from_cache(name, "README.md", repo_type="dataset")
-    return card.replace("\\", "/").split("/")[-2] if isinstance(card, str) else "unknown"
+    with _offline(not online), _quiet():
+        found = datasets.load_dataset(table.name, table.config, split=table.split, revision=table.revision)
+    return Loaded(found, _commit(found))
+
+
+def _commit(found: Any) -> str:
+    """The commit of loaded rows: `datasets` keeps them in a folder of that name."""
+    return Path(found.cache_files[0]["filename"]).parent.name if found.cache_files else "unknown"
 
 
 @contextmanager

@@ -28,10 +28,10 @@ def check_sources(config: Data) -> None:
     Raises:
         DataError: names the setting, the rule and the splits that can be used.
     """
-    _require_open("data.train", config.train, "training on the test set")
-    _require_open("data.validation", config.validation, "selecting on the test set")
+    _require_open("data.train", config.train, "training on the test set", config)
+    _require_open("data.validation", config.validation, "selecting on the test set", config)
     for source in config.test:
-        parse_source(source)
+        parse_source(source, config)
 
 
 def prepare(config: Data, tokenizer: Any, seed: int) -> Splits:
@@ -82,8 +82,8 @@ def _held_out(config: Data) -> tuple[str, ...]:
     return tuple(sorted({config.validation, *config.test}))
 
 
-def _require_open(field: str, source: str, sin: str) -> None:
-    task, split = parse_source(source)
+def _require_open(field: str, source: str, sin: str, config: Data) -> None:
+    task, split = parse_source(source, config)
     if split in task.test_splits:
         usable = " or ".join(f"{task.name}/{name}" for name in task.open_splits) or "a split of another task"
         raise DataError(

@@ -1,14 +1,20 @@
-"""The form of written steps: equations such as `<<48/2=24>>`, or their bare results, `24`."""
+"""The form of written steps: equations such as `<<48/2=24>>`, their bare results, `24`, or sentences."""
 
 import re
 
 from rim.data import files
 
+WRITTEN = ("equations", "sentences", "results")
+"""Forms of a task whose steps are equations and sentences."""
+BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
+WHOLE = re.compile(r"\.0+(?![0-9])")
+"""The end of a whole number that is written as a float."""
+
 EQUATION = re.compile(r"<<[^<>]*=([^<>=]+)>>")
 """An equation; the group is what stands right of its last `=`."""
 
 
-def in_form(steps: tuple[str, ...], form: str, where: object, number: int) -> tuple[str, ...]:
+def in_form(steps: tuple[str, ...], form: str, where: object, number: int | str) -> tuple[str, ...]:
     """The steps of row `number` of `where` as they are written, or where `form` is `results` the result of each.
 
     Raises:
@@ -17,7 +23,35 @@ def in_form(steps: tuple[str, ...], form: str, where: object, number: int) -> tu
     return tuple(_result(step, where, number) for step in steps) if form == "results" else steps
 
 
-def _result(step: str, where: object, number: int) -> str:
+def equation(expression: str, value: str) -> str:
+    """An expression and its value as a step: `( 8.0 - 3.0 )` and `5` become `<<8-3=5>>`."""
+    plain = WHOLE.sub("", "".join(expression.split()))
+    while plain.startswith("(") and _closes(plain) == len(plain) - 1:
+        plain = plain[1:-1]
+    return f"<<{plain}={value}>>"
+
+
+def number_text(value: float) -> str:
+    """A number as it is written by hand: `145.0` is `145`."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
+
+
+def split_sentences(text: str) -> tuple[str, ...]:
+    """The sentences of a text; each ends in a full stop, a question mark or an exclamation mark before a space."""
+    return tuple(part for part in BETWEEN_SENTENCES.split(" ".join(text.split())) if part)
+
+
+def _closes(text: str) -> int:
+    """Where the bracket that a text begins with is closed."""
+    depth = 0
+    for place, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0:
+            return place
+    return -1
+
+
+def _result(step: str, where: object, number: int | str) -> str:
     equation = EQUATION.fullmatch(step.strip())
     if equation is None or not equation[1].strip():
         rule = "data.steps=results takes what stands right of the last '=' of equations such as <<48/2=24>>"

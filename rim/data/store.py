@@ -38,7 +38,8 @@ class Longest(NamedTuple):
 class Report:
     """What became of the rows of a source: `read` = `kept` + all of `dropped`, by reason.
 
-    `capped` rows were kept with their first steps only; `distinct` counts different questions among those kept.
+    `capped` rows were kept with their first steps only; `distinct` counts different questions among those kept;
+    `origin` names the file and its sha256, or the table of the hub and its commit.
     """
 
     source: str
@@ -47,6 +48,7 @@ class Report:
     dropped: dict[str, int] = field(default_factory=dict)
     capped: int = 0
     distinct: int = 0
+    origin: str = ""
 
     def __str__(self) -> str:
         dropped = "".join(f", {count:,} left out: {reason}" for reason, count in self.dropped.items())

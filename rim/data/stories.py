@@ -12,7 +12,8 @@ from hashlib import blake2b, sha256
 from random import Random
 
 from rim.config import Arithmetic, Data, Tracking
-from rim.data.example import DataError, Example, Reading, Task
+from rim.data.example import DataError, Example, Reading, Task, form_in
+from rim.data.steps import WRITTEN
 
 BUCKETS = ("validation", "test", "train", "train", "train", "train", "train", "train")
 SPLITS = ("train", "validation", "test", "ood")
@@ -50,12 +51,12 @@ class Generator:
 
     def task(self) -> Task:
         """The task that reads these stories."""
-        return Task(self.name, SPLITS, ("test", "ood"), self.answer_rule, self.read, self.fingerprint)
+        return Task(self.name, SPLITS, ("test", "ood"), self.answer_rule, self.read, self.fingerprint, WRITTEN)
 
     def read(self, split: str, config: Data) -> Reading:
         """The rows of a split; row i is the same whatever the number of rows."""
         options = self._options(split, config)
-        form = config.steps
+        form = form_in(WRITTEN, config.steps)
         examples = [
             Example(f"{self.name}/{split}/{row}", story.question, getattr(story, form), story.answer)
             for row, story in enumerate(self.stories(split, options))

@@ -1,0 +1,54 @@
+"""Questions with options: one option per line, each after its letter, `A. ...`; the answer is a letter."""
+
+import re
+from collections.abc import Sequence
+
+from rim.data.files import clean
+from rim.data.published import Row
+
+LETTERS = "ABCDEFGH"
+FEWEST_LABELS = 2
+"""A letter before one option alone may belong to its text; two options with their own letters are labelled."""
+
+
+def lay_out(row: Row, question: str, options: Sequence[str]) -> str:
+    """A question and its options, each on a line of its own.
+
+    Raises:
+        DataError: an option is empty.
+    """
+    texts = without_labels(options)
+    if not all(texts):
+        raise row.broken(f"option {LETTERS[texts.index('')]} is empty", "every option is a text")
+    return "\n".join([clean(question), *(f"{letter}. {text}" for letter, text in zip(LETTERS, texts, strict=False))])
+
+
+def without_labels(options: Sequence[str]) -> list[str]:
+    """Options without the letters that copies put before them: `A.`, `(a)`, `A)`, `A、`, `A:` and so on.
+
+    A letter is taken for a label where it is that of the option's place, and at least `FEWEST_LABELS` options have one.
+    """
+    texts = [" ".join(option.split()) for option in options]
+    bare = [_label(letter).sub("", text, count=1) for letter, text in zip(LETTERS, texts, strict=False)]
+    labelled = sum(one != other for one, other in zip(texts, bare, strict=True))
+    return bare if labelled >= FEWEST_LABELS else texts
+
+
+def letter(row: Row, value: object, count: int) -> str:
+    """The right option's letter, in capitals, of a letter as it is published or of a place from 0.
+
+    Raises:
+        DataError: there is no such option.
+    """
+    known = LETTERS[:count]
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < count:
+        return known[value]
+    bare = re.sub(r"[\s().:、．]", "", value).upper() if isinstance(value, str) else ""
+    if len(bare) != 1 or bare not in known:
+        raise row.broken(f"the right option is {value!r:.60}", f"it is one of {', '.join(known)}")
+    return bare
+
+
+def _label(letter: str) -> re.Pattern[str]:
+    """A letter with what sets it off; a bare letter before a space is none."""
+    return re.compile(rf"^[(（\[]?\s*{letter}\s*[)）\].:、．：]\s*", re.IGNORECASE)

@@ -1,0 +1,34 @@
+"""MultiArith: word problems of several operations.
+
+Roy and Roth, EMNLP 2015, "Solving General Arithmetic Word Problems"; `MultiArith.json` as in
+github.com/kojima-takeshi188/zero_shot_cot, `dataset/MultiArith/`; no licence stated. All 600 rows are a test set; the
+hub has them as 420 and 180, which are read together. Answers are whole numbers.
+
+A row is `{"iIndex", "sQuestion", "lEquations": ["X=((8.0+5.0)*2.0)"], "lSolutions": [26.0]}`; its equation is its one
+step, in the notation of GSM8K. Rows of the hub are `{"question", "final_ans"}` and have no equation.
+"""
+
+from rim.data import hub
+from rim.data.example import Example
+from rim.data.published import Published, Row, Source
+from rim.data.steps import equation, in_form, number_text
+
+HOME = "https://github.com/kojima-takeshi188/zero_shot_cot"
+
+
+def parse(row: Row) -> Example:
+    """The example of a row of the file or of the hub."""
+    if isinstance(row.values, dict) and "final_ans" in row.values:
+        values = row.check({"question": str, "final_ans": str})
+        return row.example(values["question"], (), values["final_ans"])
+    values = row.check({"sQuestion": str, "lEquations": list, "lSolutions": list})
+    if len(values["lSolutions"]) != 1 or len(values["lEquations"]) != 1:
+        raise row.broken(f"'lSolutions' is {values['lSolutions']!r:.60}", "a row has one equation and one solution")
+    answer = number_text(values["lSolutions"][0])
+    written = equation(values["lEquations"][0].split("=", 1)[-1], answer)
+    return row.example(values["sQuestion"], in_form((written,), row.form, row.where, row.place), answer)
+
+
+TABLES = tuple(hub.Table("ChilleD/MultiArith", None, split) for split in ("train", "test"))
+SOURCES = {"test": Source(("multiarith/MultiArith.json",), TABLES, HOME)}
+TASK = Published("multiarith", SOURCES, ("test",), "integer", parse, ("equations", "results")).task()

@@ -1,0 +1,142 @@
+"""A user's own tasks: rows in JSON-lines files named in the settings, or Python files that define a `TASK`.
+
+`data.own` makes the task `own`, whose rows are `{"question", "steps" (optional), "answer", "id" (optional)}`. A file
+of `data.modules` defines `TASK`, a `rim.data.example.Task`, which `rim.data.published.Published` builds in a few
+lines. Paths count from the folder in which the command runs.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from hashlib import sha256
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType
+
+from rim.answers import RULES
+from rim.config import Data, Own
+from rim.data import files
+from rim.data.example import OWN, TASKS, DataError, Example, Reading, Task
+from rim.data.published import Published, Row, Source
+from rim.data.steps import WRITTEN, in_form, number_text
+from rim.errors import UserError
+
+SPLITS = ("train", "validation", "test")
+PATHS = "Paths count from the folder in which the command runs"
+
+
+def tasks(config: Data) -> dict[str, Task]:
+    """The user's tasks by name.
+
+    Raises:
+        DataError: a file that is gone or defines no task, a name that is taken, or an unknown answer rule.
+    """
+    found: dict[str, Task] = {}
+    for path in config.modules:
+        task = _defined_in(path)
+        if task.name in (*TASKS, *found, OWN) or not task.name.isidentifier():
+            taken = ", ".join((*TASKS, *found, OWN))
+            raise DataError(f"{path} names its task '{task.name}': take another word, not one of {taken}")
+        _require_rule(task.answer_rule, f"TASK of {path}")
+        found[task.name] = task
+    if any(getattr(config.own, split) for split in SPLITS):
+        _require_rule(config.own.answer_rule, "data.own.answer_rule")
+        found[OWN] = _in_files(config.own)
+    return found
+
+
+def parse(row: Row) -> Example:
+    """The example of a row of the task `own`."""
+    values = row.check({"question": str, "answer": (str, int, float)})
+    steps, answer = values.get("steps") or [], values["answer"]
+    if not isinstance(steps, list) or not all(isinstance(step, str) for step in steps):
+        raise row.broken(f"'steps' is {steps!r:.60}", "steps are a list of texts, and may be left out")
+    if isinstance(answer, bool):
+        raise row.broken(f"'answer' is {answer}", 'an answer is a text or a number, such as "yes"')
+    text = answer if isinstance(answer, str) else number_text(answer)
+    chain = in_form(tuple(steps), row.form, row.where, row.place)
+    return row.example(values["question"], chain, text, values.get("id"))
+
+
+def _in_files(own: Own) -> Task:
+    paths = {split: getattr(own, split) for split in SPLITS if getattr(own, split)}
+    sources = {split: Source((path,)) for split, path in paths.items()}
+    rows = Published(OWN, sources, ("test",), own.answer_rule, parse, WRITTEN)
+
+    def read(split: str, config: Data) -> Reading:
+        reading = rows.read(split, _here(split, paths[split], config))
+        _require_different(reading, paths[split])
+        return reading
+
+    def fingerprint(split: str, config: Data) -> str:
+        return rows.fingerprint(split, _here(split, paths[split], config))
+
+    test = tuple(split for split in sources if split == "test")
+    return Task(OWN, tuple(sources), test, own.answer_rule, read, fingerprint, WRITTEN)
+
+
+def _here(split: str, path: str, config: Data) -> Data:
+    """Settings under which a path counts from the working directory, whatever `data.root` is."""
+    if not Path(path).is_file():
+        raise DataError(
+            f"own/{split}: data.own.{split}={path} is no file (looked for {Path(path).absolute()}). Put it there, or "
+            f"give its new place: data.own.{split}=FILE. {PATHS}"
+        )
+    return replace(config, root="")
+
+
+def _require_different(reading: Reading, path: str) -> None:
+    seen: set[str] = set()
+    for example in reading.examples:
+        if example.id in seen:
+            raise DataError(
+                f"{path}: two rows are named '{example.id}'. Ids differ: mend one, or leave all of them out"
+            )
+        seen.add(example.id)
+
+
+def _defined_in(path: str) -> Task:
+    """The task of a Python file; its fingerprints change with the file."""
+    file = Path(path)
+    if not file.is_file():
+        raise DataError(
+            f"data.modules names {path}, which is no file (looked for {file.absolute()}). Put it there, or give its "
+            f"new place: data.modules=[FILE]. {PATHS}"
+        )
+    digest = files.digest(file)
+    task = getattr(_module(str(file.resolve()), digest), "TASK", None)
+    if not isinstance(task, Task):
+        what = "no TASK" if task is None else f"a TASK that is {type(task).__name__}"
+        raise DataError(
+            f"{path} defines {what}: it must be a rim.data.example.Task, as in the README's 'Your own task'"
+        )
+    return replace(task, fingerprint=_with(digest, task.fingerprint))
+
+
+def _with(digest: str, fingerprint: Callable[[str, Data], str]) -> Callable[[str, Data], str]:
+    return lambda split, config: sha256(f"{digest} {fingerprint(split, config)}".encode()).hexdigest()
+
+
+@cache
+def _module(path: str, digest: str) -> ModuleType:
+    """The file as a module; run once for each content."""
+    name = f"rim_task_{digest[:16]}"
+    spec = spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None, f"{path} does not end in .py"
+    module = sys.modules[name] = module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except UserError:
+        raise
+    except Exception as error:
+        lines = [frame.lineno for frame in extract_tb(error.__traceback__) if frame.filename == path]
+        line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else "?"
+        raise DataError(f"{path}, line {line}: {type(error).__name__}: {error}. Mend the file of the task") from error
+    return module
+
+
+def _require_rule(rule: str, where: str) -> None:
+    if rule not in RULES:
+        raise DataError(f"{where} asks for the answer rule '{rule}': the rules are {', '.join(RULES)}")
