@@ -66,6 +66,16 @@ class Point:
     overrides: tuple[str, ...] = ()
     blocks: int | None = None
 
+    @property
+    def finished(self) -> bool:
+        """Whether all its seeds have their scores."""
+        return self.state == "complete" and bool(self.seeds)
+
+    @property
+    def trained_blocks(self) -> int | None:
+        """The number of memory blocks it trains with; None: not known."""
+        return self.blocks or self.values.get("memory.blocks")
+
 
 @dataclass(frozen=True)
 class SweepResult:
