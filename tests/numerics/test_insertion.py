@@ -14,6 +14,7 @@ from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.decode import Prompt, greedy
 from rim.backbone.insertion import MemoryCache
 from rim.backbone.reading import Wanted, read_once
+from rim.backbone.tokenizer import Slots
 from rim.evaluation.controls import add_noise, swap
 from rim.methods.memory_blocks import MemoryBlocks
 from rim.methods.registry import build_method
@@ -51,7 +52,9 @@ def with_insertion(backbone: Backbone, layer: int, position: bool = True) -> Bac
 
 
 def method(backbone: Backbone, **changes: Any) -> MemoryBlocks:
-    made = build_method(config(**changes), backbone.tokenizer)
+    settings = config(**changes)
+    settings.data.max_steps = 4
+    made = build_method(settings, backbone.tokenizer)
     assert isinstance(made, MemoryBlocks)
     return made
 
@@ -186,6 +189,19 @@ def test_under_eager_attention_too(family: str) -> None:
     check_packed(backbone, trees(backbone, "refinement"), 2)
 
 
+@pytest.mark.parametrize("placement", ["before_question", "sentence_ends"])
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_blocks_of_their_own_tokens_that_stand_elsewhere(family: str, placement: str) -> None:
+    """Every token of every block has a vector of its own."""
+    own = "per_slot_and_block"
+    backbone = inserted(family, 2, slots=Slots(own, 2, 4))
+    assert backbone.insertion is not None and len(backbone.insertion.vectors) == 3 + 8
+    check_packed(backbone, trees(backbone, tokens=own, placement=placement), 2)
+    made = prompts(backbone, tokens=own, placement=placement, blocks=2)
+    for prompt, branches in zip(made, greedy(backbone, made, NEW), strict=True):
+        assert branches == [continued(backbone, prompt, branch, 2) for branch in prompt.branches]
+
+
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_readouts_that_see_less_and_stand_elsewhere(family: str) -> None:
     backbone = inserted(family, 2)
@@ -300,10 +316,14 @@ def prompts(backbone: Backbone, lengths: tuple[int, ...] = (9, 5, 14), **changes
 
 
 @torch.no_grad()
-def continued(backbone: Backbone, prompt: Prompt, branch: int, layer: int) -> list[int]:
+def continued(backbone: Backbone, prompt: Prompt, branch: int | None, layer: int) -> list[int]:
     """The most likely tokens by the literal reading, everything read anew for each."""
-    flat, tokens = prompt.trunk.flat, []
-    ids = flat.ids_N[: int((flat.node_N == branch).nonzero()[0][-1]) + 1].tolist()
+    ids: list[int] = []
+    tokens: list[int] = []
+    above = branch
+    while above is not None:
+        node = prompt.trunk.nodes[above]
+        ids, above = [*(int(token) for token in node.ids), *ids], node.parent
     for _ in range(NEW):
         logits_V = Literal(backbone, [*ids, *tokens], [*range(len(ids) + len(tokens))], set()).logits(layer)[-1]
         logits_V[list(backbone.special.memory_tokens)] = -torch.inf
