@@ -26,6 +26,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("evaluation",),
     ("training",),
     ("comparison",),
+    ("sweeps",),
     ("analysis",),
     VERBS,
 )
