@@ -60,8 +60,7 @@ def heat_map(summary: Summary) -> Figure | None:
         for axes, source in zip(row, summary.sources, strict=True):
             _draw(axes, summary, layout, fixed, source, norm)
             axes.set_title(_title(summary, fixed, source), fontsize=9, loc="left", parse_math=False)
-        room = int(CELL_HEIGHT * len(layout.up.values) * LETTERS[NOTE_SIZE] * 0.8)
-        row[0].set_ylabel(fill(in_words(layout.up), max(12, room)), fontsize=9.5)
+        row[0].set_ylabel(_upright(in_words(layout.up), CELL_HEIGHT * len(layout.up.values)), fontsize=9.5)
     for axes in panels[-1]:
         axes.set_xlabel(in_words(layout.across), fontsize=9.5)
     flat = [axes for row in panels for axes in row]
@@ -88,6 +87,13 @@ def _sheet(summary: Summary, layout: Layout) -> tuple[Figure, list[list[Axes]]]:
     for row in panels:
         row[0].set_yticks([y + 0.5 for y in range(len(layout.up.values))], map(text_of, layout.up.values))
     return figure, panels
+
+
+def _upright(label: str, height: float) -> str:
+    """A label that fits beside a panel of so many inches: a remark in brackets gets a line of its own."""
+    room = max(12, int(0.8 * LETTERS[NOTE_SIZE] * height))
+    lines = [label] if len(label) <= room else label.replace(" (", "\n(").split("\n")
+    return "\n".join(fill(line, room) for line in lines)
 
 
 def _slanted(layout: Layout, panel_width: float) -> bool:

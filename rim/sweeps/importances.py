@@ -75,6 +75,6 @@ def importances_picture(summary: Summary, found: Importances) -> Figure | None:
 
 
 _NOTE = (
-    "Functional ANOVA over a random forest (64 trees, fixed seed) of the complete trials; shares of single settings add "
-    "up to 1, what settings do only together is left out. Of few trials it is a hint, not a measurement."
+    "Functional ANOVA over a random forest (64 trees, fixed seed) of the complete trials; shares of single settings "
+    "add up to 1, what settings do only together is left out. Of few trials it is a hint, not a measurement."
 )

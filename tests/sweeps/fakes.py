@@ -6,6 +6,9 @@ from math import log10
 from typing import Any
 
 import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
+from optuna.trial import TrialState, create_trial
 
 from rim.evaluation.metrics import Proportion
 from rim.sweeps.outcome import HELDOUT, Axis, Point, SeedScore, SweepResult
@@ -131,3 +134,21 @@ def other_blocks(**more: Any) -> SweepResult:
         points.append(Point(n, {"memory.blocks": trained}, "complete", tuple(seeds), blocks=trained))
     question = "May a model be read with another number of blocks than it was trained with?"
     return sweep([axis], points, question=question, **more)
+
+
+def study_of(result: SweepResult) -> optuna.Study:
+    """The study, in memory, that such a sweep would have left."""
+    distributions: dict[str, BaseDistribution] = {
+        axis.name: CategoricalDistribution(axis.values)
+        if axis.values
+        else FloatDistribution(axis.low or 0.0, axis.high or 1.0, log=axis.log)
+        for axis in result.axes
+    }
+    study = optuna.create_study(direction="maximize")
+    states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+    for point in result.points:
+        value = float(np.mean([run.scores[HELDOUT].value for run in point.seeds])) if point.seeds else None
+        study.add_trial(
+            create_trial(state=states[point.state], value=value, params=dict(point.values), distributions=distributions)
+        )
+    return study

@@ -1,0 +1,59 @@
+"""A sweep in TensorBoard: points with their scores in the HParams plugin, tables as text, figures as images."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from torch.utils.tensorboard import SummaryWriter
+from torch.utils.tensorboard.summary import hparams
+
+from rim.comparison.board import FOLDER, write_board
+from rim.sweeps.outcome import Axis
+from rim.sweeps.summary import PointSummary, Summary
+from rim.sweeps.words import text_of
+
+
+def write_sweep(folder: Path, summary: Summary, tables: Mapping[str, str], figures: Mapping[str, Figure]) -> None:
+    """Write events into `<folder>/tensorboard`, of every finished point into a folder below; old ones go."""
+    for old in (folder / FOLDER).glob("*/events.out.tfevents.*"):
+        old.unlink()
+        if not any(old.parent.iterdir()):
+            old.parent.rmdir()
+    write_board(folder, tables, figures, "sweep")
+    for name, point in [*((_folder_name(p), p) for p in summary.complete), *_baselines(summary)]:
+        _write_point(folder / FOLDER / name, summary, point)
+
+
+def _folder_name(point: PointSummary) -> str:
+    """With the trial's number, since two points of a range may be written alike."""
+    return f"{point.point.number:03d}_{re.sub(r'[^A-Za-z0-9.=-]+', '_', point.label)[:80]}"
+
+
+def _baselines(summary: Summary) -> list[tuple[str, PointSummary]]:
+    finished = [(name, point) for name, point in summary.baselines.items() if point.point.finished]
+    return [(f"baseline_{re.sub(r'[^A-Za-z0-9.=-]+', '_', name)}", point) for name, point in finished]
+
+
+def _write_point(folder: Path, summary: Summary, point: PointSummary) -> None:
+    """One session of the HParams plugin: what was set, and the mean scores."""
+    values = {axis.name: _setting(axis, point) for axis in summary.result.axes if axis.name in point.point.values}
+    known = {axis.name: _choices(axis) for axis in summary.result.axes if axis.values and axis.name in values}
+    values |= {"baseline": point.label} if point.label in summary.baselines else {}
+    scores = {f"accuracy/{source}": score.value for source, score in point.scores.items()}
+    with SummaryWriter(folder) as writer:
+        for part in hparams(values, scores, known):
+            writer.file_writer.add_summary(part)
+        for name, value in scores.items():
+            writer.add_scalar(name, value)
+
+
+def _setting(axis: Axis, point: PointSummary) -> Any:
+    """A number where all values of the axis are numbers, so that the plugin can draw a scale; else text."""
+    value = point.point.values[axis.name]
+    return value if axis.numeric else text_of(value)
+
+
+def _choices(axis: Axis) -> list[Any]:
+    return list(axis.values) if axis.numeric else [text_of(value) for value in axis.values]
