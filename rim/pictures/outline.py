@@ -49,16 +49,22 @@ def children(tree: Tree, parent: int | None) -> tuple[list[int], list[int]]:
     """(what hangs from a node, what continues its line); `parent` None: ([], the roots).
 
     Question, memory and latent nodes continue. A step, cue or answer hangs from one of these where leaves branch off,
-    and continues where nothing does.
+    and continues where nothing does; so does the rest of a question, which no block follows.
     """
     found = [index for index, node in enumerate(tree.nodes) if node.parent == parent]
     if parent is None:
         return [], found
-    straight = [index for index in found if tree.nodes[index].kind in TRUNK]
+    straight = [index for index in found if tree.nodes[index].kind in TRUNK and not _is_rest(tree, index)]
     hanging = [index for index in found if index not in straight]
     if len(found) == 1 and (tree.nodes[parent].kind not in TRUNK or not _branches(tree, parent)):
         return [], found
     return hanging, straight
+
+
+def _is_rest(tree: Tree, index: int) -> bool:
+    """Whether a node is what a block leaves of the question: no memory follows it."""
+    node, following = tree.nodes[index], [other.kind for other in tree.nodes if other.parent == index]
+    return node.kind == Kind.QUESTION and node.parent is not None and Kind.MEMORY not in following
 
 
 def total_weight(node: Node) -> float:

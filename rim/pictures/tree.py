@@ -38,7 +38,7 @@ MOST_BESIDE = 9.0
 BORDER, TITLE, TICKS = 0.3, 0.7, 1.1
 """Room at the edges, above for titles, and beside the mask for its labels; inches."""
 NOTE = (
-    "Each token sees the tokens before it on its own path back to the question, and none on another path.\n"
+    "Each token sees the tokens before it on its own path back to the root, and none on another path.\n"
     "Positions count along a path, so branches share them. The darker a box, the larger its share of the loss."
 )
 
