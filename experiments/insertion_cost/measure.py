@@ -141,7 +141,7 @@ def main() -> None:
     """Measure, print one table, and write results.json."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--rounds", type=int, default=15, help="timed rounds of updates; of prefills four times as many"
+        "--rounds", type=int, default=7, help="timed rounds of updates; of prefills four times as many"
     )
     options = parser.parse_args()
     threads, load = use_threads(1), [round(part, 2) for part in os.getloadavg()]
