@@ -8,7 +8,7 @@ from rim.data.published import Row
 
 LETTERS = "ABCDEFGH"
 FEWEST_LABELS = 2
-"""A letter before one option alone may belong to its text; two options with their own letters are labelled."""
+"""A letter in one option alone may belong to its text; where two options have their own letters, all are labels."""
 
 
 def lay_out(row: Row, question: str, options: Sequence[str]) -> str:
@@ -26,12 +26,23 @@ def lay_out(row: Row, question: str, options: Sequence[str]) -> str:
 def without_labels(options: Sequence[str]) -> list[str]:
     """Options without the letters that copies put before them: `A.`, `(a)`, `A)`, `A、`, `A:` and so on.
 
-    A letter is taken for a label where it is that of the option's place, and at least `FEWEST_LABELS` options have one.
+    A letter is taken for a label where it is that of the option's place, and `FEWEST_LABELS` options have their own, be
+    it inside (`In the B.NEC game` for `B.In the NEC game`). A bare one, as in `C The ...`, counts where all others have
+    one.
     """
     texts = [" ".join(option.split()) for option in options]
-    bare = [_label(letter).sub("", text, count=1) for letter, text in zip(LETTERS, texts, strict=False)]
-    labelled = sum(one != other for one, other in zip(texts, bare, strict=True))
-    return bare if labelled >= FEWEST_LABELS else texts
+    placed = list(zip(LETTERS, texts, strict=False))
+    if (
+        sum(bool(_label(letter).match(text) or re.search(rf"\b{letter}\.", text)) for letter, text in placed)
+        < FEWEST_LABELS
+    ):
+        return texts
+    bare = [_label(letter).sub("", text, count=1) for letter, text in placed]
+    unlabelled = [place for place, (text, rest) in enumerate(zip(texts, bare, strict=True)) if text == rest]
+    if len(unlabelled) == 1:
+        (place,) = unlabelled
+        bare[place] = re.sub(rf"^{LETTERS[place]} (?=[A-Z])", "", bare[place])
+    return bare
 
 
 def letter(row: Row, value: object, count: int) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rim.data import files, hub
 from rim.data.choices import lay_out, letter
-from rim.data.example import Example
+from rim.data.example import DataError, Example
 from rim.data.published import Published, Row, Source
 
 LINES = 8
@@ -28,7 +28,10 @@ def blocks(path: Path) -> Iterator[tuple[int | str, object]]:
     Raises:
         DataError: the file does not fall into rows of eight lines.
     """
-    lines = [line.rstrip("\r") for line in files.decoded(path).rstrip().split("\n")]
+    text = files.decoded(path)
+    if not text.strip():
+        raise DataError(f"{path} is empty: {RULE}. Copy the file again")
+    lines = [line.rstrip("\r") for line in text.rstrip().split("\n")]
     if lines[0].strip():
         lines.insert(0, "")  # copies without spaces around them have lost the first, empty line
     for start in range(0, len(lines), LINES):

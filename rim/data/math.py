@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from rim.data import files, hub
-from rim.data.example import Example
+from rim.data.example import DataError, Example
 from rim.data.latex import last_boxed, sentences
 from rim.data.published import Published, Row, Rows, Source
 
@@ -34,7 +34,7 @@ def problems(path: Path) -> Rows:
         return
     found = sorted(path.rglob("*.json"), key=lambda file: (file.parent.name, len(file.stem), file.stem))
     if not found:
-        raise files.DataError(f"{path} holds no problems: it has a folder for each subject. Copy the folder again")
+        raise DataError(f"{path} holds no problems: it has a folder for each subject. Copy the folder again")
     for file in found:
         place = f"problem {file.relative_to(path).as_posix()}"
         try:

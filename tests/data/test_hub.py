@@ -1,6 +1,8 @@
 """The hub without a network: its local cache if that holds the rows, and else a refusal that names the local files."""
 
+import re
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -8,12 +10,79 @@ import pytest
 from rim.config import Data
 from rim.data import hub
 from rim.data.example import DataError, Example, read, task
+from rim.settings import load
 
-ROWS = {
-    ("openai/gsm8k", "main", "test"): [{"question": "q?", "answer": "so <<1+1=2>>2\n#### 2"}],
-    ("whynlp/gsm8k-aug", "default", "train"): [{"question": "q?", "steps": ["<<1+1=2>>", "<<2*2=4>>"], "answer": "4"}],
-    ("reasoning-machines/gsm-hard", "default", "train"): [{"input": "q?", "code": "", "target": 2.5}],
-}
+STEPS = ["<<1+1=2>>", "<<2*2=4>>"]
+ROWS: dict[str, list[tuple[str, str, str, dict[str, object], Example]]] = {
+    "gsm8k/test": [
+        (
+            *("openai/gsm8k", "main", "test"),
+            {"question": "q?", "answer": "so <<1+1=2>>2\n#### 2"},
+            Example("gsm8k/test/0", "q?", ("<<1+1=2>>",), "2"),
+        )
+    ],
+    "gsm8k_aug/train": [
+        (
+            *("whynlp/gsm8k-aug", "default", "train"),
+            {"question": "q?", "steps": STEPS, "answer": "4"},
+            Example("gsm8k_aug/train/0", "q?", tuple(STEPS), "4"),
+        )
+    ],
+    "gsm_hard/test": [
+        (
+            *("reasoning-machines/gsm-hard", "default", "train"),
+            {"input": "q?", "code": "", "target": 2.5},
+            Example("gsm_hard/test/0", "q?", (), "2.5"),
+        )
+    ],
+    "aqua/validation": [
+        (
+            *("deepmind/aqua_rat", "raw", "validation"),
+            {"question": "q?", "options": ["A)1", "B)2"], "rationale": "so 2\nAnswer: B", "correct": "B"},
+            Example("aqua/validation/0", "q?\nA. 1\nB. 2", ("so 2",), "B"),
+        )
+    ],
+    "logiqa/train": [
+        (
+            *("lucasmccabe/logiqa", "default", "train"),
+            {"context": "c.", "query": "q?", "options": ["x", "y", "z", "w"], "correct_option": 2},
+            Example("logiqa/train/0", "c.\nq?\nA. x\nB. y\nC. z\nD. w", (), "C"),
+        )
+    ],
+    "svamp/test": [
+        (
+            *("ChilleD/SVAMP", "default", split),
+            {"ID": f"chal-{n}", "Body": "b.", "Question": "q?", "Equation": "( 8.0 - 3.0 )", "Answer": "5.0"},
+            Example(f"svamp/test/chal-{n}", "b. q?", ("<<8-3=5>>",), "5"),
+        )
+        for n, split in enumerate(("train", "test"))
+    ],
+    "multiarith/test": [
+        (
+            *("ChilleD/MultiArith", "default", split),
+            {"question": f" q{n}?", "final_ans": "26"},
+            Example(f"multiarith/test/{n}", f"q{n}?", (), "26"),
+        )
+        for n, split in enumerate(("train", "test"))
+    ],
+    "math/train": [
+        (
+            *("DigitalLearningGmbH/MATH-lighteval", "default", "train"),
+            {"problem": "p", "level": "Level 1", "type": "Algebra", "solution": "So it is $\\boxed{\\frac{1}{2}}$."},
+            Example("math/train/0", "p", ("So it is $\\boxed{\\frac{1}{2}}$.",), "\\frac{1}{2}"),
+        )
+    ],
+    "gpqa/diamond": [
+        (
+            *("Idavidrein/gpqa", "gpqa_diamond", "train"),
+            {"Question": "q?", "Correct Answer": "r", "Incorrect Answer 1": "s", "Incorrect Answer 2": "t",
+             "Incorrect Answer 3": "u", "Record ID": "rec0"},
+            Example("gpqa/diamond/0", "q?\nA. t\nB. u\nC. r\nD. s", (), "C"),
+        )
+    ],
+}  # fmt: skip
+"""For a source: tables of the hub, a row of each, and the example that it is."""
+OTHER = "0123456789" * 4
 
 
 @pytest.fixture
@@ -26,21 +95,32 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def remember(cache: Path, name: str, config: str, split: str, rows: list[dict[str, object]]) -> None:
+def pinned(source: str) -> str:
+    """The commit that a source's tables are pinned at, or another where they are not."""
+    name, split = source.split("/")
+    module = import_module(f"rim.data.{name}")
+    revision: str = module.SOURCES[split].tables[0].revision
+    return revision if hub.COMMIT.fullmatch(revision) else OTHER
+
+
+def remember(cache: Path, name: str, config: str, split: str, rows: list[dict[str, object]], commit: str) -> None:
     """Lay rows into the cache as `datasets` leaves them after a download."""
     import datasets
     from datasets.arrow_writer import ArrowWriter
+    from datasets.naming import camelcase_to_snakecase
 
     owner, short = name.split("/")
-    folder = cache / f"{owner}___{short}" / config / "0.0.0" / "0123abc"
-    folder.mkdir(parents=True)
+    folder = cache / f"{owner}___{camelcase_to_snakecase(short)}" / config / "0.0.0" / commit
+    folder.mkdir(parents=True, exist_ok=True)
     features = datasets.Dataset.from_list(rows).features
-    writer = ArrowWriter(path=str(folder / f"{short}-{split}.arrow"), features=features)
+    writer = ArrowWriter(path=str(folder / f"{camelcase_to_snakecase(short)}-{split}.arrow"), features=features)
     for row in rows:
         writer.write(row)
     examples, size = writer.finalize()
-    written = datasets.SplitInfo(name=split, num_bytes=size, num_examples=examples, dataset_name=short)
-    splits = datasets.SplitDict({split: written})
+    splits = datasets.SplitDict()
+    if (folder / "dataset_info.json").exists():
+        splits = datasets.DatasetInfo.from_directory(str(folder)).splits or splits
+    splits[split] = datasets.SplitInfo(name=split, num_bytes=size, num_examples=examples, dataset_name=short)
     named = {"config_name": config, "dataset_name": short, "builder_name": "parquet", "version": "0.0.0"}
     datasets.DatasetInfo(features=features, splits=splits, **named).write_to_directory(str(folder))
 
@@ -70,25 +150,56 @@ def test_without_network_the_local_files_are_named_at_once(
     assert all(part in str(caught.value) for part in [*parts, "data.root=FOLDER", "run once with a network"])
 
 
-def test_rows_in_the_local_cache_are_used_without_network(cache: Path) -> None:
-    for (name, config, split), rows in ROWS.items():
-        remember(cache, name, config, split, rows)
-    assert read("gsm8k/test", Data()).examples == [Example("gsm8k/test/0", "q?", ("<<1+1=2>>",), "2")]
-    steps = ("<<1+1=2>>", "<<2*2=4>>")
-    assert read("gsm8k_aug/train", Data()).examples == [Example("gsm8k_aug/train/0", "q?", steps, "4")]
-    assert read("gsm_hard/test", Data()).examples == [Example("gsm_hard/test/0", "q?", (), "2.5")]
+@pytest.mark.parametrize("source", ROWS)
+def test_rows_in_the_local_cache_are_used_without_network(source: str, cache: Path) -> None:
+    for name, config, split, row, _ in ROWS[source]:
+        remember(cache, name, config, split, [row], pinned(source))
+    form = "sentences" if source.startswith(("aqua", "math")) else "equations"
+    reading = read(source, Data(steps=form))
+    assert reading.examples == [example for *_, example in ROWS[source]]
+    assert f"{ROWS[source][0][0]} " in reading.origin and reading.origin.endswith(f"at {pinned(source)}")
+
+
+def test_sentences_of_gsm8k_aug_are_another_table(cache: Path) -> None:
+    row = {"question": "q?", "steps": ["One and one is two."], "answer": "2"}
+    remember(cache, "whynlp/gsm8k-aug-nl", "default", "train", [row], OTHER)
+    assert read("gsm8k_aug/train", Data(steps="sentences")).examples[0].steps == ("One and one is two.",)
 
 
 def test_a_row_of_the_hub_is_checked_like_one_of_a_file(cache: Path) -> None:
-    remember(cache, "openai/gsm8k", "main", "test", [{"question": "q?", "answer": "no mark"}])
+    remember(cache, "openai/gsm8k", "main", "test", [{"question": "q?", "answer": "no mark"}], pinned("gsm8k/test"))
     with pytest.raises(DataError, match="openai/gsm8k, line 1: no '####' in 'no mark'"):
         read("gsm8k/test", Data())
 
 
-def test_fingerprints_differ_by_split_and_by_commit(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub, "rows", lambda table: [])
+def test_another_commit_than_the_pinned_one_is_read_by_name_alone(cache: Path) -> None:
+    name, config, split, row, example = ROWS["gsm8k/test"][0]
+    remember(cache, name, config, split, [row], OTHER)
+    with pytest.raises(DataError) as caught:
+        read("gsm8k/test", Data())
+    way = f"data.revisions=[openai/gsm8k@{OTHER}]"
+    assert f"at commit {OTHER}, and it is pinned at {pinned('gsm8k/test')}" in str(caught.value)
+    assert way in str(caught.value)
+    reading = read("gsm8k/test", load([], [way]).data)
+    assert reading.examples == [example] and reading.origin == f"openai/gsm8k main test at {OTHER}"
+
+
+@pytest.mark.parametrize("source", ["prosqa/train", "strategyqa/train", "coin_flip/test", "logiqa2/test"])
+def test_what_is_on_no_hub_names_the_publishers_file(source: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read(source, Data())
+    assert f"{source} is read from the publisher's file alone" in str(caught.value)
+    assert "set data.root=FOLDER to a folder that holds" in str(caught.value) and "https://github.com/" in str(
+        caught.value
+    )
+
+
+def test_fingerprints_differ_by_split_and_by_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    commits = {"train": "one", "test": "one"}
+    monkeypatch.setattr(hub, "_load", lambda table, online: hub.Loaded([], commits[table.split]))
+    monkeypatch.setattr(hub, "COMMIT", re.compile("never"))
     found = task("gsm8k").fingerprint
     assert found("train", Data()) == found("train", Data()) != found("test", Data())
     before = found("test", Data())
-    monkeypatch.setattr(hub, "_commit", lambda name: "another")
+    commits["test"] = "another"
     assert found("test", Data()) != before
