@@ -140,9 +140,7 @@ def row(facts: dict[str, Any]) -> list[str]:
 def main() -> None:
     """Measure, print one table, and write results.json."""
     parser = ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--rounds", type=int, default=7, help="timed rounds of updates; of prefills four times as many"
-    )
+    parser.add_argument("--rounds", type=int, default=7, help="timed rounds of updates; of prefills four times as many")
     options = parser.parse_args()
     threads, load = use_threads(1), [round(part, 2) for part in os.getloadavg()]
     entries, start = [Entry.at(layer) for layer in LAYERS], time.perf_counter()
