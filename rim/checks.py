@@ -6,10 +6,11 @@ Every rule is a generator of (path, sentence); `problems` is their sum.
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import get_close_matches
 from typing import Any
 
-from rim import schema
+from rim import answers, schema
 from rim.config import Config, Scratch, Stage, Training
 from rim.duration import updates
 from rim.errors import SettingsError, UserError
@@ -270,6 +271,37 @@ def _scoring(config: Config) -> Iterator[tuple[str, str]]:
         yield "evaluation.blocks", "lists numbers of blocks, each once and at least 1; no blocks at all is a control"
     if read_with and config.method.name not in WITH_BLOCKS:
         yield "evaluation.blocks", f"belongs to {_listed(WITH_BLOCKS)}: {config.method.name} reads no blocks; leave []"
+    yield from _rules(config)
+
+
+def _rules(config: Config) -> Iterator[tuple[str, str]]:
+    """Further answer rules that there are not, or that have nothing to read."""
+    own = _answer_rules(config)
+    for index, name in enumerate(config.evaluation.rules):
+        path = f"evaluation.rules[{index}]"
+        if name not in answers.RULES:
+            near = get_close_matches(name, answers.RULES, n=1)
+            hint = f"; did you mean '{near[0]}'?" if near else ""
+            yield path, f"must be one of {', '.join(answers.RULES)}{hint}"
+        elif name in config.evaluation.rules[:index]:
+            yield path, "stands there before; once will do"
+        elif own and not any(answers.reads(name, each) and name != each for each in own):
+            others = [rule for rule in answers.RULES if any(answers.reads(rule, each) and rule != each for each in own)]
+            marks = f"marked by {' and '.join(own)}"
+            none = f"reads none of the right answers of data.test, which are {marks}"
+            rule = f"adds nothing: the tests of data.test are {marks} already" if name in own else none
+            yield path, f"{rule}; rules that could stand beside are {', '.join(others)}"
+
+
+def _answer_rules(config: Config) -> list[str]:
+    """The rules of the test sources, as far as they can be named; what cannot is refused with the sources."""
+    from rim.data.example import parse_source
+
+    found: list[str] = []
+    for source in config.data.test:
+        with suppress(UserError):
+            found.append(parse_source(source, config.data)[0].answer_rule)
+    return [rule for rule in dict.fromkeys(found) if rule in answers.RULES]
 
 
 def _methods(config: Config) -> Iterator[tuple[str, str]]:

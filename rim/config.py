@@ -326,6 +326,8 @@ class Evaluation:
     """What is done to the blocks in further passes: removed, swapped, noise."""
     blocks: list[int] = field(default_factory=list)
     """Numbers of blocks that the finished model is also read with, besides `memory.blocks`."""
+    rules: list[str] = field(default_factory=list)
+    """Further answer rules reported beside the task's own, such as last_number; they never choose a checkpoint."""
     confidence: float = 0.95
     """Confidence of every interval."""
     selection_rows: int = 264

@@ -5,9 +5,10 @@ what is read and what is equal; where a text's answer stands is `stated.py`.
 """
 
 from rim.answers import latex, numeric, words
+from rim.answers.latex import undecided
 from rim.answers.rule import AnswerError, Rule
 
-__all__ = ["RULES", "AnswerError", "Rule", "extract", "grade", "reads", "size"]
+__all__ = ["RULES", "AnswerError", "Rule", "extract", "grade", "reads", "size", "undecided"]
 
 _ANY = "it reads any text that is not empty"
 _NUMBER = "it reads one number, such as 72, -3 or $1,080"

@@ -58,8 +58,8 @@ def boxed(text: str) -> str | None:
     if not rest.startswith("{"):
         return rest.split("$")[0].split(" ")[0]
     depth = 0
-    for at, character in enumerate(rest):
-        depth += (character == "{") - (character == "}")
+    for brace in re.finditer(r"(?<!\\)[{}]", rest):
+        depth += 1 if brace[0] == "{" else -1
         if depth == 0:
-            return rest[1:at]
+            return rest[1 : brace.start()]
     return rest[1:]

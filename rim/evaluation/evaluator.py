@@ -9,14 +9,13 @@ from dataclasses import dataclass
 import torch
 from transformers import PreTrainedTokenizerBase
 
-from rim import answers
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
 from rim.config import Evaluation, Stage
 from rim.data.encode import EncodedExample, EncodedSplit
 from rim.errors import UserError
 from rim.evaluation.controls import cache_edit
-from rim.evaluation.predictions import Prediction, merge
+from rim.evaluation.predictions import Prediction, marked, merge
 from rim.methods.method import Method
 
 
@@ -96,23 +95,12 @@ class Evaluator:
             tokens = self.method.answer(backbone, prompts, longest, cache_edit(control))
         texts = [self.tokenizer.batch_decode(branches, skip_special_tokens=True) for branches in tokens]
         found = [tuple(self.method.answer_in(text, stage) for text in branches) for branches in texts]
-        pairs = zip(examples, found, strict=True)
-        return [self._grade(split.answer_rule, example, answers) for example, answers in pairs]
+        triples = zip(examples, found, texts, strict=True)
+        return marked([_unmarked(*triple) for triple in triples], split.answer_rule)
 
     def max_new_tokens(self, stage: Stage | None = None) -> int:
         """Most tokens to generate as a stage answers, or as the finished model does."""
         return self.lengths.chain if self.method.writes_chain(stage) else self.lengths.answer
-
-    def _grade(self, rule: str, example: EncodedExample, found: tuple[str, ...]) -> Prediction:
-        return Prediction(
-            id=example.id,
-            question=example.text,
-            gold=example.gold,
-            steps=len(example.steps),
-            answers=found,
-            correct=tuple(answers.grade(rule, text, example.gold) for text in found),
-            size=answers.size(rule, example.gold),
-        )
 
     def _check_lengths(
         self, backbone: Backbone, examples: Sequence[EncodedExample], prompts: Sequence[Prompt], longest: int
@@ -128,6 +116,21 @@ class Evaluator:
                     f"tokens may follow, but the model has {limit}: use a backbone with more positions "
                     "(backbone.scratch.positions), or lower memory.blocks or evaluation.max_new_tokens"
                 )
+
+
+def _unmarked(example: EncodedExample, answers: tuple[str, ...], written: Sequence[str]) -> Prediction:
+    """All marks wrong; what was written is kept where it is more than the answers."""
+    more = tuple(written) if answers != tuple(text.strip() for text in written) else ()
+    return Prediction(
+        id=example.id,
+        question=example.text,
+        gold=example.gold,
+        steps=len(example.steps),
+        answers=answers,
+        correct=(False,) * len(answers),
+        size="",
+        texts=more,
+    )
 
 
 def _batches(split: EncodedSplit, size: int) -> Iterator[list[int]]:

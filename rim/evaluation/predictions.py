@@ -4,12 +4,13 @@ import json
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
 
+from rim import answers
 from rim.errors import UserError
 from rim.files import write_atomically
 
@@ -24,6 +25,7 @@ class Prediction:
 
     `answers[k - 1]` is the text read after block k, `correct[k - 1]` whether it is right; a method without
     blocks has one entry. `steps` is the number of reasoning steps of the example, `size` the class of its answer.
+    `texts` is all that was generated, one text per answer, where a written chain came before the answers; else empty.
     """
 
     id: str
@@ -33,12 +35,18 @@ class Prediction:
     answers: tuple[str, ...]
     correct: tuple[bool, ...]
     size: str
+    texts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.answers or len(self.answers) != len(self.correct):
             raise PredictionError(
                 f"example {self.id!r} has {len(self.answers)} answers and {len(self.correct)} marks in `correct`: "
                 "there must be one mark per answer, and at least one answer"
+            )
+        if self.texts and len(self.texts) != len(self.answers):
+            raise PredictionError(
+                f"example {self.id!r} has {len(self.answers)} answers and {len(self.texts)} `texts`: there must be one "
+                "text per answer, or none"
             )
 
     @property
@@ -52,6 +60,22 @@ class Prediction:
         return any(self.correct)
 
 
+def marked(predictions: Iterable[Prediction], rule: str) -> list[Prediction]:
+    """The same answers, marked by a rule of `rim.answers`: in all that was generated, where the rule looks there.
+
+    Raises:
+        AnswerError: the rule is unknown, or cannot read a right answer.
+    """
+    return [
+        replace(
+            row,
+            correct=tuple(answers.grade(rule, text, row.gold) for text in _read_by(rule, row)),
+            size=answers.size(rule, row.gold),
+        )
+        for row in predictions
+    ]
+
+
 def write_jsonl(predictions: Iterable[Prediction], path: str | os.PathLike[str]) -> None:
     """Write one JSON object a line; the file appears whole or not at all.
 
@@ -60,7 +84,7 @@ def write_jsonl(predictions: Iterable[Prediction], path: str | os.PathLike[str])
     Raises:
         SaveError: the system refused; an older file survives.
     """
-    lines = (json.dumps(asdict(prediction)) + "\n" for prediction in predictions)
+    lines = (json.dumps(_row(prediction)) + "\n" for prediction in predictions)
     write_atomically(Path(path), lambda file: file.writelines(line.encode("ascii") for line in lines))
 
 
@@ -115,6 +139,15 @@ def _conflict(old: Prediction, new: Prediction) -> str:
     )
 
 
+def _read_by(rule: str, row: Prediction) -> tuple[str, ...]:
+    return row.texts if row.texts and answers.RULES[rule].whole else row.answers
+
+
+def _row(prediction: Prediction) -> dict[str, Any]:
+    row = asdict(prediction)
+    return row if prediction.texts else {name: value for name, value in row.items() if name != "texts"}
+
+
 def _parse(line: bytes, place: str) -> Prediction:
     try:
         row = json.loads(line.decode("utf-8").rstrip())
@@ -126,7 +159,8 @@ def _parse(line: bytes, place: str) -> Prediction:
     if problem:
         raise PredictionError(f"{place}: {problem}")
     try:
-        return Prediction(**row | {"answers": tuple(row["answers"]), "correct": tuple(row["correct"])})
+        lists = {name: tuple(value) for name, value in row.items() if isinstance(value, list)}
+        return Prediction(**row | lists)
     except PredictionError as error:
         raise PredictionError(f"{place}: {error}") from error
 
@@ -136,18 +170,18 @@ def _problem(row: Any) -> str | None:
     names = [field.name for field in fields(Prediction)]
     if not isinstance(row, dict):
         return f"a prediction is an object with the fields {', '.join(names)}; this is a {type(row).__name__}"
-    wrong = [f"no field `{name}`" for name in names if name not in row]
+    wrong = [f"no field `{name}`" for name in names if name not in row and name != "texts"]
     wrong += [f"unknown field `{name}`" for name in row if name not in names]
     if wrong:
         return f"{'; '.join(wrong)}. The fields are {', '.join(names)}"
     wrong = [name for name in ("id", "question", "gold", "size") if not isinstance(row[name], str)]
     wrong += [] if type(row["steps"]) is int else ["steps"]
-    wrong += [] if _is_list(row["answers"], str) else ["answers"]
+    wrong += [name for name in ("answers", "texts") if not _is_list(row.get(name, []), str)]
     wrong += [] if _is_list(row["correct"], bool) else ["correct"]
     if wrong:
         return (
             f"`{wrong[0]}` is {row[wrong[0]]!r}: id, question, gold and size are texts, steps a whole number, "
-            "answers a list of texts, correct a list of true and false"
+            "answers and texts lists of texts, correct a list of true and false"
         )
     return None
 

@@ -34,6 +34,8 @@ def accuracy_report(
     controls: Mapping[str, Score],
     confidence: float,
     read_with: Mapping[int, Score] = MappingProxyType({}),
+    rule: str | None = None,
+    by_rule: Mapping[str, Score] = MappingProxyType({}),
 ) -> str:
     """Everything that is known about one evaluation, as Markdown of at most 100 columns.
 
@@ -43,6 +45,8 @@ def accuracy_report(
         controls: name of what was done to the blocks → score.
         confidence: of every interval, between 0 and 1.
         read_with: number of blocks, other than the trained one → score.
+        rule: name of the task's own answer rule.
+        by_rule: name of another rule → score of the same answers.
     """
     if not score.examples:
         return f"## {name}\n\nNo examples were scored."
@@ -56,6 +60,8 @@ def accuracy_report(
         parts.append(_controls(score, controls, confidence))
     if read_with:
         parts.append(_read_with(score, read_with, confidence))
+    if by_rule:
+        parts.append(_by_rule(score, rule or "the task's own", by_rule, confidence))
     return "\n\n".join(parts)
 
 
@@ -148,12 +154,22 @@ def _control(name: str, control: Score, score: Score, confidence: float) -> tupl
 
 def _read_with(score: Score, read_with: Mapping[int, Score], confidence: float) -> str:
     """Answers after the last of another number of blocks than was configured."""
-    rows = [("as trained", *_with_interval(score.final, confidence), "")]
-    for blocks, other in read_with.items():
+    others = {str(blocks): other for blocks, other in read_with.items()}
+    title = "### The same weights, read with other numbers of blocks\n\n"
+    return title + _differences("blocks read", "as trained", score, others, confidence)
+
+
+def _by_rule(score: Score, rule: str, by_rule: Mapping[str, Score], confidence: float) -> str:
+    title = f"### The same answers, marked by other rules ({_final_name(score)})\n\n"
+    return title + _differences("rule", f"{rule} (the score)", score, by_rule, confidence)
+
+
+def _differences(what: str, first: str, score: Score, others: Mapping[str, Score], confidence: float) -> str:
+    rows = [(first, *_with_interval(score.final, confidence), "")]
+    for name, other in others.items():
         gain = f"{other.final.value - score.final.value:+.3f}"
-        rows.append((str(blocks), *_with_interval(other.final, confidence), gain))
-    header = ("blocks read", "accuracy", f"{_percent(confidence)} interval", "difference")
-    return "### The same weights, read with other numbers of blocks\n\n" + table(rows, header)
+        rows.append((name, *_with_interval(other.final, confidence), gain))
+    return table(rows, (what, "accuracy", f"{_percent(confidence)} interval", "difference"))
 
 
 def _with_interval(share: Proportion, confidence: float) -> tuple[str, str]:

@@ -1,42 +1,57 @@
 """Score a model on its test sets with all controls, and write what was found."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rim import answers
 from rim.backbone.backbone import Backbone
 from rim.config import Evaluation
 from rim.data.encode import EncodedSplit
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.metrics import Score, score
-from rim.evaluation.predictions import Prediction, write_jsonl
+from rim.evaluation.predictions import Prediction, marked, write_jsonl
 from rim.evaluation.report import accuracy_report, to_json
 from rim.files import write_json
 
 
 @dataclass(frozen=True)
 class TestResult:
-    """One test set: predictions, score, the scores under each control, and those with other numbers of blocks."""
+    """One test set: predictions, score, and the scores under each control, number of blocks and further rule.
+
+    `rule` is the task's own, by which everything but `by_rule` is marked (None: not known); `undecided` counts the
+    comparisons that ended at a limit of time or memory, and count as wrong.
+    """
 
     source: str
     predictions: list[Prediction]
     score: Score
     controls: dict[str, Score]
     read_with: dict[int, Score] = field(default_factory=dict)
+    rule: str | None = None
+    by_rule: dict[str, Score] = field(default_factory=dict)
+    undecided: int = 0
 
     def report(self, confidence: float) -> str:
         """Markdown."""
-        return accuracy_report(self.source, self.score, self.controls, confidence, self.read_with)
+        return accuracy_report(
+            self.source, self.score, self.controls, confidence, self.read_with, self.rule, self.by_rule
+        )
 
 
 def score_source(
     evaluator: Evaluator, backbone: Backbone, source: str, split: EncodedSplit, settings: Evaluation
 ) -> TestResult:
-    """Answer a test set as it is, once more under every control that applies, and with each other number of blocks."""
+    """Answer a test set as it is, once more under every control that applies, and with each other number of blocks.
+
+    The answers as they are are also marked by each further rule that can read the right ones.
+    """
 
     def scored(control: str | None = None, blocks: int | None = None) -> Score:
         return score(evaluator.run(backbone, split, settings.batch_size, control=control, blocks=blocks))
 
+    before, own = answers.undecided(), split.answer_rule
     predictions = evaluator.run(backbone, split, settings.batch_size)
     controls = [name for name in settings.controls if name in evaluator.method.controls and len(split) > 1]
     return TestResult(
@@ -45,6 +60,9 @@ def score_source(
         score(predictions),
         controls={name: scored(control=name) for name in controls},
         read_with={blocks: scored(blocks=blocks) for blocks in sorted(settings.blocks)},
+        rule=own,
+        by_rule={rule: score(marked(predictions, rule)) for rule in _further(settings.rules, own)},
+        undecided=answers.undecided() - before,
     )
 
 
@@ -57,9 +75,30 @@ def write_result(result: TestResult, folder: Path, about: dict[str, Any]) -> Pat
     stem = result.source.replace("/", "-")
     facts = {**about, "source": result.source, **to_json(result.score)}
     facts["controls"] = {name: to_json(control) for name, control in result.controls.items()}
+    facts |= _rules(result)
     if result.read_with:
         facts["read_with"] = {str(blocks): to_json(found)["final"] for blocks, found in result.read_with.items()}
     write_json(folder / f"{stem}.json", facts)
     path = folder / f"{stem}.jsonl"
     write_jsonl(result.predictions, path)
     return path
+
+
+def _further(rules: Sequence[str], own: str) -> list[str]:
+    """Those that can read the right answers of a task whose own rule is another."""
+    return [rule for rule in rules if rule != own and answers.reads(rule, own)]
+
+
+def _rules(result: TestResult) -> dict[str, Any]:
+    """By which rules the answers were marked, in which versions, and what the further ones count."""
+    facts: dict[str, Any] = {}
+    if result.rule is not None:
+        facts["rule"] = {"name": result.rule, "version": answers.RULES[result.rule].version}
+    if result.by_rule:
+        facts["rules"] = {
+            rule: {"version": answers.RULES[rule].version, **to_json(found)["final"]}
+            for rule, found in result.by_rule.items()
+        }
+    if result.undecided:
+        facts["undecided"] = result.undecided
+    return facts

@@ -13,6 +13,7 @@ from rim.answers import extract, grade, size
         (r"The sum is $\boxed 2$.", "2"),
         (r"\fbox{7}", "7"),
         (r"\boxed{7", "7"),
+        (r"\boxed{\left\{ x \right.}", r"\{x"),
         ("72}", "72"),
         ("The answer is $x = 5$.", "x=5"),
         ("1 + 1 = 2\n#### 2", "2"),
