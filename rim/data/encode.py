@@ -65,6 +65,7 @@ def key(request: Request, config: Data, tokenizer: Any) -> str:
     parts = {
         "version": VERSION,
         "request": [request.source, request.role, request.rows, request.seed],
+        "answer_rule": parse_source(request.source, config)[0].answer_rule,
         "content": [[source, _fingerprint(source, config)] for source in (request.source, *request.without)],
         "form": [config.steps, config.question_end, *limits],
         "tokenizer": tokens.fingerprint(tokenizer),

@@ -1,4 +1,4 @@
-"""Solutions in LaTeX: the answer in the last `\\boxed{...}`, and the sentences around formulas."""
+"""The sentences of a solution in LaTeX."""
 
 import re
 
@@ -8,27 +8,6 @@ FORMULA = re.compile(
 """What no sentence ends within."""
 END = re.compile(r"(?:(?<=[.!?])|(?<=[.!?]\$)|(?<=[.!?]\\[\])]))\s+(?=[A-Z$\\\[])|\n\s*\n")
 """Where a sentence ends: after its stop, before a capital letter or a formula, or at an empty line."""
-BOX = re.compile(r"\\f?boxed(\s*\{|\s+)|\\fbox(\s*\{)")
-BRACE = re.compile(r"(?<!\\)[{}]")
-
-
-def last_boxed(solution: str) -> str | None:
-    """The content of the last box, or None without one; braces nest, and `\\boxed 2` has none.
-
-    The rule of github.com/hendrycks/math, `modeling/dataset/util.py`, `last_boxed_only_string`.
-    """
-    found = list(BOX.finditer(solution))
-    if not found:
-        return None
-    rest = solution[found[-1].end() :]
-    if not found[-1][0].endswith("{"):
-        return rest.split("$")[0].strip().removesuffix(".") or None
-    depth = 1
-    for brace in BRACE.finditer(rest):
-        depth += 1 if brace[0] == "{" else -1
-        if depth == 0:
-            return rest[: brace.start()].strip() or None
-    return None
 
 
 def sentences(solution: str) -> tuple[str, ...]:

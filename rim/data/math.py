@@ -12,9 +12,10 @@ out and counted.
 import json
 from pathlib import Path
 
+from rim.answers.stated import boxed
 from rim.data import files, hub
 from rim.data.example import DataError, Example
-from rim.data.latex import last_boxed, sentences
+from rim.data.latex import sentences
 from rim.data.published import Published, Row, Rows, Source
 
 HOME = "https://github.com/hendrycks/math"
@@ -48,8 +49,8 @@ def problems(path: Path) -> Rows:
 def parse(row: Row) -> Example | str:
     """The example of a row."""
     values = row.check({"problem": str, "solution": str})
-    answer = last_boxed(values["solution"])
-    if answer is None:
+    answer = boxed(values["solution"])
+    if not answer:
         return NO_BOX
     return row.example(values["problem"], sentences(values["solution"]), answer)
 

@@ -56,7 +56,7 @@ def parse(row: Row) -> Example:
     if isinstance(answer, bool):
         raise row.broken(f"'answer' is {answer}", 'an answer is a text or a number, such as "yes"')
     text = answer if isinstance(answer, str) else number_text(answer)
-    chain = in_form(tuple(steps), row.form, row.where, row.place)
+    chain = in_form(tuple(step for step in steps if step.strip()), row.form, row.where, row.place)
     return row.example(values["question"], chain, text, values.get("id"))
 
 
@@ -102,8 +102,8 @@ def _defined_in(path: str) -> Task:
     file = Path(path)
     if not file.is_file():
         raise DataError(
-            f"data.modules names {path}, which is no file (looked for {file.absolute()}). Put it there, or give its "
-            f"new place: data.modules=[FILE]. {PATHS}"
+            f"data.modules names {path}, which is no file (looked for {file.absolute()}). Put it there, where "
+            f"runs that were made with it look for it, too, or name another for a new run: data.modules=[FILE]. {PATHS}"
         )
     digest = files.digest(file)
     task = getattr(_module(str(file.resolve()), digest), "TASK", None)
