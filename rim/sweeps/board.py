@@ -22,8 +22,25 @@ def write_sweep(folder: Path, summary: Summary, tables: Mapping[str, str], figur
         if not any(old.parent.iterdir()):
             old.parent.rmdir()
     write_board(folder, tables, figures, "sweep")
+    experiment = _experiment(summary)
     for name, point in [*((_folder_name(p), p) for p in summary.complete), *_baselines(summary)]:
-        _write_point(folder / FOLDER / name, summary, point)
+        values = _settings(summary, point)
+        scores = {f"accuracy/{source}": score.value for source, score in point.scores.items()}
+        _, begin, end = hparams(values, scores)
+        with SummaryWriter(folder / FOLDER / name) as writer:
+            for part in (experiment, begin, end):
+                writer.file_writer.add_summary(part)
+            for tag, value in scores.items():
+                writer.add_scalar(tag, value)
+
+
+def _experiment(summary: Summary) -> Any:
+    """The columns of the HParams plugin, which takes those of any one session for all: hence the same in each."""
+    examples = _settings(summary, *summary.complete[:1]) | {"baseline": ""}
+    known = {axis.name: _choices(axis) for axis in summary.result.axes if axis.values and axis.name in examples}
+    if not summary.baselines:
+        del examples["baseline"]
+    return hparams(examples, {f"accuracy/{source}": 0.0 for source in summary.sources}, known)[0]
 
 
 def _folder_name(point: PointSummary) -> str:
@@ -36,17 +53,13 @@ def _baselines(summary: Summary) -> list[tuple[str, PointSummary]]:
     return [(f"baseline_{re.sub(r'[^A-Za-z0-9.=-]+', '_', name)}", point) for name, point in finished]
 
 
-def _write_point(folder: Path, summary: Summary, point: PointSummary) -> None:
-    """One session of the HParams plugin: what was set, and the mean scores."""
-    values = {axis.name: _setting(axis, point) for axis in summary.result.axes if axis.name in point.point.values}
-    known = {axis.name: _choices(axis) for axis in summary.result.axes if axis.values and axis.name in values}
-    values |= {"baseline": point.label} if point.label in summary.baselines else {}
-    scores = {f"accuracy/{source}": score.value for source, score in point.scores.items()}
-    with SummaryWriter(folder) as writer:
-        for part in hparams(values, scores, known):
-            writer.file_writer.add_summary(part)
-        for name, value in scores.items():
-            writer.add_scalar(name, value)
+def _settings(summary: Summary, *points: PointSummary) -> dict[str, Any]:
+    """What was set at a point, or the name of the baseline that it is."""
+    found: dict[str, Any] = {}
+    for point in points:
+        found |= {axis.name: _setting(axis, point) for axis in summary.result.axes if axis.name in point.point.values}
+        found |= {"baseline": point.label} if point is summary.baselines.get(point.label) else {}
+    return found
 
 
 def _setting(axis: Axis, point: PointSummary) -> Any:

@@ -1,0 +1,198 @@
+"""Numbers of a sweep: intervals against slow literal versions, order of points, the best one, means along axes."""
+
+import json
+from dataclasses import replace
+from statistics import NormalDist, stdev
+
+import numpy as np
+import pytest
+
+from rim.evaluation.metrics import Proportion
+from rim.sweeps.intervals import deviation, estimate_counts, nested_binomials
+from rim.sweeps.outcome import HELDOUT, Axis, Point, SweepResult
+from rim.sweeps.records import record_of
+from rim.sweeps.summary import summarise
+from rim.sweeps.words import in_words, label_of, text_of
+from tests.sweeps.fakes import BLOCKS, LAYER, grid, other_blocks, point, run, search, sweep, variants
+
+
+def shares(*right: int, of: int = 200) -> list[Proportion]:
+    return [Proportion(n, of) for n in right]
+
+
+def literal_interval(scores: list[Proportion], resamples: int = 4000) -> tuple[float, float]:
+    """One example, one seed and one resample at a time."""
+    generator = np.random.default_rng(7)
+    means = []
+    for _ in range(resamples):
+        difficulty = generator.random(scores[0].count)
+        answered = [np.mean([d < score.value for d in difficulty]) for score in scores]
+        drawn = generator.integers(len(scores), size=len(scores))
+        means.append(np.mean([answered[index] for index in drawn]))
+    low, high = np.quantile(means, [0.025, 0.975])
+    return float(low), float(high)
+
+
+@pytest.mark.parametrize("right", [(60,), (60, 100), (40, 50, 90)])
+def test_an_interval_is_that_of_drawing_seeds_and_examples_one_by_one(right: tuple[int, ...]) -> None:
+    scores = shares(*right)
+    found = estimate_counts(scores)
+    assert found.value == pytest.approx(sum(right) / len(right) / 200)
+    assert found.per_seed == tuple(n / 200 for n in right)
+    assert (found.low, found.high) == pytest.approx(literal_interval(scores), abs=0.008)
+
+
+def test_with_one_seed_examples_alone_vary() -> None:
+    found, z = estimate_counts(shares(400, of=1000)), NormalDist().inv_cdf(0.975)
+    half = z * (0.4 * 0.6 / 1000) ** 0.5
+    assert (found.low, found.high) == pytest.approx((0.4 - half, 0.4 + half), abs=0.003)
+
+
+def test_equal_seeds_are_as_sure_as_one_since_they_may_miss_the_same_examples() -> None:
+    one, many = estimate_counts(shares(60)), estimate_counts(shares(60, 60, 60, 60))
+    assert (many.low, many.high) == pytest.approx((one.low, one.high), abs=0.006)
+    apart = estimate_counts(shares(20, 100))
+    assert apart.high - apart.low > 1.5 * (one.high - one.low), "seeds that differ widen it"
+
+
+def test_where_all_are_right_or_wrong_wilsons_interval_stands() -> None:
+    for right in (0, 50):
+        found = estimate_counts(shares(right, right, of=50))
+        assert (found.low, found.high) == Proportion(right, 50).interval()
+        assert found.high > found.low
+
+
+def test_confidence_and_repetition() -> None:
+    scores = shares(60, 90)
+    wide, narrow = estimate_counts(scores, 0.99), estimate_counts(scores, 0.5)
+    assert wide.low < narrow.low < narrow.value < narrow.high < wide.high
+    assert estimate_counts(scores) == estimate_counts(scores)
+
+
+def test_nested_binomials_have_the_moments_of_binomials_and_never_cross() -> None:
+    share_S = np.array([0.7, 0.2, 0.5])
+    right_RS = nested_binomials(share_S, 100, 20_000, np.random.default_rng(0))
+    np.testing.assert_allclose(right_RS.mean(0), 100 * share_S, atol=0.2)
+    np.testing.assert_allclose(right_RS.var(0), 100 * share_S * (1 - share_S), rtol=0.05)
+    assert (right_RS[:, 1] <= right_RS[:, 2]).all() and (right_RS[:, 2] <= right_RS[:, 0]).all()
+
+
+def test_runs_on_different_numbers_of_examples_weigh_the_same() -> None:
+    found = estimate_counts([Proportion(50, 100), Proportion(300, 1000)])
+    assert found.value == pytest.approx(0.4) and found.low < 0.4 < found.high
+
+
+def test_spread_is_the_sample_deviation_and_unknown_of_one_seed() -> None:
+    assert deviation(estimate_counts(shares(60, 90))) == pytest.approx(stdev([0.3, 0.45]))
+    assert deviation(estimate_counts(shares(60))) is None
+
+
+def test_a_grid_is_listed_in_its_order_whoever_was_first() -> None:
+    result = grid()
+    mixed = replace(result, points=tuple(replace(p, number=99 - p.number) for p in reversed(result.points)))
+    assert [p.label for p in summarise(mixed).points] == [p.label for p in summarise(result).points]
+    assert [p.label for p in summarise(result).points][:4] == [
+        "blocks=1, insertion_layer=0", "blocks=1, insertion_layer=2",
+        "blocks=1, insertion_layer=4", "blocks=2, insertion_layer=0",
+    ]  # fmt: skip
+
+
+def test_a_search_is_listed_best_first_and_what_has_no_score_last() -> None:
+    points = summarise(search()).points
+    scores = [p.scores[HELDOUT].value for p in points if p.scores]
+    assert scores == sorted(scores, reverse=True) and len(scores) == 18
+    assert {p.point.state for p in points[18:]} == {"pruned", "failed"}
+
+
+def test_the_best_point_is_chosen_by_the_metric_and_by_nothing_else() -> None:
+    axis = Axis("memory.blocks", (1, 2, 4))
+    points = [
+        Point(0, {axis.name: 1}, "complete", (run(0, {HELDOUT: 0.5, "tracking/test": 0.9}),)),
+        Point(1, {axis.name: 2}, "complete", (run(0, {HELDOUT: 0.6, "tracking/test": 0.2}),)),
+        Point(2, {axis.name: 4}, "running", (run(0, {HELDOUT: 0.8, "tracking/test": 0.99}),)),
+    ]
+    best = {metric: summarise(sweep([axis], points, metric=metric)).best for metric in (HELDOUT, "tracking/test")}
+    assert [best[m].label for m in best if best[m]] == ["blocks=2", "blocks=1"]
+    assert summarise(sweep([axis], points[2:])).best is None
+
+
+def test_a_point_that_has_not_finished_has_no_scores() -> None:
+    unfinished = point(0, {"memory.blocks": 1}, 0.5, state="running")
+    found = summarise(sweep([BLOCKS], [unfinished])).points[0]
+    assert not found.scores and found.updates is None and len(found.point.seeds) == 1
+
+
+def test_means_along_an_axis_are_over_all_points_with_the_value() -> None:
+    result = grid()
+    whole, *lines = summarise(result).along(LAYER)
+    assert [v.value for v in whole.values] == [0, 2, 4] and not whole.fixed
+    for value in whole.values:
+        runs = [r.scores[HELDOUT] for p in result.points if p.values[LAYER.name] == value.value for r in p.seeds]
+        assert value.scores[HELDOUT].value == pytest.approx(np.mean([r.value for r in runs]))
+        assert value.scores[HELDOUT] == estimate_counts(runs) and (value.points, value.expected) == (4, 4)
+    assert [dict(line.fixed) for line in lines] == [{BLOCKS.name: k} for k in BLOCKS.values]
+    first = lines[2].values[1]
+    same = next(p for p in summarise(result).points if p.label == "blocks=4, insertion_layer=2")
+    assert first.scores == same.scores and first.points == 1
+
+
+def test_means_along_an_axis_say_how_many_points_are_missing() -> None:
+    result = grid()
+    gone = replace(result.points[4], state="failed", seeds=())
+    short = replace(result, points=(*result.points[:4], gone, *result.points[6:]))
+    values = summarise(short).along(BLOCKS)[0].values
+    assert [(v.points, v.expected) for v in values] == [(3, 3), (1, 3), (3, 3), (3, 3)]
+    assert not [v for line in summarise(short).along(BLOCKS) for v in line.values if v.points == 0 and v.scores]
+
+
+def test_a_range_has_no_means() -> None:
+    summary = summarise(search())
+    rate, blocks = summary.result.axes
+    assert summary.along(rate) == [] and [dict(line.fixed) for line in summary.along(blocks)] == [{}]
+
+
+def test_other_numbers_of_blocks_stand_beside_the_trained_one() -> None:
+    result = other_blocks()
+    first = result.points[0]
+    seeds = tuple(replace(r, read_with={"tracking/test": {16: Proportion(60, 600)}}) for r in first.seeds)
+    summary = summarise(replace(result, points=(replace(first, seeds=seeds),)))
+    found = summary.points[0].read_with
+    assert list(found) == ["tracking/test"] and list(found["tracking/test"]) == [2, 16]
+    assert found["tracking/test"][2] == summary.points[0].scores["tracking/test"]
+
+
+def test_costs_are_means_over_seeds_and_unknown_where_one_is() -> None:
+    runs = (run(0, {HELDOUT: 0.5}, updates=100, minutes=2.0), run(1, {HELDOUT: 0.5}, updates=300, minutes=5.0))
+    points = [
+        Point(0, {BLOCKS.name: 1}, "complete", runs),
+        Point(1, {BLOCKS.name: 2}, "complete", (replace(runs[0], flops=None), runs[1])),
+    ]
+    first, second = summarise(sweep([BLOCKS], points)).points
+    assert (first.updates, first.minutes, first.flops) == (200, 3.5, 2e12) and second.flops is None
+
+
+@pytest.mark.parametrize("result", [grid(1), search(), variants(), other_blocks()], ids=lambda r: r.question[:20])
+def test_the_record_is_json_with_the_counts_of_every_run(result: SweepResult) -> None:
+    record = json.loads(json.dumps(record_of(summarise(result)), allow_nan=False))
+    assert len(record["points"]) == len(result.points) and record["best"]
+    runs = {p["number"]: [r["scores"][HELDOUT]["correct"] for r in p["runs"]] for p in record["points"]}
+    assert runs == {p.number: [r.scores[HELDOUT].correct for r in p.seeds] for p in result.points}
+    assert record["baselines"]["direct"]["scores"][HELDOUT]["value"] == pytest.approx(0.43, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(1e-5, "1e-5"), (0.5, "0.5"), (3, "3"), (True, "true"), (None, "null"), ([0.9, 0.95], "[0.9, 0.95]"), ("a", "a")],
+)
+def test_values_are_written_as_in_files(value: object, text: str) -> None:
+    assert text_of(value) == text
+
+
+def test_axes_are_named_in_words_and_points_by_what_tells_them_apart() -> None:
+    first, second = Axis("stages.0.learning_rate"), Axis("stages.1.learning_rate")
+    assert in_words(BLOCKS) == "blocks K" and in_words(Axis("training.weight_decay")) == "weight decay"
+    assert (
+        in_words(Axis("stages.*.learning_rate")) == "learning rate" and in_words(second) == "learning rate of stage 1"
+    )
+    label = label_of({first.name: 1e-3, second.name: 2e-3, "memory.blocks": 4}, [first, second, BLOCKS])
+    assert label.endswith("blocks=4") and "0.learning_rate=0.001" in label and "1.learning_rate=0.002" in label
