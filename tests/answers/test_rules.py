@@ -154,3 +154,12 @@ def test_extraction_never_raises() -> None:
         for name, rule in RULES.items():
             found = rule.extract(text)
             assert found is None or (found and rule.equal(found, found) and rule.size(found)), (name, text)
+
+
+def test_the_table_of_rules_in_the_documents_has_every_rule_in_its_version() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "answers.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split(" | ")] for line in text.split("\n") if line.startswith("| `")]
+    stated = {cells[0].strip("|` "): cells[3] for cells in rows if len(cells) == 5 and cells[3][:1].isdecimal()}
+    assert stated == {
+        name: "1 with the version of math-verify" if name == "latex" else rule.version for name, rule in RULES.items()
+    }

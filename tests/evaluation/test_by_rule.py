@@ -118,3 +118,11 @@ def test_a_run_reports_its_further_rules_and_is_evaluated_with_others(tmp_path: 
     assert "| text (the score) |" in (tmp_path / "run/report.md").read_text()
     assert evaluate.main(["--run", str(tmp_path / "run"), "evaluation.rules=[latex,sentence]"]) == 0
     assert list(json.loads(file.read_text())["rules"]) == ["latex", "sentence"]
+
+
+def test_what_a_written_chain_holds_before_its_answer_is_kept(tmp_path: Path) -> None:
+    chains = "stages=[{name: first, objective: chain}, {name: second, objective: chain}]"
+    short = ("stages.0.duration=1 steps", "stages.1.duration=1 steps", "evaluation.controls=[]")
+    assert fit(tiny(tmp_path, "method.name=cot", chains, *short)) == 0
+    rows = [row for row in read_jsonl(tmp_path / "run/results/tracking-test.jsonl") if row.texts]
+    assert rows and all(row.answers == (row.texts[0].partition("####")[2].strip(),) for row in rows)
