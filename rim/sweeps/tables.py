@@ -42,13 +42,13 @@ def best_point(summary: Summary) -> str:
 
 
 def best_command(summary: Summary) -> str:
-    """How to train the best point, its first seed; empty where the files that runs begin with are not known."""
+    """How to train the best point, its first seed; empty where no settings are known."""
     result, best = summary.result, summary.best
-    if best is None or not result.base:
+    if best is None or not (result.base or result.overrides or best.point.overrides):
         return ""
     own = [f"run.name={result.name}/best", f"run.seed={best.point.seeds[0].seed}"]
-    words = ["--config", *result.base, *result.overrides, *best.point.overrides, *own]
-    return shlex.join(["python", "-m", "rim.fit", *words])
+    files = ["--config", *result.base] if result.base else []
+    return shlex.join(["python", "-m", "rim.fit", *files, *result.overrides, *best.point.overrides, *own])
 
 
 def points_table(summary: Summary) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rim.sweeps.outcome import Axis
+from rim.sweeps.space import short_names
 
 WORDS = {
     "memory.blocks": "blocks K",
@@ -39,12 +40,6 @@ def in_words(axis: Axis) -> str:
     return f"{words} of {above[0].removesuffix('s')} {numbered[0]}" if numbered else words
 
 
-def short_names(axes: Sequence[Axis]) -> dict[str, str]:
-    """Path → its last part, or the whole path where two axes share it."""
-    last = [axis.name.rpartition(".")[2] for axis in axes]
-    return {axis.name: axis.name if last.count(name) > 1 else name for axis, name in zip(axes, last, strict=True)}
-
-
 def text_of(value: Any) -> str:
     """A value as it is written in a file, numbers in at most four digits that count."""
     if value is None:
@@ -59,6 +54,6 @@ def text_of(value: Any) -> str:
 
 
 def label_of(values: Mapping[str, Any], axes: Sequence[Axis]) -> str:
-    """A point in one line: `blocks=4, insertion_layer=2`; variants stand without their axis's name where alone."""
-    names = short_names(axes)
+    """A point in one line: `blocks=4, insertion_layer=2`."""
+    names = short_names([axis.name for axis in axes])
     return ", ".join(f"{names[axis.name]}={text_of(values.get(axis.name))}" for axis in axes)

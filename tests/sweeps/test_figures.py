@@ -261,7 +261,7 @@ def test_a_grid_has_no_history() -> None:
 def test_importances_find_the_setting_that_matters() -> None:
     summary = summarise(search(40))
     found = importances(summary, study_of(search(40)))
-    assert sum(found.shares.values()) == pytest.approx(1) and list(found.shares)[0] == BLOCKS.name
+    assert sum(found.shares.values()) == pytest.approx(1) and next(iter(found.shares)) == BLOCKS.name
     assert found == importances(summary, study_of(search(40))), "a fixed seed"
     figure = importances_picture(summary, found)
     assert figure is not None

@@ -1,4 +1,4 @@
-"""Everything that a sweep leaves, read back: files, records, figures, and the events as TensorBoard's plugin sees them."""
+"""Everything that a sweep leaves, read back: files, records, figures, events as TensorBoard's plugin sees them."""
 
 import json
 from dataclasses import replace

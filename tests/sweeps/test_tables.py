@@ -1,4 +1,4 @@
-"""A sweep as Markdown and CSV: order and content of rows, the command for the best point, what the footer owns up to."""
+"""A sweep as Markdown and CSV: order and content of rows, the command for the best point, what the footer admits."""
 
 import csv
 import io
@@ -87,8 +87,12 @@ def test_the_best_point_comes_with_a_command_that_can_be_pasted() -> None:
     assert "'stages.*.learning_rate=2e-3'" in best_command(summary), "quoted for the shell"
 
 
-def test_no_command_where_the_files_are_unknown_and_no_best_of_nothing() -> None:
-    assert "```" not in best_point(summarise(grid(base=())))
+def test_a_command_without_files_and_none_where_settings_are_unknown() -> None:
+    assert best_command(summarise(grid(base=()))).startswith("python -m rim.fit 'stages.*.learning_rate=2e-3' memory")
+    assert "```" not in best_point(summarise(variants(base=(), overrides=())))
+
+
+def test_there_is_no_best_of_nothing() -> None:
     assert best_point(summarise(sweep([BLOCKS], [point(0, {"memory.blocks": 1}, state="failed")]))) == ""
 
 
