@@ -1,6 +1,6 @@
 """From studies to the records that tables and figures are made of."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +14,7 @@ from rim.sweeps import outcome
 from rim.sweeps.axes import AnyAxis, Listed
 from rim.sweeps.outcome import Point, SeedScore, SweepResult
 from rim.sweeps.space import Part
-from rim.sweeps.study import PRUNED_AT, SEED, Found, parameters
+from rim.sweeps.study import PRUNED_AT, Found, parameters, records_of
 
 STATES = {
     TrialState.COMPLETE: "complete",
@@ -22,11 +22,6 @@ STATES = {
     TrialState.FAIL: "failed",
     TrialState.RUNNING: "running",
 }
-
-
-def records_of(trials: Iterable[FrozenTrial]) -> list[dict[str, Any]]:
-    """Finished runs of trials, as `trial.seed_record` made them."""
-    return [value for trial in trials for key, value in trial.user_attrs.items() if key.startswith(SEED)]
 
 
 def collect(parts: Sequence[Part], found: Mapping[str, Found]) -> SweepResult:

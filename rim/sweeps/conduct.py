@@ -11,8 +11,6 @@ from sqlalchemy.engine import make_url
 
 from rim.sweeps.agreement import agreed
 from rim.sweeps.badge import badge
-from rim.sweeps.collect import collect
-from rim.sweeps.estimate import estimate, trial_table
 from rim.sweeps.progress import Lines
 from rim.sweeps.settings import Sweep
 from rim.sweeps.space import Part
@@ -26,6 +24,8 @@ WATCH_SECONDS = 0.1
 
 def plan(parts: Sequence[Part]) -> int:
     """Print what would be trained and how long it would take; make nothing."""
+    from rim.sweeps.estimate import estimate, trial_table  # heavy
+
     found = look(parts)
     print(trial_table(parts, found), flush=True)
     print(f"\n{estimate(parts, found)}")
@@ -128,6 +128,8 @@ def _found(parts: Sequence[Part], storage: RDBStorage) -> dict[str, Found]:
 
 
 def _publish(parts: Sequence[Part], found: Mapping[str, Found]) -> None:
+    from rim.sweeps.collect import collect  # heavy
+
     asked = parts[-1].sweep
     result = collect(parts, found)
     if any(point.seeds for point in [*result.points, *result.baselines.values()]):

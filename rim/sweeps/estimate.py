@@ -13,9 +13,8 @@ from statistics import fmean
 from typing import Any
 
 from rim.evaluation.report import table
-from rim.sweeps.collect import records_of
 from rim.sweeps.space import Part, Run, spread
-from rim.sweeps.study import DONE, Found
+from rim.sweeps.study import DONE, Found, records_of
 from rim.sweeps.trial import RunFailed, train
 from rim.training.signals import StopRequest
 

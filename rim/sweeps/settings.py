@@ -21,6 +21,8 @@ from rim.settings import read_yaml
 
 MAPPINGS = ("space", "baselines")
 """Settings whose keys are the user's."""
+HELDOUT = "held-out"
+"""Name of the held-out score, as in `outcome`, which imports too much for a command line."""
 LEARNING = ("tpe",)
 """Samplers that choose points by the scores of earlier ones."""
 
@@ -49,7 +51,7 @@ class Course:
     """Hours after which a command begins no further trial; empty: no limit."""
     pruner: Literal["none", "median", "hyperband"] = "none"
     """Whether hopeless points are given up, by the held-out accuracy of their first seed while it trains."""
-    metric: str = "held-out"
+    metric: str = HELDOUT
     """Score that points are ranked by: held-out, or a test source where nothing learns from it."""
     storage: str | None = None
     """Address of the Optuna study, such as postgresql://user@host/db; empty: `<folder>/<name>/study.db`."""
@@ -152,7 +154,7 @@ def problems(sweep: Sweep) -> Iterator[str]:
     if sweep.hours is not None and not 0 < sweep.hours < float("inf"):
         yield f"hours = {sweep.hours}: must be above 0; empty is no limit"
     yield from _trials(sweep)
-    if sweep.metric != "held-out" and sweep.learns:
+    if sweep.metric != HELDOUT and sweep.learns:
         who = f"sampler {sweep.sampler}" if sweep.sampler in LEARNING else f"pruner {sweep.pruner}"
         yield (
             f"metric = '{sweep.metric}': {who} chooses by scores, and nothing is ever chosen on a test set: use "

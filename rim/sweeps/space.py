@@ -15,8 +15,7 @@ from rim.config import Config
 from rim.errors import SettingsError
 from rim.settings import load
 from rim.sweeps.axes import AnyAxis, label, read_axes, read_baselines
-from rim.sweeps.outcome import HELDOUT
-from rim.sweeps.settings import Sweep
+from rim.sweeps.settings import HELDOUT, Sweep
 
 LONGEST = 150
 """Characters of a point's name; a longer one is cut and ends in its fingerprint."""

@@ -94,7 +94,7 @@ def shown_address(address: str) -> str:
 
 
 def _refusal(address: str, error: Exception) -> str:
-    reason = str(error).partition("\n")[0]
+    reason = str(error).partition("\n")[0].rstrip(".")
     if isinstance(error, ArgumentError):
         return f"storage: '{address}' is no address: write postgresql://user:password@host/database, or leave it empty"
     driver = " (its driver is not installed: pip install psycopg2-binary)" if isinstance(error, ImportError) else ""

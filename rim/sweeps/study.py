@@ -5,6 +5,7 @@ by many and is run by one, because a claim counts only where no other trial has 
 in its state and its user attributes.
 """
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import optuna
@@ -78,6 +79,11 @@ def identity(part: Part, trial: FrozenTrial) -> Any:
 def parameters(trial: FrozenTrial) -> dict[str, Any]:
     """What a trial has on each axis; of one that waits, what it will have."""
     return trial.params or dict(trial.system_attrs.get("fixed_params", {}))
+
+
+def records_of(trials: Iterable[FrozenTrial]) -> list[dict[str, Any]]:
+    """Finished runs of trials, as `trial.seed_record` made them."""
+    return [value for trial in trials for key, value in trial.user_attrs.items() if key.startswith(SEED)]
 
 
 class Found:

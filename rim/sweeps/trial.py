@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rim.sweeps.outcome import HELDOUT
+from rim.sweeps.settings import HELDOUT
 from rim.sweeps.space import Run
 from rim.training.children import POLL_SECONDS, Job, RunBusy, how_it_ended, launch, locked, log_of, thread_settings
 from rim.training.signals import StopRequest

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -156,6 +157,8 @@ class Trial:
             return known
         judge = Judge(trial, run, self.crew.lines, name) if first and self.part.pruned else None
         minutes = train(run, self.part.sweep.jobs == 1, self.crew.stop, judge or (lambda: None))
+        if judge is not None:
+            deque(judge.report(), maxlen=0)  # what came between the last look and the end
         record = seed_record(run, minutes)
         trial.set_user_attr(f"{SEED}{run.seed}", record)
         return record
@@ -179,9 +182,14 @@ class Judge:
         Raises:
             TrialPruned: the pruner has no hope.
         """
-        for update, accuracy in self.validations.new():
-            self.trial.report(accuracy, update)
+        for update in self.report():
             if self.trial.should_prune():
                 self.trial.set_user_attr(PRUNED_AT, update)
                 self.lines.pruned(self.name, update)
                 raise optuna.TrialPruned(f"at update {update}")
+
+    def report(self) -> Iterator[int]:
+        """Tell the study of new validations, one after the other: others are judged by them, too."""
+        for update, accuracy in self.validations.new():
+            self.trial.report(accuracy, update)
+            yield update
