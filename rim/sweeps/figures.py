@@ -1,5 +1,6 @@
 """What all figures of a sweep share: the question above, baselines as lines, a note below on how to read them."""
 
+from collections.abc import Sequence
 from textwrap import fill
 from typing import Any
 
@@ -70,6 +71,26 @@ def draw_seeds(axes: Axes, x: float, score: Estimate, color: str) -> None:
     beside = axes.transData + ScaledTranslation(5 / 72, 0, axes.get_figure().dpi_scale_trans)  # type: ignore[union-attr]
     look: dict[str, Any] = {"markersize": 5.5, "markeredgewidth": 0, "alpha": 0.75, "zorder": 5}
     axes.plot([x] * len(score.per_seed), score.per_seed, ".", color=color, transform=beside, **look)
+
+
+def legend_beside(axes: Axes) -> None:
+    """To the right of a panel, baselines last; the title above keeps the whole width."""
+    handles, labels = ordered_legend(axes)
+    legend = axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=8, frameon=False)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
+
+
+def ordered_legend(axes: Axes) -> tuple[list[Any], list[str]]:
+    """Handles and labels, baselines last."""
+    handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda index: labels[index].startswith("baseline "))
+    return [handles[index] for index in order], [labels[index] for index in order]
+
+
+def legend_width(labels: Sequence[str]) -> float:
+    """Inches that a legend beside a panel takes."""
+    return 0.6 + 0.075 * max(map(len, labels), default=0)
 
 
 def bars(summary: Summary) -> str:

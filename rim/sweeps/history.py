@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from rim.comparison.look import COLOURS
-from rim.sweeps.figures import PANEL_HEIGHT, bars, draw_baselines, draw_score, panel, seeds, sheet
+from rim.sweeps.figures import PANEL_HEIGHT, bars, draw_baselines, draw_score, legend_beside, panel, seeds, sheet
 from rim.sweeps.summary import PointSummary, Summary
 
 WIDTH = 7.5
@@ -31,9 +31,7 @@ def history(summary: Summary) -> Figure | None:
     axes.set_xlabel("trial, in the order in which they began", fontsize=9.5)
     axes.set_ylabel(f"accuracy on {metric}", fontsize=9.5, parse_math=False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    legend = figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", fontsize=8, frameon=False)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    legend_beside(axes)
     return figure
 
 

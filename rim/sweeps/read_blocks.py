@@ -15,6 +15,8 @@ from rim.sweeps.figures import (
     bars,
     draw_baselines,
     draw_score,
+    legend_beside,
+    legend_width,
     panel,
     seeds,
     sheet,
@@ -41,14 +43,12 @@ def read_blocks(summary: Summary) -> Figure | None:
     sources = list(dict.fromkeys(source for line in lines for source in line.scores))
     if not sources:
         return None
-    width = PANEL_WIDTH * len(sources) + 2.2
+    names = [*(line.label for line in lines), *(f"baseline {name}" for name in summary.baselines)]
+    width = PANEL_WIDTH * len(sources) + 0.3 + legend_width(names)
     figure = sheet(summary, width, PANEL_HEIGHT + 0.7, _note(summary), f"{heading}, {seeds(summary)} a point")
     for axes, source in zip(figure.subplots(1, len(sources), squeeze=False)[0], sources, strict=True):
         _draw(axes, summary, lines, source)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    legend = figure.legend(handles, labels, loc="outside right upper", fontsize=8, frameon=False)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    legend_beside(figure.axes[-1])
     return figure
 
 

@@ -17,6 +17,7 @@ from rim.sweeps.figures import (
     draw_score,
     draw_seeds,
     left_out,
+    ordered_legend,
     seeds,
     sheet,
 )
@@ -139,12 +140,11 @@ def _scattered(summary: Summary, axis: Axis, source: str) -> list[Line]:
 
 def _legend(axes: Axes) -> None:
     """Above the first panel of a column, so that it covers nothing."""
-    handles, labels = axes.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda index: labels[index].startswith("baseline "))
+    handles, labels = ordered_legend(axes)
     columns = 1 if max(map(len, labels)) > 22 else 2
     legend = axes.legend(
-        [handles[index] for index in order], [labels[index] for index in order], loc="lower left",
-        bbox_to_anchor=(-0.02, 1.0), ncols=columns, fontsize=8, frameon=False, borderaxespad=0.2,
+        handles, labels, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, fontsize=8, frameon=False,
+        borderaxespad=0.2,
     )  # fmt: skip
     for text in legend.get_texts():
         text.set_parse_math(False)
