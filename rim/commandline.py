@@ -54,10 +54,18 @@ def parse(
     given = list(sys.argv[1:] if argv is None else argv)
     parsed = vars(parser.parse_intermixed_args(given))
     named, positional = parsed.pop("config", None) or [], parsed.pop("overrides")
-    files = [item for item in named if "=" not in item or Path(item).is_file()]
+    files = [item for item in named if "=" not in item or exists(item)]
     overrides = [item for item in named if item not in files] + positional
     overrides.sort(key=lambda item: len(given) - given[::-1].index(item))  # the later one wins, as it was written
     return CommandLine(tuple(files), tuple(overrides), Namespace(**parsed))
+
+
+def exists(word: str) -> bool:
+    """Whether there is a file or folder of that name; an override may be longer than any name can be."""
+    try:
+        return Path(word).exists()
+    except OSError:
+        return False
 
 
 def _parser(verb: str, description: str, config: bool, settings: type) -> ArgumentParser:

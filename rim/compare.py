@@ -13,7 +13,7 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from rim.commandline import CommandLine, UsageError, parse, user_errors
+from rim.commandline import CommandLine, UsageError, exists, parse, user_errors
 from rim.comparison.settings import Comparison, load_comparison, only
 
 
@@ -61,7 +61,7 @@ def _check(line: CommandLine) -> bool:
 
 
 def _is_run(word: str) -> bool:
-    return "=" not in word or Path(word).is_dir()
+    return "=" not in word or exists(word)
 
 
 def _of_runs(line: CommandLine) -> int:

@@ -114,3 +114,10 @@ def test_every_field_of_the_settings_has_a_sentence() -> None:
     missing = {(s.__name__, name) for s in sections for name in types_of(s)} - {*sentences()}
     assert missing == set()
     assert all(sentence.endswith(".") for sentence in sentences().values())
+
+
+def test_an_override_longer_than_any_file_name_is_an_override() -> None:
+    long = "stages=[" + ",".join(["{name: grounding, objective: grounding}"] * 20) + "]"
+    assert len(long) > 255
+    line = parse("fit", "", ["--config", "conf/gsm8k.yaml", long])
+    assert (line.files, line.overrides) == (("conf/gsm8k.yaml",), (long,))
