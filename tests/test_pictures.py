@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -92,6 +93,30 @@ block 1                    4-8       5            -  "<b><m>×3</b>"
 block 2                   9-13       5            -  "<b><m>×3</b>"
 └ readout 2: cue            14       1            -  "Answer:"
   readout 2: answer      15-16       2        1.000  "Ann<end>"
+""")
+
+
+def parted() -> Tree:
+    """Two sentences with a block after each; what the first block leaves of the question hangs from it."""
+    block, end = (4, 5, 5, 6), Node(Kind.ANSWER, (7, 8), parent=4, weight=0.5, readout=1)
+    trunk = [
+        Node(Kind.QUESTION, (0, 1)),
+        Node(Kind.MEMORY, block, parent=0, readout=1),
+        Node(Kind.QUESTION, (2, 3), parent=1),
+        Node(Kind.MEMORY, block, parent=2, readout=2),
+    ]
+    return Tree((*trunk, Node(Kind.QUESTION, (2, 3), parent=1), end, replace(end, parent=3, readout=2)))
+
+
+def test_the_rest_of_a_question_hangs_from_its_block_and_its_parts_run_down():
+    assert lines(tree_text(parted(), label))[1:] == lines("""
+question                     0-1       2            -  "Who has"
+block 1                      2-5       4            -  "<b><m><m></b>"
+├ question                   6-7       2            -  " it?\\n"
+│ └ readout 1: answer        8-9       2        1.000  "Ann<end>"
+question                     6-7       2            -  " it?\\n"
+block 2                     8-11       4            -  "<b><m><m></b>"
+└ readout 2: answer        12-13       2        1.000  "Ann<end>"
 """)
 
 

@@ -226,3 +226,22 @@ def test_a_batch_without_supervision_has_empty_lists() -> None:
     batch = pad([Tree((Node(Kind.QUESTION, [7]),))], 0)
     assert batch.source_S.shape == batch.target_S.shape == batch.weight_S.shape == (0,)
     assert batch.source_S.dtype == batch.target_S.dtype == torch.int64
+
+
+def test_a_pruned_tree_holds_the_paths_to_the_ends_and_nothing_else() -> None:
+    nodes = (
+        Node(Kind.QUESTION, [5]),
+        Node(Kind.MEMORY, [6], 0, readout=1),
+        Node(Kind.QUESTION, [7], 1),
+        Node(Kind.MEMORY, [8], 2, readout=2),
+        Node(Kind.QUESTION, [9], 1),
+        Node(Kind.QUESTION, [3]),
+    )
+    tree = Tree(nodes, count=2.0)
+    last, (end,) = tree.pruned_to([3])
+    assert (last.nodes, last.count, end) == (nodes[:4], 2.0, 3)
+    first, ends = tree.pruned_to([4, 1])
+    assert first.nodes == (*nodes[:2], Node(Kind.QUESTION, [9], 1)) and ends == (2, 1)
+    both, ends = tree.pruned_to((5, 0))
+    assert both.nodes == (nodes[0], nodes[5]) and ends == (1, 0)
+    assert tree.pruned_to(range(6)) == (tree, (0, 1, 2, 3, 4, 5))

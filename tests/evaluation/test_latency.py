@@ -20,7 +20,7 @@ from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.runs import RunFolder
 from rim.training.run import fit
-from tests.models import config, example, tiny_backbone
+from tests.models import config, example, stopped, tiny_backbone
 from tests.runs import tiny
 
 BACKBONE = tiny_backbone()
@@ -109,6 +109,17 @@ def test_blocks_are_read_with_the_question_and_only_the_last_is_answered(clock: 
         made = once(build_method(config("memory_blocks"), BACKBONE.tokenizer), 9)
     assert counts(made) == (1, 1, 3, 9 + 16, 9 + 16 + 2, 3)
     assert (made.first_ms.mean, made.full_ms.mean) == (1 * SECOND, 111 * SECOND)
+
+
+@pytest.mark.parametrize("placement", ["before_question", "sentence_ends"])
+@pytest.mark.parametrize("blocks", [1, 4])
+def test_the_question_is_read_once_wherever_blocks_stand(placement: str, blocks: int) -> None:
+    """Only earlier answers need what is left of the question after a block."""
+    method = build_method(config("memory_blocks", placement=placement, blocks=blocks), BACKBONE.tokenizer)
+    rows = [stopped(example(14), 2, 8)]
+    with says([5, 6]):
+        made = measure(BACKBONE, method, rows, LONG, warmup=0, repeats=1)  # type: ignore[arg-type]
+    assert counts(made) == (1, 1, 3, 14 + 4 * blocks, 14 + 4 * blocks + 2, 3)
 
 
 def test_a_cue_is_read_with_the_question() -> None:

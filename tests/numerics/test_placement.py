@@ -170,6 +170,26 @@ def test_reading_again_changes_nothing_by_itself(family: str, cue: str, sees_que
     assert greedy(backbone, prompts, NEW, lambda cache, memory_BJ: None) == greedy(backbone, prompts, NEW)
 
 
+@both
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_memory_that_enters_above_layer_0_is_read_where_it_stands(family: str, placement: str) -> None:
+    """In the packed pass, in separate ones, with every block and with fewer, and read again after an edit."""
+    backbone = tiny_backbone(family)
+    method = made(backbone, placement, insertion_layer=1)
+    method.equip(backbone)
+    trees = [method.layout(of, at(objective)) for of in EXAMPLES for objective in ("grounding", "refinement")]
+    assert self_check(backbone, trees).difference < 1e-4
+    prompts = [method.prompt(of) for of in EXAMPLES]
+    answers = greedy(backbone, prompts, NEW)
+    assert answers == [greedy(backbone, [prompt], NEW)[0] for prompt in prompts]
+    for prompt, branches in zip(prompts, answers, strict=True):
+        pruned = [prompt.trunk.pruned_to([branch]) for branch in prompt.branches]
+        alone = [greedy(backbone, [Prompt(trunk, ends)], NEW)[0][0] for trunk, ends in pruned]
+        assert branches == alone
+    assert greedy(backbone, prompts, NEW, lambda cache, memory_BJ: None) == answers
+    assert all(greedy(backbone, prompts, NEW, edit) != answers for edit in edits(placement))
+
+
 def test_blocks_before_the_question_are_the_same_for_all_questions() -> None:
     """So there is nothing to swap."""
     backbone = tiny_backbone("llama")
