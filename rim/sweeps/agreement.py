@@ -4,6 +4,7 @@ Other axes, seeds or settings would mix runs that do not compare, so they are re
 may gain values: Optuna keeps the choices of an axis with every trial, so the trials move to a study with the new ones.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,6 +24,8 @@ from rim.sweeps.study import distribution, kept, load_study
 
 ABOUT, WHOLE = "sweep", "whole"
 """User attributes of a study: what it was made for; that all trials have been copied into it."""
+FILLING_SECONDS = 20
+"""How long another machine may take to fill a study; two that fill it queue points twice, which are then put aside."""
 FREE = ("run.", "data.root:", "data.cache:", "data.workers:", "training.threads:")
 """Settings that may differ between machines."""
 SCALARS = ("seeds", "metric", "sampler", "pruner")
@@ -36,11 +39,9 @@ def agreed(part: Part, storage: RDBStorage) -> optuna.Study:
         SweepError: it holds trials of another sweep; names each difference.
     """
     _settle(part, storage)
-    optuna.create_study(study_name=part.study_name, storage=storage, direction="maximize", load_if_exists=True)
-    study, wanted = load_study(part, storage), about(part)
-    known = study.user_attrs.get(ABOUT)
-    if known == wanted:
-        return study
+    made = _make(part, storage)
+    study = load_study(part, storage)
+    known = study.user_attrs.get(ABOUT) if made or part.sweep.storage is None else _sealed(study)
     changed = [f"{part.study_name} is no sweep's study"] if known is None else list(_changes(known, part))
     begun = any(trial.state != TrialState.WAITING for trial in kept(study))
     if changed and begun:
@@ -48,11 +49,31 @@ def agreed(part: Part, storage: RDBStorage) -> optuna.Study:
     if changed and known is not None:
         optuna.delete_study(study_name=part.study_name, storage=storage)
         return agreed(part, storage)
-    if known is not None and known["axes"] != wanted["axes"]:
+    if known is not None and known["axes"] != about(part)["axes"]:
         _extend(part, storage, study)
-    study = load_study(part, storage)
-    study.set_user_attr(ABOUT, wanted)
-    return study
+    return load_study(part, storage)
+
+
+def seal(part: Part, study: optuna.Study) -> None:
+    """Write into a filled study what it was made for."""
+    study.set_user_attr(ABOUT, about(part))
+
+
+def _make(part: Part, storage: RDBStorage) -> bool:
+    """Make the study; False: there is one, and of several processes that try at once one makes it."""
+    try:
+        optuna.create_study(study_name=part.study_name, storage=storage, direction="maximize")
+    except optuna.exceptions.DuplicatedStudyError:
+        return False
+    return True
+
+
+def _sealed(study: optuna.Study) -> dict[str, Any] | None:
+    """What a study was made for, once another machine that has just made it has filled it; None: it never was."""
+    until = time.monotonic() + FILLING_SECONDS
+    while ABOUT not in study.user_attrs and time.monotonic() < until:
+        time.sleep(0.2)
+    return study.user_attrs.get(ABOUT)
 
 
 def about(part: Part) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 
-from rim.sweeps.agreement import agreed
+from rim.sweeps.agreement import agreed, seal
 from rim.sweeps.badge import badge
 from rim.sweeps.progress import Lines
 from rim.sweeps.settings import Sweep
@@ -83,6 +83,7 @@ def _begin(parts: Sequence[Part]) -> RDBStorage:
             studies.append((part, agreed(part, storage)))
         for part, study in studies:
             fill(part, study)
+            seal(part, study)
     return storage
 
 

@@ -97,7 +97,11 @@ def _refusal(address: str, error: Exception) -> str:
     reason = str(error).partition("\n")[0].rstrip(".")
     if isinstance(error, ArgumentError):
         return f"storage: '{address}' is no address: write postgresql://user:password@host/database, or leave it empty"
-    driver = " (its driver is not installed: pip install psycopg2-binary)" if isinstance(error, ImportError) else ""
+    driver = (
+        " (its driver is not installed; of postgresql: pip install psycopg[binary])"
+        if isinstance(error, ImportError)
+        else ""
+    )
     return (
         f"storage: {shown_address(address)} cannot be opened{driver}: {reason}. Mend it, or leave storage empty for a "
         "file beside the runs, which is enough for one machine"

@@ -17,10 +17,10 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from rim.errors import UserError
+from rim.sweeps import storage
 from rim.sweeps.badge import has_died
 from rim.sweeps.progress import Lines
 from rim.sweeps.space import Parameters, Part, Run
-from rim.sweeps.storage import GRACE_SECONDS
 from rim.sweeps.study import ASIDE, POINT, PRUNED_AT, REASON, SEED, WORKER, Aside, again, claim, load_study, outlook
 from rim.sweeps.trial import Interrupted, RunFailed, Validations, seed_record, train
 from rim.training.signals import StopRequest
@@ -87,13 +87,14 @@ class Worker:
 
 
 def take_up(study: optuna.Study, folder: Path) -> None:
-    """Queue again what a worker of this machine had when it was killed; elsewhere the heartbeat's grace is waited for.
+    """Queue again what killed workers had: of this machine at once, of others after their heartbeats' grace.
 
     A worker that is killed between claiming a trial and signing it has no heartbeat either: its grace counts, too.
     """
+    optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         worker = trial.user_attrs.get(WORKER)
-        if has_died(folder, worker) if worker else _age(trial) > GRACE_SECONDS:
+        if has_died(folder, worker) if worker else _age(trial) > storage.GRACE_SECONDS:
             with suppress(ValueError, UpdateFinishedTrialError):  # another was faster
                 study.tell(trial.number, state=TrialState.FAIL)
                 again(study, trial)
@@ -125,6 +126,7 @@ class Trial:
     def objective(self, trial: optuna.Trial) -> float:
         """The mean score over seeds."""
         self.number = trial.number
+        self.crew.storage.record_heartbeat(trial._trial_id)  # before it is signed: Optuna's own comes a little later
         try:
             return self._seeds(trial, claim(self.part, self.study, trial, self.crew.name))
         except Aside as reason:

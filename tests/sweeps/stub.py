@@ -3,15 +3,16 @@
 `python -m tests.sweeps.stub ROOT --config …` is `python -m rim.sweep --config …` with such runs and no figures. A run
 appends its folder to ROOT/ran when it has finished. What it does stands in its name: `kind-slow` waits for ROOT/go (and
 saves when asked to leave), `kind-bad` fails until ROOT/mended is there, `kind-strong` has good validations, `kind-weak`
-is slow and has bad ones.
+is slow and has bad ones. The environment's GRACE is that of heartbeats, in seconds.
 """
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rim import sweep
-from rim.sweeps import conduct, trial
+from rim.sweeps import conduct, storage, trial
 from rim.sweeps.space import Part, Run
 from rim.sweeps.study import DONE, Found
 
@@ -65,6 +66,7 @@ def write(folder: Path, space: str = "memory.blocks: [1, 2]", more: Sequence[str
         "space:",
         *(f"  {line}" for line in space.split("\n")),
     ]
+    folder.mkdir(exist_ok=True)
     (folder / "s.yaml").write_text("\n".join(lines))
     return folder / "s.yaml"
 
@@ -81,6 +83,8 @@ def summary(parts: Sequence[Part], found: Mapping[str, Found]) -> None:
 
 
 if __name__ == "__main__":
+    if "GRACE" in os.environ:
+        storage.HEARTBEAT_SECONDS, storage.GRACE_SECONDS = 1, int(os.environ["GRACE"])
     trial.command = lambda run, alone: command(Path(sys.argv[1]), run)
     conduct._publish = summary
     sys.exit(sweep.main(sys.argv[2:]))

@@ -49,10 +49,13 @@ def run(*words: object) -> tuple[int, str]:
     return status, out.getvalue()
 
 
-def start(root: Path, *words: object) -> subprocess.Popen[str]:
+def start(root: Path, *words: object, grace: int = 60) -> subprocess.Popen[str]:
     """The command as a process."""
+    environment = {**os.environ, "GRACE": str(grace)}
     line = [sys.executable, "-m", "tests.sweeps.stub", str(root), *map(str, words)]
-    return subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+    )
 
 
 def until(reached: Callable[[], bool]) -> None:
@@ -106,6 +109,21 @@ def test_what_a_killed_worker_had_is_taken_up_by_the_others_at_once(tmp_path: Pa
     assert sorted(ran(tmp_path)) == ["kind-good/seed-0", "kind-slow/seed-0"] and log.read_text() == "began\n"
     found = [(each.user_attrs["point"], each.state.name) for each in trials(tmp_path)]
     assert found == [("kind-good", "COMPLETE"), ("kind-slow", "FAIL"), ("kind-slow", "COMPLETE")]
+
+
+def test_what_a_killed_worker_had_elsewhere_is_taken_up_after_its_grace(tmp_path: Path) -> None:
+    """Two folders and one storage stand for two machines."""
+    address = f"storage: sqlite:///{tmp_path}/shared.db"
+    files = [write(folder, KINDS.format("slow"), [address]) for folder in (tmp_path / "a", tmp_path / "b")]
+    first = start(tmp_path / "a", "--config", files[0], grace=3)
+    until(lambda: (tmp_path / "a" / "s" / "kind-slow" / "seed-0.log").exists())
+    first.kill()
+    first.communicate(timeout=60)
+    (tmp_path / "a" / "go").touch()
+    (tmp_path / "b" / "go").touch()
+    text, _ = start(tmp_path / "b", "--config", files[1], grace=3).communicate(timeout=60)
+    assert text.startswith("1 of 2 trials are done") and "[2/2] finished kind-slow" in text, text
+    assert ran(tmp_path / "b") == ["kind-slow/seed-0"]
 
 
 def test_a_signal_lets_runs_save_and_a_repeated_command_resumes(tmp_path: Path, reports: list[SweepResult]) -> None:
