@@ -11,6 +11,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from rim import answers, schema
+from rim.check_memory import WITH_BLOCKS, listed, memory
 from rim.config import Config, Scratch, Stage, Training
 from rim.duration import updates
 from rim.errors import SettingsError, UserError
@@ -30,10 +31,6 @@ OBJECTIVES = {
 """Objectives of stages that belong to each method."""
 CONTROLS = ("removed", "swapped", "noise")
 """What evaluation can do to the blocks."""
-WITH_BLOCKS = ("memory_blocks", "pause", "looped")
-"""Methods that read blocks after a question."""
-MOVABLE = ("memory_blocks", "pause")
-"""Methods whose blocks may stand elsewhere and enter above layer 0."""
 ATTENTION = ("sdpa", "eager")
 """Attention implementations that honour a four-dimensional mask."""
 
@@ -59,7 +56,7 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
     """(path, `path = value: rule`) of every setting that cannot be used."""
     rules = (
         *(_sizes, _names, _batches, _heads, _rates, _generated, _sources, _stages, _durations, _scoring, _methods),
-        _memory,
+        memory,
     )
     for rule in rules:
         for path, sentence in rule(config):
@@ -270,7 +267,7 @@ def _scoring(config: Config) -> Iterator[tuple[str, str]]:
     if any(blocks < 1 for blocks in read_with) or len(set(read_with)) < len(read_with):
         yield "evaluation.blocks", "lists numbers of blocks, each once and at least 1; no blocks at all is a control"
     if read_with and config.method.name not in WITH_BLOCKS:
-        yield "evaluation.blocks", f"belongs to {_listed(WITH_BLOCKS)}: {config.method.name} reads no blocks; leave []"
+        yield "evaluation.blocks", f"belongs to {listed(WITH_BLOCKS)}: {config.method.name} reads no blocks; leave []"
     yield from _rules(config)
 
 
@@ -344,45 +341,3 @@ def _last_stage(config: Config) -> Iterator[tuple[str, str]]:
             f"stages[{len(config.stages) - 1}].replaced_steps",
             "must be empty in the last stage: all steps are replaced",
         )
-
-
-def _memory(config: Config) -> Iterator[tuple[str, str]]:
-    """Blocks that the method has none of, or that could not be read where they are to stand."""
-    memory, method = config.memory, config.method
-    if memory.tokens != "shared" and method.name not in WITH_BLOCKS:
-        yield "memory.tokens", f"belongs to {_listed(WITH_BLOCKS)}: {method.name} has no blocks; leave it shared"
-    if memory.placement != "after_question" and method.name not in MOVABLE:
-        yield "memory.placement", f"belongs to {_listed(MOVABLE)}, not to {method.name}; leave it after_question"
-    if memory.placement == "before_question" and not memory.readout_sees_question:
-        yield (
-            "memory.placement",
-            "needs memory.readout_sees_question=true: blocks before a question know nothing of it, so nobody would",
-        )
-    if memory.insertion_layer > 0:
-        yield from _insertion(config)
-    yield from _identities(config)
-
-
-def _insertion(config: Config) -> Iterator[tuple[str, str]]:
-    path, method, scratch = "memory.insertion_layer", config.method, config.backbone.scratch
-    if method.name not in MOVABLE:
-        yield path, f"belongs to {_listed(MOVABLE)}, not to {method.name}; leave it 0"
-    if method.distillation:
-        yield path, "excludes method.distillation: it compares states in every layer, and blocks have none below; set 0"
-    if config.backbone.source == "scratch" and config.memory.insertion_layer >= scratch.layers:
-        yield path, f"must be at most {scratch.layers - 1}: backbone.scratch.layers = {scratch.layers}, counted from 0"
-
-
-def _identities(config: Config) -> Iterator[tuple[str, str]]:
-    """A block of its own tokens can be read as far as tokens were made."""
-    most = max(config.memory.blocks, config.data.max_steps)
-    beyond = [blocks for blocks in config.evaluation.blocks if blocks > most]
-    if config.memory.tokens == "per_slot_and_block" and beyond:
-        yield (
-            "evaluation.blocks",
-            f"must be at most {most} with memory.tokens=per_slot_and_block: block {most + 1} has no tokens of its own",
-        )
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return f"methods {', '.join(names[:-1])} and {names[-1]}"

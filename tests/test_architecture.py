@@ -16,6 +16,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("duration", "environment", "files", "hub", "quiet"),
     ("config", "tree", "answers"),
     ("schema", "moment"),
+    ("check_memory",),
     ("checks",),
     ("merge",),
     ("settings", "commandline"),

@@ -1,0 +1,56 @@
+"""The rules of memory blocks, apart from `checks.py`: blocks that a method has none of, or that could not be read.
+
+As there, a rule is a generator of (path, sentence).
+"""
+
+from collections.abc import Iterator
+
+from rim.config import Config
+
+WITH_BLOCKS = ("memory_blocks", "pause", "looped")
+"""Methods that read blocks after a question."""
+MOVABLE = ("memory_blocks", "pause")
+"""Methods whose blocks may stand elsewhere and enter above layer 0."""
+
+
+def memory(config: Config) -> Iterator[tuple[str, str]]:
+    """Blocks that the method has none of, or that could not be read where they are to stand."""
+    settings, method = config.memory, config.method
+    if settings.tokens != "shared" and method.name not in WITH_BLOCKS:
+        yield "memory.tokens", f"belongs to {listed(WITH_BLOCKS)}: {method.name} has no blocks; leave it shared"
+    if settings.placement != "after_question" and method.name not in MOVABLE:
+        yield "memory.placement", f"belongs to {listed(MOVABLE)}, not to {method.name}; leave it after_question"
+    if settings.placement == "before_question" and not settings.readout_sees_question:
+        yield (
+            "memory.placement",
+            "needs memory.readout_sees_question=true: blocks before a question know nothing of it, so nobody would",
+        )
+    if settings.insertion_layer > 0:
+        yield from _insertion(config)
+    yield from _identities(config)
+
+
+def _insertion(config: Config) -> Iterator[tuple[str, str]]:
+    path, method, scratch = "memory.insertion_layer", config.method, config.backbone.scratch
+    if method.name not in MOVABLE:
+        yield path, f"belongs to {listed(MOVABLE)}, not to {method.name}; leave it 0"
+    if method.distillation:
+        yield path, "excludes method.distillation: it compares states in every layer, and blocks have none below; set 0"
+    if config.backbone.source == "scratch" and config.memory.insertion_layer >= scratch.layers:
+        yield path, f"must be at most {scratch.layers - 1}: backbone.scratch.layers = {scratch.layers}, counted from 0"
+
+
+def _identities(config: Config) -> Iterator[tuple[str, str]]:
+    """A block of its own tokens can be read as far as tokens were made."""
+    most = max(config.memory.blocks, config.data.max_steps)
+    beyond = [blocks for blocks in config.evaluation.blocks if blocks > most]
+    if config.memory.tokens == "per_slot_and_block" and beyond:
+        yield (
+            "evaluation.blocks",
+            f"must be at most {most} with memory.tokens=per_slot_and_block: block {most + 1} has no tokens of its own",
+        )
+
+
+def listed(names: tuple[str, ...]) -> str:
+    """Names of methods in words."""
+    return f"methods {', '.join(names[:-1])} and {names[-1]}"
