@@ -1,0 +1,335 @@
+"""The same answers as `decode.greedy`, token by token, through tensors whose shapes and places never change.
+
+What it is for: at one question a pass of a large model takes less time on a GPU than launching its kernels one by one.
+With nothing allocated and nothing asked of the GPU between passes, a whole pass can be compiled, or recorded once as a
+CUDA graph and replayed by a single call. Lengths are rounded up, so that few shapes have to be prepared.
+
+    plain       `decode.greedy`: shapes grow with the answer
+    static      fixed shapes, called operation by operation
+    compiled    fixed shapes under torch.compile (on a GPU with mode="reduce-overhead")
+    graph       fixed shapes, recorded as CUDA graphs
+
+Trunks that are read in one pass are prefilled so, too. What reads in several passes (Coconut, CODI, looped), or lets
+memory enter above layer 0, is prefilled by the plain code and its cache is copied; every further token is a fixed pass.
+Whether all answers have ended is looked up every `CHECK_EVERY` tokens; in between nothing waits for the device.
+
+Not run here so far, for want of a GPU: `graph`, and `compiled` on a GPU. Their passes are those of `static`.
+
+Axes: B examples, N trunk columns, K branches, T generated tokens, J columns of the cache, U wanted logits,
+V vocabulary.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from types import FunctionType
+from typing import Any, Literal, NamedTuple, Protocol, get_args
+
+import torch
+from torch import Tensor, nn
+
+from rim.backbone.backbone import Backbone, Reading
+from rim.backbone.columns import Columns, Sizes
+from rim.backbone.decode import CacheEdit, Prompt, _prefill, _Trunk, _with_cues, greedy
+from rim.backbone.insertion import MemoryCache
+from rim.backbone.reading import Outcome, Reader, Wanted, read_once
+from rim.errors import UserError
+from rim.tree import TreeBatch
+
+Mode = Literal["plain", "static", "compiled", "graph"]
+CHECK_EVERY = 16
+"""Tokens between two looks at whether all answers have ended."""
+TRUNK_STEP, TOKEN_STEP = 32, 16
+"""Columns of trunks, and generated tokens, are rounded up to multiples of these."""
+
+
+class DecodeError(UserError):
+    """A way of decoding that there is not, or that cannot do what is asked."""
+
+
+class Decode(Protocol):
+    """What `greedy` is called as."""
+
+    def __call__(
+        self,
+        backbone: Backbone,
+        prompts: Sequence[Prompt],
+        max_new_tokens: int,
+        edit: CacheEdit | None = None,
+        read: Reader = read_once,
+    ) -> list[list[list[int]]]: ...
+
+
+def decoder(mode: str) -> Decode:
+    """A way of decoding by its name; keep it, since it holds what it has prepared.
+
+    Raises:
+        DecodeError: there is no such way, or it needs a GPU.
+    """
+    if mode not in get_args(Mode):
+        raise DecodeError(f"decode = '{mode}': there is no such way; there are {', '.join(get_args(Mode))}")
+    if mode == "graph" and not torch.cuda.is_available():
+        raise DecodeError("decode = 'graph': CUDA graphs need a GPU of NVIDIA, and none is here; use plain or compiled")
+    return greedy if mode == "plain" else FastDecoder(mode)
+
+
+class Shape(NamedTuple):
+    """Sizes B, N, K and T of everything that is prepared."""
+
+    b: int
+    n: int
+    k: int
+    t: int
+
+
+class FastDecoder:
+    """`greedy` with fixed shapes; what was prepared for a backbone and a shape is used again.
+
+    Args:
+        mode: `static`, `compiled` or `graph`.
+        options: of torch.compile, where another than its default is wanted.
+    """
+
+    def __init__(self, mode: str, **options: Any) -> None:
+        self.mode, self.options = mode, options
+        self.backbone: Backbone | None = None
+        self.rooms: dict[Shape, _Room] = {}
+        self.last: _Room | None = None
+
+    @property
+    def cache_bytes(self) -> int:
+        """Memory of the cache that the last answers were decoded in."""
+        return self.last.columns.bytes if self.last else 0
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        backbone: Backbone,
+        prompts: Sequence[Prompt],
+        max_new_tokens: int,
+        edit: CacheEdit | None = None,
+        read: Reader = read_once,
+    ) -> list[list[list[int]]]:
+        """Most likely answer tokens for every prompt and branch, as `greedy` gives them.
+
+        Raises:
+            DecodeError: the cache is to be edited.
+        """
+        if edit is not None:
+            raise DecodeError(f"decode = '{self.mode}' cannot edit the cache between reading and answering: use plain")
+        backbone.eval()
+        cued = [_with_cues(prompt) for prompt in prompts]
+        with _without_insertion(backbone) as inserted:
+            self._prepare(backbone)
+        fixed = read is read_once and not inserted
+        trunk = self._read(backbone, cued, max_new_tokens) if fixed else _prefill(backbone, cued, read)
+        with _without_insertion(backbone):
+            return self._room(trunk, max_new_tokens).answer(trunk, max_new_tokens)
+
+    def _prepare(self, backbone: Backbone) -> None:
+        """Forget what belongs to another backbone."""
+        if self.backbone is not backbone:
+            self.backbone, self.rooms, self.sizes = backbone, {}, Sizes.of(backbone)
+
+    def _read(self, backbone: Backbone, prompts: Sequence[Prompt], max_new_tokens: int) -> _Trunk:
+        """The trunks in one pass of a fixed shape; the room's own cache stands in the place of a growing one."""
+
+        def read(_: Backbone, batch: TreeBatch, wanted: Wanted, __: MemoryCache | None = None) -> Outcome:
+            b, n = batch.ids_BN.shape
+            room = self._at(Shape(b, _up(n, TRUNK_STEP), len(wanted.logits_U) // b, _up(max_new_tokens, TOKEN_STEP)))
+            return room.read(batch, wanted)
+
+        return _prefill(backbone, prompts, read)
+
+    def _room(self, trunk: _Trunk, max_new_tokens: int) -> "_Room":
+        """Where a trunk's answers are decoded: the room that has read it, or one that its cache is copied to."""
+        if not len(trunk.cache):
+            assert self.last is not None
+            return self.last
+        (b, k), columns = trunk.end_BK.shape, trunk.position_BJ.shape[1]
+        room = self._at(Shape(b, _up(columns, TRUNK_STEP), k, _up(max_new_tokens, TOKEN_STEP)))
+        room.take_over(trunk.cache)
+        return room
+
+    def _at(self, shape: Shape) -> "_Room":
+        if shape not in self.rooms:
+            assert self.backbone is not None
+            self.rooms[shape] = _Room(self.backbone, self.sizes, shape, self.mode, self.options)
+        self.last = self.rooms[shape]
+        return self.last
+
+
+class _Room:
+    """All tensors of one shape, and the two passes over them, which take and give nothing."""
+
+    def __init__(self, backbone: Backbone, sizes: Sizes, shape: Shape, mode: str, options: dict[str, Any]) -> None:
+        b, n, k, t = self.shape = shape
+        self.backbone, self.mode, self.options, device = backbone, mode, options, backbone.device
+        self.columns = Columns(sizes, b, n + k * t + 1, k, device)
+        j = n + k * t + 1
+
+        def zeros(*size: int, dtype: torch.dtype = torch.long) -> Tensor:
+            return torch.zeros(size, dtype=dtype, device=device)
+
+        self.ids_BN, self.position_BN, self.end_BK = zeros(b, n), zeros(b, n), zeros(b, k)
+        self.visible_BNN = zeros(b, n, n, dtype=torch.bool)
+        self.sees_BKJ, self.lacking_BJ = zeros(b, k, j, dtype=torch.bool), zeros(b, j, dtype=torch.bool)
+        self.key_BJ, self.next_BK, self.token_BK = zeros(b, j), zeros(b, k), zeros(b, k)
+        self.tokens_BKT, self.done_BK = zeros(b, k, t + 1), zeros(b, k, dtype=torch.bool)
+        self.logits_BKV = zeros(b, k, sizes.vocabulary, dtype=sizes.dtype)
+        self.step = zeros(1)
+        self.branch_K, self.place_J = torch.arange(k, device=device), torch.arange(j, device=device)
+        self.hidden = torch.tensor(backbone.special.memory_tokens, device=device)
+
+    def read(self, batch: TreeBatch, wanted: Wanted) -> Outcome:
+        """The logits at the branch points of trunks; padding sees itself alone."""
+        b, n = batch.ids_BN.shape
+        self.lacking_BJ.zero_()
+        self.visible_BNN.copy_(torch.eye(self.shape.n, dtype=torch.bool, device=self.visible_BNN.device))
+        self.visible_BNN[:, :n, :n] = batch.visible_BNN()
+        self.ids_BN.fill_(self.backbone.special.pad)[:, :n] = batch.ids_BN
+        self.position_BN.zero_()[:, :n] = batch.position_BN
+        first_B = torch.arange(b, device=self.end_BK.device) * n
+        self.end_BK.copy_(wanted.logits_U.view(b, -1) - first_B[:, None])
+        self.prefill()
+        place_N = torch.arange(n, device=self.end_BK.device)
+        return Outcome(self.logits_BKV.flatten(0, 1), None, torch.where(batch.node_BN >= 0, place_N, -1))
+
+    def take_over(self, cache: MemoryCache) -> None:
+        """Go on from what the plain code has read."""
+        lacking_BJ = self.columns.take_over(cache)
+        self.lacking_BJ.zero_() if lacking_BJ is None else self.lacking_BJ.copy_(lacking_BJ)
+
+    def answer(self, trunk: _Trunk, max_new_tokens: int) -> list[list[list[int]]]:
+        """Tokens of every branch, without the end token."""
+        advance = self.advance  # recording it runs it, so it is prepared before anything counts
+        self._begin(trunk)
+        for made in range(1, max_new_tokens):
+            if made % CHECK_EVERY == 0 and bool(self.done_BK.all()):
+                break
+            advance()
+        answers_BKT = self.tokens_BKT[:, :, :max_new_tokens].tolist()
+        return [[[token for token in branch if token >= 0] for branch in row] for row in answers_BKT]
+
+    def _begin(self, trunk: _Trunk) -> None:
+        j = trunk.position_BJ.shape[1]
+        self.sees_BKJ.zero_()[:, :, :j] = trunk.sees_BKJ
+        self.key_BJ.zero_()[:, :j] = trunk.position_BJ
+        self.next_BK.copy_(trunk.start_BK)
+        self.done_BK.zero_()
+        self.tokens_BKT.fill_(-1)
+        self.step.zero_()
+        self._choose(trunk.logits_BKV)
+
+    @cached_property
+    def prefill(self) -> Callable[[], None]:
+        """`_read_trunks`, as the mode runs it."""
+        return self._as_prepared(self._read_trunks)
+
+    @cached_property
+    def advance(self) -> Callable[[], None]:
+        """`_add_tokens`, as the mode runs it; a step of layers below an insertion sees no memory."""
+        insertion = self.backbone.insertion
+        if insertion is None or insertion.layer == 0:
+            return self._as_prepared(self._add_tokens)
+        hooked = _hidden_below(insertion._layers[:-1], insertion.names, self.lacking_BJ)
+
+        def advance() -> None:
+            with hooked():
+                inner()
+
+        with hooked():
+            inner = self._as_prepared(self._add_tokens)
+        return advance
+
+    def _read_trunks(self) -> None:
+        reading = Reading(self.visible_BNN, self.position_BN, self.position_BN, self.end_BK)
+        self.logits_BKV.copy_(self.backbone(self.ids_BN, reading, self.columns.filling).logits)
+
+    def _add_tokens(self) -> None:
+        """Feed every branch its last token, and choose its next one."""
+        b, n, k, _ = self.shape
+        column_K = n + self.step * k + self.branch_K
+        self.columns.column_Q.copy_(column_K)
+        self.sees_BKJ.logical_or_(self.place_J == column_K[:, None])
+        self.key_BJ.index_copy_(1, column_K, self.next_BK)
+        reading = Reading(self.sees_BKJ, self.next_BK, self.key_BJ, keep=self.branch_K.expand(b, -1))
+        logits_BKV = self.backbone(self.token_BK, reading, self.columns.appending).logits
+        self.next_BK.add_(1)
+        self.step.add_(1)
+        self._choose(logits_BKV)
+
+    def _choose(self, logits_BKV: Tensor) -> None:
+        self.token_BK.copy_(logits_BKV.index_fill(2, self.hidden, float("-inf")).argmax(-1))
+        self.done_BK.logical_or_(self.token_BK == self.backbone.special.end)
+        self.tokens_BKT.index_copy_(2, self.step, self.token_BK.masked_fill(self.done_BK, -1)[:, :, None])
+
+    def _as_prepared(self, work: Callable[[], None]) -> Callable[[], None]:
+        if self.mode == "compiled":
+            return self._compiled(work)
+        return _recorded(work) if self.mode == "graph" else work
+
+    def _compiled(self, work: Any) -> Callable[[], None]:
+        """The work under torch.compile, as a function of its own: of one that rooms share, only a few are kept."""
+        own = FunctionType(work.__func__.__code__.replace(), work.__func__.__globals__)
+        for tensor in self._tensors():
+            torch._dynamo.mark_static_address(tensor)
+        default = {"mode": "reduce-overhead"} if self.backbone.device.type == "cuda" else {}
+        compiled = torch.compile(own, fullgraph=True, dynamic=False, **{**default, **self.options})
+        return lambda: compiled(self)
+
+    def _tensors(self) -> list[Tensor]:
+        return [*(value for value in vars(self).values() if isinstance(value, Tensor)), *self.columns.tensors()]
+
+
+def _recorded(work: Callable[[], None]) -> Callable[[], None]:
+    """The work as a CUDA graph, after two runs beside the main stream, as the documentation of torch asks for."""
+    beside = torch.cuda.Stream()
+    beside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(beside):
+        for _ in range(2):
+            work()
+    torch.cuda.current_stream().wait_stream(beside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        work()
+    return graph.replay
+
+
+@contextmanager
+def _without_insertion(backbone: Backbone) -> Iterator[bool]:
+    """Generated tokens are no memory, so an insertion has nothing to do; gives whether there is one that acts."""
+    insertion = backbone.insertion
+    if insertion is None or not insertion.acts:
+        yield False
+        return
+    with insertion.suspended():
+        yield True
+
+
+def _hidden_below(layers: Sequence[nn.Module], names: Sequence[str], lacking_BJ: Tensor) -> Any:
+    """A context in which these layers see no column that they lack."""
+
+    def hide(value: Tensor) -> Tensor:
+        return value.masked_fill(lacking_BJ[:, None, None], torch.finfo(value.dtype).min)
+
+    def change(name: str, value: Any) -> Any:
+        return hide(value) if name == "attention_mask" else value
+
+    def hook(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        given = tuple(change(name, value) for name, value in zip(names, args, strict=False))
+        return given, {name: change(name, value) for name, value in named.items()}
+
+    @contextmanager
+    def hooked() -> Iterator[None]:
+        with ExitStack() as hooks:
+            for layer in layers:
+                hooks.callback(layer.register_forward_pre_hook(hook, with_kwargs=True).remove)
+            yield
+
+    return hooked
+
+
+def _up(length: int, step: int) -> int:
+    """The next multiple of `step`."""
+    return -(-length // step) * step
