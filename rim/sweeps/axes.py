@@ -118,7 +118,7 @@ AnyAxis = Listed | Range
 
 def label(value: Any) -> str:
     """A value in a folder's name; empty where nothing of it can stand there."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) if value != [] else "none"
     return re.sub(r"[^\w.+-]+", "_", text).strip("_.")
 
 

@@ -95,8 +95,8 @@ def shown_address(address: str) -> str:
 
 def _refusal(address: str, error: Exception) -> str:
     reason = str(error).partition("\n")[0].rstrip(".")
-    if isinstance(error, ArgumentError):
-        return f"storage: '{address}' is no address: write postgresql://user:password@host/database, or leave it empty"
+    if isinstance(error, ArgumentError) and not isinstance(error, NoSuchModuleError):
+        return "storage is no address: write postgresql://user:password@host/database, or leave it empty"
     driver = (
         " (its driver is not installed; of postgresql: pip install psycopg[binary])"
         if isinstance(error, ImportError)
