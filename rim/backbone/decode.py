@@ -16,6 +16,7 @@ from torch.nn.functional import pad as pad_tensor
 
 from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.insertion import MemoryCache
+from rim.backbone.observer import Observer
 from rim.backbone.packing import at, packed
 from rim.backbone.reading import Reader, Wanted, appended, read_once
 from rim.tree import Kind, Node, Tree, TreeBatch, pad
@@ -65,6 +66,7 @@ def greedy(
     max_new_tokens: int,
     edit: CacheEdit | None = None,
     read: Reader = read_once,
+    observe: Observer | None = None,
 ) -> list[list[list[int]]]:
     """Most likely answer tokens for every prompt and branch, without cue and end token.
 
@@ -77,11 +79,19 @@ def greedy(
             and so is the last token of each branch point, because its own logits were computed from the old ones, and
             the cues after it.
         read: how trunks are read.
+        observe: looks on; it costs no pass and changes no answer.
+
+    Raises:
+        ValueError: `observe` together with `edit`: what an edit leaves is computed past the observer.
     """
     backbone.eval()
     if edit is None:
+        if observe is not None:
+            read = observe.watching(read, [prompt.branches for prompt in prompts])
         trunk = _prefill(backbone, [_with_cues(prompt) for prompt in prompts], read)
         return _generate(backbone, _Branches(backbone, trunk, reread=False), trunk.logits_BKV, max_new_tokens)
+    if observe is not None:
+        raise ValueError("answers are observed as they are, or with edited states: give `observe` or `edit`, not both")
     trunk = _prefill(backbone, prompts, read, edit)
     cue_BKL = torch.tensor([prompt.cue for prompt in prompts], dtype=torch.long, device=backbone.device)
     cue_BKL = cue_BKL[:, None].expand(-1, trunk.end_BK.shape[1], -1)

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import CacheEdit, Prompt, greedy
+from rim.backbone.observer import Observer
 from rim.backbone.reading import Reader, Wanted, read_once
 from rim.backbone.tokenizer import SpecialTokens, add_memory_tokens
 from rim.config import Config, Stage
@@ -102,10 +103,15 @@ class Method(ABC):
         return Losses(total, batch.count, nll_S.detach())
 
     def answer(
-        self, backbone: Backbone, prompts: Sequence[Prompt], max_new_tokens: int, edit: CacheEdit | None = None
+        self,
+        backbone: Backbone,
+        prompts: Sequence[Prompt],
+        max_new_tokens: int,
+        edit: CacheEdit | None = None,
+        observe: Observer | None = None,
     ) -> list[list[list[int]]]:
         """Tokens of the answer for every prompt and branch: the trunk is read once, then greedy decoding."""
-        return greedy(backbone, prompts, max_new_tokens, edit, self.reader(backbone))
+        return greedy(backbone, prompts, max_new_tokens, edit, self.reader(backbone), observe)
 
     def weights_at(self, moment: Moment) -> dict[str, float]:
         """The loss weights as they act at this moment, for the curves; names are tags."""
