@@ -11,6 +11,8 @@ from rim.sweeps.words import in_words, text_of
 
 MOST_TICKS = 10
 """Listed values with a tick each; of more, matplotlib chooses."""
+ROOM = 0.7
+"""Room beyond the outermost values, in the unit of `Scale.place`."""
 WIDE = 8
 """Listed numbers whose largest is so many times the smallest, and that grow faster than evenly, lie logarithmically."""
 
@@ -65,6 +67,9 @@ class Scale:
             axes.set_xticks(list(self.axis.values), map(text_of, self.axis.values))
             axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_minor_formatter(NullFormatter())
+        low, high = self._ends()
+        if low < high:  # or a mark beside the first value is cut off where later values have no score yet
+            axes.set_xlim(self.place(low, -ROOM), self.place(high, ROOM))
 
     def _names(self, axes: Axes, width: float) -> None:
         names = [text_of(value) for value in self.axis.values]
