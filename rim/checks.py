@@ -36,7 +36,7 @@ ATTENTION = ("sdpa", "eager")
 
 _FROM_ZERO = {
     *("run.seed", "data.tracking.seed", "data.arithmetic.seed", "data.workers"),
-    *("method.latents", "memory.insertion_layer"),
+    *("method.latents", "memory.insertion_layer", "evaluation.probe_layer"),
 }
 """Whole numbers that may be 0; every other one is at least 1."""
 
@@ -168,7 +168,9 @@ def _rates(config: Config) -> Iterator[tuple[str, str]]:
 def _generated(config: Config) -> Iterator[tuple[str, str]]:
     if not 3 <= config.data.tracking.people <= 8:
         yield "data.tracking.people", "must be 3 to 8"
-    sources = {config.data.train, config.data.validation, *config.data.test}
+    from rim.data.mixture import sources_in
+
+    sources = {*sources_in(config.data.train), *sources_in(config.data.validation), *config.data.test}
     for name in ("tracking", "arithmetic"):
         task = getattr(config.data, name)
         if task.min_steps > task.max_steps:
@@ -178,7 +180,7 @@ def _generated(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _sources(config: Config) -> Iterator[tuple[str, str]]:
-    from rim.data.example import own_tasks
+    from rim.data.example import own_tasks, parse_source  # the table of tasks knows the names
 
     for index, entry in enumerate(config.data.revisions):
         if not re.fullmatch(r"[\w.-]+/[\w.-]+@[\w./-]+", entry):
@@ -188,27 +190,59 @@ def _sources(config: Config) -> Iterator[tuple[str, str]]:
     except UserError as error:
         yield "data.modules" if config.data.modules else "data.own", str(error)
         return
-    for path in ("data.train", "data.validation", *(f"data.test[{i}]" for i in range(len(config.data.test)))):
-        yield from _source(config, path)
+    yield from _training(config)
+    yield from _heldout(config)
+    for index, source in enumerate(config.data.test):
+        try:
+            parse_source(source, config.data)
+        except UserError as error:
+            yield f"data.test[{index}]", str(error)
     for name, count in Counter(config.data.test).items():
         if count > 1:
             yield "data.test", f"'{name}' stands there {count} times; once will do"
 
 
-def _source(config: Config, path: str) -> Iterator[tuple[str, str]]:
-    from rim.data.example import parse_source  # the table of tasks knows the names; nothing else of data is used here
+def _training(config: Config) -> Iterator[tuple[str, str]]:
+    """What trains: sources that may, and steps in a form that they have; of a mixture one of them has it."""
+    from rim.data.example import parse_source
+    from rim.data.mixture import training_parts
 
     try:
-        task, split = parse_source(value_at(config, path), config.data)
+        sources = [part.source for part in training_parts(config.data.train)]
+        tasks = [parse_source(source, config.data)[0] for source in sources]
     except UserError as error:
-        yield path, str(error)
+        yield "data.train", str(error)
         return
-    if not path.startswith("data.test") and split in task.test_splits:
+    closed = [sentence for source in sources for sentence in _closed(source, config, alone=len(sources) == 1)]
+    yield from (("data.train", sentence) for sentence in closed)
+    forms = {task.name: task.forms for task in tasks if task.forms}
+    if not closed and forms and not any(config.data.steps in each for each in forms.values()):
+        has = "; ".join(f"{name} has steps of no such form; it has {', '.join(each)}" for name, each in forms.items())
+        yield "data.steps", has
+
+
+def _heldout(config: Config) -> Iterator[tuple[str, str]]:
+    from rim.data.mixture import heldout_parts
+
+    try:
+        sources = heldout_parts(config.data.validation)
+        for source in sources:
+            for sentence in _closed(source, config, alone=len(sources) == 1):
+                yield "data.validation", sentence
+    except UserError as error:
+        yield "data.validation", str(error)
+
+
+def _closed(source: str, config: Config, alone: bool) -> Iterator[str]:
+    """Why a source may neither train nor choose; in a mixture it is named."""
+    from rim.data.example import parse_source
+
+    task, split = parse_source(source, config.data)
+    if split in task.test_splits:
         others = ", ".join(f"{task.name}/{other}" for other in task.open_splits)
         use = f"use one of {others}" if others else "use another task"
-        yield path, f"a test split neither trains nor chooses a checkpoint; {use}"
-    elif path == "data.train" and task.forms and config.data.steps not in task.forms:
-        yield "data.steps", f"{task.name} has steps of no such form; it has {', '.join(task.forms)}"
+        what = "a test split neither" if alone else f"{source} is a test split, which neither"
+        yield f"{what} trains nor chooses a checkpoint; {use}"
 
 
 def _stages(config: Config) -> Iterator[tuple[str, str]]:
@@ -269,6 +303,19 @@ def _scoring(config: Config) -> Iterator[tuple[str, str]]:
     if read_with and config.method.name not in WITH_BLOCKS:
         yield "evaluation.blocks", f"belongs to {listed(WITH_BLOCKS)}: {config.method.name} reads no blocks; leave []"
     yield from _rules(config)
+    yield from _probe_layer(config)
+
+
+def _probe_layer(config: Config) -> Iterator[tuple[str, str]]:
+    """A layer that the model has not, or in which blocks have no state."""
+    path, layer, least = "evaluation.probe_layer", config.evaluation.probe_layer, config.memory.insertion_layer
+    layers = config.backbone.scratch.layers
+    if layer is None:
+        return
+    if layer < least:
+        yield path, f"must be at least memory.insertion_layer = {least}: below it blocks have no states; or leave it empty"
+    if config.backbone.source == "scratch" and layer >= layers:
+        yield path, f"must be at most {layers - 1}: backbone.scratch.layers = {layers}, counted from 0"
 
 
 def _rules(config: Config) -> Iterator[tuple[str, str]]:

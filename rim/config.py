@@ -84,9 +84,11 @@ class Data:
     """Which examples, in which form, and what is done with those that do not fit."""
 
     train: str = "tracking/train"
-    """Training source, `task/split`."""
+    """Training source, `task/split`; or a mixture with weights, `gsm8k_aug/train:0.7 + prosqa/train:0.3`, or without,
+    for shares by rows."""
     validation: str = "tracking/validation"
-    """Held-out source that chooses the checkpoint, `task/split`; never a test split."""
+    """Held-out source that chooses the checkpoint, `task/split`; never a test split. Several, `a/b + c/d`, choose by
+    all of their rows together."""
     test: list[str] = field(default_factory=lambda: ["tracking/test"])
     """Sources scored at the end, each `task/split`."""
     root: str | None = None
@@ -94,11 +96,12 @@ class Data:
     revisions: list[str] = field(default_factory=list)
     """Tables of the hub read at another revision than the pinned one, each `owner/name@revision`."""
     steps: Literal["equations", "sentences", "results", "decompositions", "facts"] = "equations"
-    """Form of the reasoning steps: one that the task has; results are what stands right of the equations' last `=`."""
+    """Form of the reasoning steps: one that the task has; results are what stands right of the equations' last `=`. In
+    a mixture, sources without it have their own first form."""
     train_rows: int | None = None
-    """At most this many training rows, the first ones; empty: all."""
+    """At most this many training rows per source, the first ones; empty: all."""
     validation_rows: int | None = 264
-    """At most this many held-out rows, drawn by seed; 264 is the paper's number. Empty: all."""
+    """At most this many held-out rows per source, drawn by seed; 264 is the paper's number. Empty: all."""
     test_rows: int | None = None
     """At most this many rows per test source, the first ones; empty: all."""
     max_steps: int = 13
@@ -334,6 +337,10 @@ class Evaluation:
     """Rows that choose a checkpoint in each random split of the selection protocol [paper]."""
     selection_splits: int = 16
     """Random splits of the selection protocol [paper]."""
+    probe_rows: int = 256
+    """Rows of `data.validation` that fit the probe and choose the thresholds of `--adaptive`, drawn by seed [paper]."""
+    probe_layer: int | None = None
+    """Layer whose output the probe reads, counted from 0; empty: the last [open]."""
 
 
 @dataclass

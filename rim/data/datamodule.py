@@ -1,8 +1,8 @@
 """The LightningDataModule: which rows make up which update, laid out as trees.
 
-An update takes `batch_size` rows from an endless stream of shuffled epochs, cut in micro-batches that are dealt out to
-the processes in turn. What an update contains depends on the seed, the stage and the number of the update alone, not on
-the number of processes, of loader workers, or of interruptions.
+An update takes `batch_size` rows from an endless stream of shuffled epochs, or of a mixture's cycles (`order.py`), cut
+in micro-batches that are dealt out to the processes in turn. What an update contains depends on the seed, the stage and
+the number of the update alone, not on the number of processes, of loader workers, or of interruptions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +14,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from rim.config import Config, Stage
-from rim.data.encode import EncodedExample, EncodedSplit
+from rim.data.encode import EncodedExample
+from rim.data.joined import Split
 from rim.data.prepare import Splits
 from rim.moment import Moment
 from rim.tree import Tree, TreeBatch, pad
@@ -66,18 +67,10 @@ class TrainingBatch:
         return replace(self, trees=self.trees.to(device))
 
 
-def stream_rows(rows: int, start: int, stop: int, seed: tuple[int, ...]) -> np.ndarray:
-    """Rows number `start` to `stop` of an endless stream of epochs, each a permutation of its own."""
-    epochs = range(start // rows, (max(start, stop - 1)) // rows + 1)
-    parts = [np.random.default_rng((*seed, epoch)).permutation(rows) for epoch in epochs]
-    offset = epochs.start * rows
-    return np.concatenate(parts)[start - offset : stop - offset]
-
-
 class SegmentDataset(Dataset):
     """Lays out the micro-batches of one process in one segment."""
 
-    def __init__(self, split: EncodedSplit, layout: Layout, segment: Segment, pad_id: int, places: list[Place]) -> None:
+    def __init__(self, split: Split, layout: Layout, segment: Segment, pad_id: int, places: list[Place]) -> None:
         self.split, self.layout, self.segment, self.pad_id = split, layout, segment, pad_id
         self.places = places
 
@@ -132,9 +125,8 @@ class DataModule(pl.LightningDataModule):
     def places(self, segment: Segment, rank: int, processes: int) -> Iterator[Place]:
         """The micro-batches of process `rank`, in order; longest rows first within an update, to pad little."""
         size, micro = self.config.training.batch_size, self.micro_batch_size
-        count, seed = len(self.splits.train), (self.config.run.seed, segment.number)
-        lengths = self.splits.train.question_lengths
-        rows = stream_rows(count, segment.start * size, segment.stop * size, seed)
+        lengths, seed = self.splits.train.question_lengths, (self.config.run.seed, segment.number)
+        rows = self.splits.train.stream(segment.start * size, segment.stop * size, seed)
         for update in range(segment.start, segment.stop):
             own = rows[(update - segment.start) * size :][:size]
             own = own[np.argsort(-lengths[own], kind="stable")]

@@ -1,23 +1,26 @@
 """The three parts of a run's data, with the rules that keep them apart."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from rim.config import Data
 from rim.data.encode import EncodedSplit, Request, encode, plain, questions
-from rim.data.example import MARK, DataError, parse_source, read
+from rim.data.example import MARK, DataError, Example, form_in, parse_source, read
+from rim.data.joined import JoinedSplit, Split
+from rim.data.mixture import Part, cycle, heldout_parts, training_parts
 
 
 @dataclass(frozen=True)
 class Splits:
     """Encoded training and held-out examples, and test sets by their source."""
 
-    train: EncodedSplit
-    validation: EncodedSplit
+    train: Split
+    validation: Split
     tests: dict[str, EncodedSplit]
 
-    def named(self) -> list[tuple[str, EncodedSplit]]:
+    def named(self) -> list[tuple[str, Split]]:
         """Every split with its role."""
         return [("train", self.train), ("held-out", self.validation), *(("test", test) for test in self.tests.values())]
 
@@ -28,8 +31,10 @@ def check_sources(config: Data) -> None:
     Raises:
         DataError: names the setting, the rule and the splits that can be used.
     """
-    _require_open("data.train", config.train, "training on the test set", config)
-    _require_open("data.validation", config.validation, "selecting on the test set", config)
+    for part in training_parts(config.train):
+        _require_open("data.train", part.source, "training on the test set", config)
+    for source in heldout_parts(config.validation):
+        _require_open("data.validation", source, "selecting on the test set", config)
     for source in config.test:
         parse_source(source, config)
 
@@ -37,18 +42,51 @@ def check_sources(config: Data) -> None:
 def prepare(config: Data, tokenizer: Any, seed: int) -> Splits:
     """Encode (or find in the cache) all that a run uses.
 
-    Training rows whose question occurs anywhere in the validation or test sources are left out and counted.
-    `seed` draws the `validation_rows`.
+    Training rows whose question occurs anywhere in the validation or test sources are left out and counted, of a
+    mixture from every source. `seed` draws the `validation_rows` of every held-out source.
 
     Raises:
         DataError: a source that may not be used so, or data that is missing, broken, or empty after the limits.
     """
     check_sources(config)
     return Splits(
-        train=encode(Request(config.train, "train", config.train_rows, without=_held_out(config)), config, tokenizer),
-        validation=encode(Request(config.validation, "validation", config.validation_rows, seed), config, tokenizer),
+        train=_training(config, tokenizer),
+        validation=prepare_validation(config, tokenizer, seed),
         tests=prepare_tests(config, tokenizer),
     )
+
+
+def _training(config: Data, tokenizer: Any) -> Split:
+    parts, without = training_parts(config.train), _held_out(config)
+    requests = [Request(part.source, "train", config.train_rows, without=without) for part in parts]
+    splits = [encode(request, config, tokenizer) for request in requests]
+    return _joined(config.train, splits, config, _cycle(parts, [len(split) for split in splits]))
+
+
+def prepare_validation(config: Data, tokenizer: Any, seed: int) -> Split:
+    """The held-out examples alone; `seed` draws the same ones as for the run, and fewer are the first of more.
+
+    Raises:
+        DataError: data that is unknown, missing or broken.
+    """
+    requests = [
+        Request(source, "validation", config.validation_rows, seed) for source in heldout_parts(config.validation)
+    ]
+    return _joined(config.validation, [encode(request, config, tokenizer) for request in requests], config)
+
+
+def _joined(text: str, splits: Sequence[EncodedSplit], config: Data, counts: Sequence[int] = ()) -> Split:
+    if len(splits) == 1:
+        return splits[0]
+    tasks = [parse_source(split.report.source, config)[0] for split in splits]
+    steps = [form_in(task.forms, config.steps) if task.forms else "" for task in tasks]
+    return JoinedSplit(text, splits, steps, counts)
+
+
+def _cycle(parts: Sequence[Part], rows: Sequence[int]) -> tuple[int, ...]:
+    """Examples of each part in a cycle, by weights, or by rows where there are none."""
+    weights = [part.weight for part in parts if part.weight is not None]
+    return cycle(weights or [Fraction(count) for count in rows])
 
 
 def prepare_tests(config: Data, tokenizer: Any) -> dict[str, EncodedSplit]:
@@ -62,7 +100,7 @@ def prepare_tests(config: Data, tokenizer: Any) -> dict[str, EncodedSplit]:
 
 def training_texts(config: Data, limit: int | None = None) -> Iterator[str]:
     """Questions (with their end), steps, and answers after their mark, of the first `limit` training rows: what a
-    tokenizer is built from.
+    tokenizer is built from. Of a mixture every source gives its share of the rows.
 
     Rows that are held out give no text.
 
@@ -70,16 +108,22 @@ def training_texts(config: Data, limit: int | None = None) -> Iterator[str]:
         DataError: as `prepare`.
     """
     check_sources(config)
-    held_out = questions(_held_out(config), config)
-    fresh = [example for example in read(config.train, config).examples if plain(example) not in held_out]
-    for example in fresh[:limit]:
-        yield example.question + config.question_end
-        yield from example.steps
-        yield f"{MARK} {example.answer}"  # or the mark would be four tokens, and chains cost passes for nothing
+    held_out, parts = questions(_held_out(config), config), training_parts(config.train)
+    fresh = [[row for row in read(part.source, config).examples if plain(row) not in held_out] for part in parts]
+    shares = _cycle(parts, [len(rows) or 1 for rows in fresh])
+    for rows, share in zip(fresh, shares, strict=True):
+        for example in rows[: limit and -(-limit * share // sum(shares))]:
+            yield from _texts(example, config)
+
+
+def _texts(example: Example, config: Data) -> Iterator[str]:
+    yield example.question + config.question_end
+    yield from example.steps
+    yield f"{MARK} {example.answer}"  # or the mark would be four tokens, and chains cost passes for nothing
 
 
 def _held_out(config: Data) -> tuple[str, ...]:
-    return tuple(sorted({config.validation, *config.test}))
+    return tuple(sorted({*heldout_parts(config.validation), *config.test}))
 
 
 def _require_open(field: str, source: str, sin: str, config: Data) -> None:

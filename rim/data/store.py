@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rim.data.example import DataError
+from rim.data.order import stream_rows
 
 ARRAYS = {"tokens": np.int32, "ends": np.int64, "first": np.int64, "text": np.uint8, "text_ends": np.int64}
 META = "meta.json"
@@ -102,6 +103,14 @@ class EncodedSplit:
 
     def __reduce__(self) -> tuple[type["EncodedSplit"], tuple[Path]]:
         return EncodedSplit, (self.folder,)
+
+    def rule_of(self, row: int) -> str:
+        """Name of the rule by which answers to a row are graded."""
+        return self.answer_rule
+
+    def stream(self, start: int, stop: int, seed: tuple[int, ...]) -> np.ndarray:
+        """Rows of the examples number `start` to `stop` of training."""
+        return stream_rows(len(self), start, stop, seed)
 
     def _texts(self, row: int) -> list[str]:
         a = int(self._text_ends[3 * row - 1]) if row else 0

@@ -11,8 +11,10 @@ from transformers import PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
+from rim.backbone.observer import Observer
 from rim.config import Evaluation, Stage
-from rim.data.encode import EncodedExample, EncodedSplit
+from rim.data.encode import EncodedExample
+from rim.data.joined import Split
 from rim.errors import UserError
 from rim.evaluation.controls import cache_edit
 from rim.evaluation.predictions import Prediction, marked, merge
@@ -51,32 +53,34 @@ class Evaluator:
     def run(
         self,
         backbone: Backbone,
-        split: EncodedSplit,
+        split: Split,
         batch_size: int,
         *,
         control: str | None = None,
         blocks: int | None = None,
     ) -> list[Prediction]:
         """Predictions for a whole split, in batches of questions of similar length."""
-        batches = list(_batches(split, batch_size))
-        return merge(self.predict(backbone, split, rows, control=control, blocks=blocks) for rows in batches)
+        chunks = list(batches(split, batch_size))
+        return merge(self.predict(backbone, split, rows, control=control, blocks=blocks) for rows in chunks)
 
     def predict(
         self,
         backbone: Backbone,
-        split: EncodedSplit,
+        split: Split,
         rows: Sequence[int],
         *,
         stage: Stage | None = None,
         control: str | None = None,
         blocks: int | None = None,
+        observe: Observer | None = None,
     ) -> list[Prediction]:
-        """Predictions for some rows of a split, answered together.
+        """Predictions for some rows of a split, answered together, in the order of the rows.
 
         Args:
             stage: read as this stage reads; None: as the finished model does.
             control: what is done to the blocks (see `controls.py`); None: nothing.
             blocks: number of memory blocks, where another than the configured one is asked for.
+            observe: looks on as they are answered; not under a control.
 
         Raises:
             EvaluationError: the control does not apply to the method, or a question does not fit the model.
@@ -92,11 +96,12 @@ class Evaluator:
         longest = self.max_new_tokens(stage)
         self._check_lengths(backbone, examples, prompts, longest)
         with torch.autocast(backbone.device.type, enabled=False):
-            tokens = self.method.answer(backbone, prompts, longest, cache_edit(control))
+            tokens = self.method.answer(backbone, prompts, longest, cache_edit(control), observe)
         texts = [self.tokenizer.batch_decode(branches, skip_special_tokens=True) for branches in tokens]
         found = [tuple(self.method.answer_in(text, stage) for text in branches) for branches in texts]
-        triples = zip(examples, found, texts, strict=True)
-        return marked([_unmarked(*triple) for triple in triples], split.answer_rule)
+        unmarked = [_unmarked(*triple) for triple in zip(examples, found, texts, strict=True)]
+        by_rule = (marked([each], split.rule_of(row)) for row, each in zip(rows, unmarked, strict=True))
+        return [one for each in by_rule for one in each]
 
     def max_new_tokens(self, stage: Stage | None = None) -> int:
         """Most tokens to generate as a stage answers, or as the finished model does."""
@@ -133,7 +138,7 @@ def _unmarked(example: EncodedExample, answers: tuple[str, ...], written: Sequen
     )
 
 
-def _batches(split: EncodedSplit, size: int) -> Iterator[list[int]]:
+def batches(split: Split, size: int) -> Iterator[list[int]]:
     """Rows by length of question; a last batch of one joins the one before, so that swapping finds a donor."""
     order = [int(row) for row in split.question_lengths.argsort(kind="stable")]
     starts = list(range(0, len(order), size))

@@ -97,10 +97,18 @@ def _report(prepared: "Prepared", results: list[TestResult], about: dict[str, An
         *_cost_rows(training),
         ("weights chosen", f"{about['name']} (update {about['update']:,})"),
         ("held-out accuracy of the choice", f"{about['heldout_correct']}/{about['heldout_count']}"),
+        *_heldout_rows(prepared.folder, about["update"]),
     ]
     parts.append("## training\n\n" + table(rows, ("what", "value")))
     parts.append(f"Curves, pictures and predictions: tensorboard --logdir {prepared.config.run.folder}")
     return "\n\n".join(parts) + "\n"
+
+
+def _heldout_rows(folder: RunFolder, update: int) -> list[tuple[str, str]]:
+    """What the choice had on each of several held-out sources."""
+    records = [each for each in read_curve(folder.path / CURVE) if each["update"] == update]
+    found: dict[str, float] = next((each["accuracy_by_source"] for each in records if "accuracy_by_source" in each), {})
+    return [(f"held-out accuracy, {source}", f"{value:.3f}") for source, value in found.items()]
 
 
 def _cost_rows(training: dict[str, Any]) -> list[tuple[str, str]]:

@@ -22,6 +22,7 @@ from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import Slots
 from rim.config import Config
 from rim.data.encode import EncodedExample, EncodedSplit
+from rim.data.joined import JoinedSplit, Split
 from rim.data.prepare import prepare, training_texts
 from rim.errors import UserError
 from rim.methods.method import Method
@@ -31,7 +32,7 @@ from rim.training.plan import Plan, StagePlan, make_plan
 from rim.tree import Tree, pad
 
 EXAMPLES = 16
-"""Training rows that are measured, evenly spaced, the same for every method."""
+"""Training rows of a source that are measured, evenly spaced, the same for every method."""
 POINTS = 5
 """Moments of a stage at which they are measured: the middles of as many equal stretches."""
 
@@ -78,7 +79,7 @@ def updates_for(config: Config, flops: float) -> int:
     return costing.nearest(costing.cost(f"{first} steps"), flops)  # a curriculum may depend on the length
 
 
-def training_cost(method: Method, backbone: Backbone, train: EncodedSplit, plan: Plan, batch_size: int) -> TrainingCost:
+def training_cost(method: Method, backbone: Backbone, train: Split, plan: Plan, batch_size: int) -> TrainingCost:
     """What a plan costs, all stages measured."""
     return _Meter(method, backbone).plan(train, plan, batch_size)
 
@@ -86,7 +87,7 @@ def training_cost(method: Method, backbone: Backbone, train: EncodedSplit, plan:
 def stage_flops(
     method: Method,
     backbone: Backbone,
-    train: EncodedSplit,
+    train: Split,
     plan: StagePlan,
     examples: int = EXAMPLES,
     points: int = POINTS,
@@ -96,7 +97,7 @@ def stage_flops(
     Leaves the backbone as it was: no gradients, the same mode, the same random numbers.
 
     Args:
-        examples: rows to measure, evenly spaced over the split; at most all of them.
+        examples: rows to measure, evenly spaced over the split, of a mixture over every source; at most all of them.
         points: moments to measure them at, evenly spaced over the stage.
     """
     return _Meter(method, backbone).stage(train, plan, examples, points)
@@ -113,13 +114,17 @@ class _Meter:
         self.method, self.backbone = method, backbone
         self.known: dict[Any, int] = {}
 
-    def plan(self, train: EncodedSplit, plan: Plan, batch_size: int) -> TrainingCost:
+    def plan(self, train: Split, plan: Plan, batch_size: int) -> TrainingCost:
         """All stages of a plan."""
         each = {stage.stage.name: self.stage(train, stage) for stage in plan.stages}
         return TrainingCost(each, _examples(plan, batch_size))
 
-    def stage(self, train: EncodedSplit, plan: StagePlan, examples: int = EXAMPLES, points: int = POINTS) -> float:
-        """Mean over rows and moments of a stage."""
+    def stage(self, train: Split, plan: StagePlan, examples: int = EXAMPLES, points: int = POINTS) -> float:
+        """Mean over rows and moments of a stage; of a mixture, sources count by the examples that they give."""
+        drawn = train.drawn if isinstance(train, JoinedSplit) else [(1.0, train)]
+        return sum(share * self._mean(part, plan, examples, points) for share, part in drawn)
+
+    def _mean(self, train: EncodedSplit, plan: StagePlan, examples: int, points: int) -> float:
         rows = [train[row] for row in _middles(len(train), min(examples, len(train)))]
         moments = [plan.moment(update) for update in _middles(plan.length, points)]
         with _undisturbed(self.backbone):

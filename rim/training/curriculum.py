@@ -4,6 +4,7 @@ A Lightning epoch is one segment of the plan: the stretch between two validation
 where Lightning rebuilds the loader; everything is derived from `module.updates`, so no two places can disagree.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch.distributed as dist
 
 from rim.backbone.backbone import set_dropout
 from rim.checkpoint import save_weights
+from rim.data.joined import JoinedSplit, Split
 from rim.evaluation.metrics import Score, score
 from rim.evaluation.predictions import Prediction, from_all_processes
 from rim.files import write_json
@@ -47,6 +49,7 @@ class Curriculum(pl.Callback):
         self.selection = Selection()
         self.score = Score()
         self.predictions: list[Prediction] = []
+        self.by_source: dict[str, list[Prediction]] = {}
         self.stop = StopRequest()
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -109,6 +112,7 @@ class Curriculum(pl.Callback):
         """
         assert isinstance(module, RimModule)
         self.predictions = from_all_processes(module.predictions)
+        self.by_source = by_source(self.predictions, module.heldout)
         self.score = score(self.predictions)
         plan = module.plan.at(module.updates - 1)
         facts = (plan.stage.name, module.updates, self.score.correct_final, self.score.examples)
@@ -139,6 +143,16 @@ class Curriculum(pl.Callback):
             flag = flag.to(trainer.strategy.root_device)
             dist.all_reduce(flag, op=dist.ReduceOp.MAX)
         return bool(flag.item())
+
+
+def by_source(predictions: Iterable[Prediction], heldout: Split) -> dict[str, list[Prediction]]:
+    """The predictions of each held-out source; empty where there is only one."""
+    if not isinstance(heldout, JoinedSplit):
+        return {}
+    found: dict[str, list[Prediction]] = {part.report.source: [] for part in heldout.parts}
+    for row in predictions:
+        found[heldout.source_of[row.id]].append(row)
+    return found
 
 
 def _segment_ends(module: RimModule) -> bool:

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from rim.config import Config
+from rim.evaluation.metrics import score as scored
 from rim.evaluation.predictions import Prediction
 from rim.files import write_bytes
 from rim.training.curriculum import Curriculum
@@ -16,7 +17,7 @@ from rim.training.module import RimModule, UpdateReport
 
 CURVE = "curve.jsonl"
 SAMPLES = 5
-"""Predictions shown as text after every validation."""
+"""Predictions of every held-out source shown as text after a validation."""
 
 
 class Curve:
@@ -134,6 +135,8 @@ class Logbook(pl.Callback):
         score, stage = self.curriculum.score, module.plan.at(module.updates - 1).stage.name
         by_block = [share.value for share in score.blocks]
         by_steps = {str(steps): share.value for steps, share in score.by_steps.items()}
+        parts = self.curriculum.by_source
+        by_source = {source: scored(rows).final.value for source, rows in parts.items()}
         self.curve.add(
             {
                 "update": module.updates,
@@ -142,16 +145,20 @@ class Logbook(pl.Callback):
                 "accuracy_by_block": by_block,
                 "accuracy_by_steps": by_steps,
                 "examples": score.examples,
+                **({"accuracy_by_source": by_source} if by_source else {}),
             }
         )
         scalars = {
             f"{stage}/heldout_accuracy": score.final.value,
             **{f"{stage}/heldout_accuracy_by_block/{k}": value for k, value in enumerate(by_block, 1)},
             **{f"{stage}/heldout_accuracy_by_steps/{steps}": value for steps, value in by_steps.items()},
+            **{f"{stage}/heldout_accuracy_by_source/{source}": value for source, value in by_source.items()},
         }
         writer = _writer(trainer)
         writer.log_metrics(scalars, module.updates)
-        samples = prediction_table(self.curriculum.predictions[:SAMPLES])
+        samples = prediction_table(
+            [row for rows in parts.values() or [self.curriculum.predictions] for row in rows[:SAMPLES]]
+        )
         writer.experiment.add_text(f"{stage}/heldout_predictions", samples, module.updates)
 
 

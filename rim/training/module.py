@@ -18,7 +18,7 @@ from rim.backbone.backbone import Backbone
 from rim.checkpoint import describe_weights, load_strictly
 from rim.config import Config
 from rim.data.datamodule import TrainingBatch
-from rim.data.encode import EncodedSplit
+from rim.data.joined import Split
 from rim.errors import UserError
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.predictions import Prediction
@@ -60,7 +60,7 @@ class RimModule(pl.LightningModule):
         plan: Plan,
         config: Config,
         evaluator: Evaluator,
-        heldout: EncodedSplit,
+        heldout: Split,
     ) -> None:
         super().__init__()
         self.backbone, self.method, self.plan, self.config = backbone, method, plan, config

@@ -6,6 +6,8 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from rim.backbone.tokenizer import token_text
+from rim.data.encode import EncodedExample
+from rim.data.joined import JoinedSplit, Split
 from rim.pictures import tree_picture, tree_text
 from rim.training.trainer import micro_batches
 
@@ -20,7 +22,7 @@ def announce(prepared: "Prepared", updates: int) -> None:
     micro = training.micro_batch_size or training.batch_size // training.devices
     print(f"run           {prepared.folder.path}, seed {config.run.seed}, method {config.method.name}")
     for role, split in prepared.splits.named():
-        print(f"{role:<13} {split.report}")
+        print(f"{role:<13} " + str(split.report).replace("\n", f"\n{'':14}"))
     print(
         f"backbone      {prepared.backbone.model.config.model_type}, {whole:,} weights, {trained:,} trained "
         f"({config.backbone.training}), {training.precision}, {prepared.threads} CPU threads"
@@ -42,16 +44,23 @@ def announce(prepared: "Prepared", updates: int) -> None:
 
 
 def draw_example(prepared: "Prepared", trainer: pl.Trainer) -> None:
-    """Put the tree and mask of one example per stage, as trained, and the settings into TensorBoard."""
+    """Put the tree and mask of one example per stage and source, as trained, and the settings into TensorBoard."""
     assert isinstance(trainer.logger, TensorBoardLogger)
     board = trainer.logger.experiment
     label = token_text(prepared.backbone.tokenizer)
-    example = prepared.splits.train[0]
     for plan in prepared.plan.stages:
-        tree = prepared.method.layout(example, plan.moment(0))
-        board.add_figure(f"{plan.stage.name}/tree_and_mask", tree_picture(tree, label), 0)
-        board.add_text(f"{plan.stage.name}/tree", _fenced(tree_text(tree, label)), 0)
+        for below, example in _firsts(prepared.splits.train).items():
+            tree = prepared.method.layout(example, plan.moment(0))
+            board.add_figure(f"{plan.stage.name}/tree_and_mask{below}", tree_picture(tree, label), 0)
+            board.add_text(f"{plan.stage.name}/tree{below}", _fenced(tree_text(tree, label)), 0)
     board.add_text("settings", _fenced(prepared.folder.config_file.read_text(encoding="utf-8")), 0)
+
+
+def _firsts(train: Split) -> dict[str, EncodedExample]:
+    """The first example of every source, under `/source` in a mixture."""
+    if isinstance(train, JoinedSplit):
+        return {f"/{part.report.source}": part[0] for part in train.parts}
+    return {"": train[0]}
 
 
 def _fenced(text: str) -> str:

@@ -75,11 +75,17 @@ class StageProgress(ProgressBar):
         self.accuracy = f", held-out {share.value:.3f}"
         if not sys.stderr.isatty():
             plan = module.plan.at(module.updates - 1)
+            heldout = f"held-out {share.correct}/{share.count} = {share.value:.3f}{self._by_source()}"
             print(
                 f"{plan.stage.name}: update {module.updates - plan.first}/{plan.length}, "
-                f"loss {module.report.loss:.4f}, held-out {share.correct}/{share.count} = {share.value:.3f}",
+                f"loss {module.report.loss:.4f}, {heldout}",
                 flush=True,
             )
+
+    def _by_source(self) -> str:
+        """What each held-out source has right, where there are several."""
+        rows = {source: [row.final for row in rows] for source, rows in self.curriculum.by_source.items()}
+        return "".join(f", {source} {sum(marks)}/{len(marks)}" for source, marks in rows.items())
 
     def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
         """Leave the terminal in order."""

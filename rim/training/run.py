@@ -15,7 +15,8 @@ from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
 from rim.config import Config
 from rim.data.datamodule import DataModule
-from rim.data.encode import EncodedExample, EncodedSplit
+from rim.data.encode import EncodedExample
+from rim.data.joined import Split
 from rim.data.prepare import Splits, prepare, training_texts
 from rim.environment import describe, use_threads
 from rim.errors import UserError
@@ -151,7 +152,7 @@ def train(prepared: Prepared, updates: int) -> None:
         raise Interrupted(module.updates) from None
 
 
-def make_evaluator(config: Config, method: Method, backbone: Backbone, train: EncodedSplit) -> Evaluator:
+def make_evaluator(config: Config, method: Method, backbone: Backbone, train: Split) -> Evaluator:
     """An evaluator whose answers may be as long as those that were trained, or as the settings say."""
     _, step, answer = train.longest
     chain = config.data.max_steps * (len(method.separator) + step) + len(method.answer_mark) + answer + 1
@@ -179,7 +180,7 @@ def prove(prepared: Prepared) -> None:
         )
 
 
-def longest_examples(train: EncodedSplit, most: int = 64) -> list[EncodedExample]:
+def longest_examples(train: Split, most: int = 64) -> list[EncodedExample]:
     """Examples with the longest questions and with the most steps, in turn and without repetition."""
     orders = ((-lengths).argsort(kind="stable")[:most] for lengths in (train.question_lengths, train.steps_counts))
     rows = [int(row) for pair in zip(*orders, strict=True) for row in pair]
