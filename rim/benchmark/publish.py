@@ -1,0 +1,72 @@
+"""Everything that a benchmark leaves to read: tables, records, the figure."""
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+import torch
+
+from rim.benchmark.figures import picture
+from rim.benchmark.measure import Measured
+from rim.benchmark.summary import Summary
+from rim.benchmark.tables import csv_text, markdown, tables
+from rim.comparison.look import save
+from rim.comparison.provenance import origin
+from rim.environment import describe
+from rim.files import write_bytes, write_json
+
+
+def publish(summary: Summary, measured: Measured, load: tuple[float, ...], command: str) -> str:
+    """Write `table.md`, `table.csv`, `results.json` and `latency.png` to the benchmark's folder.
+
+    Returns:
+        The tables and the paths that were written: what a command prints.
+
+    Args:
+        load: averages of the machine at the start.
+        command: that measured.
+    """
+    folder, facts = summary.bench.path, describe()
+    foot = footer(summary, facts, load)
+    write_bytes(folder / "table.md", markdown(summary, foot).encode())
+    write_bytes(folder / "table.csv", csv_text(summary).encode())
+    record = {"command": command, **facts, "load_average_at_start": load, "settings": asdict(summary.bench)}
+    write_json(folder / "results.json", {**record, **summary.to_json(), "seconds": _seconds(measured)})
+    picture_file = save(picture(summary), folder / "latency.png")
+    shown = [part for title, text in tables(summary) for part in (f"{title}\n", text, "")]
+    files = [folder / "table.md", folder / "table.csv", folder / "results.json", picture_file]
+    return "\n".join([*shown, foot, "", *(f"wrote {file}" for file in files)])
+
+
+def footer(summary: Summary, facts: dict[str, Any], load: tuple[float, ...]) -> str:
+    """What the numbers come from and how they were made, as one paragraph."""
+    bench = summary.bench
+    provenance = {
+        "commits": [facts["git"]], "hardware": [facts["hardware"]], "versions": [facts["versions"]],
+        "threads": [torch.get_num_threads()],
+    }  # fmt: skip
+    memory = (
+        "weights and the most that an answer allocates beyond them"
+        if summary.device == "cuda"
+        else "weights and the cache at its largest, without activations"
+    )
+    return (
+        f"{origin(provenance, [bench.config(bench.entries[0]).run.seed])}\n"
+        f"On {summary.device} in {bench.dtype}, load average {load[0]:.1f} at the start. Medians over {bench.rounds} "
+        f"rounds (10th to 90th percentile) after {bench.warmup} of warm-up and one run under the counter; a round's "
+        f"number is the mean over its questions ({bench.questions} at batch 1), its entries take turns, ratios are "
+        f"taken within a round. Answers have the lengths of the data's own steps and answers, the end token included; "
+        f"only the final answer is read. Memory: {memory}."
+    )
+
+
+def load_average() -> tuple[float, ...]:
+    """Of the last 1, 5 and 15 minutes."""
+    return tuple(round(part, 2) for part in os.getloadavg())
+
+
+def _seconds(measured: Measured) -> list[dict[str, Any]]:
+    """Every round of every case."""
+    return [
+        {**case._asdict(), "rounds": [{**each._asdict()} for each in found]} for case, found in measured.seconds.items()
+    ]
