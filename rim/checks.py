@@ -313,7 +313,7 @@ def _probe_layer(config: Config) -> Iterator[tuple[str, str]]:
     if layer is None:
         return
     if layer < least:
-        yield path, f"must be at least memory.insertion_layer = {least}: below it blocks have no states; or leave it empty"
+        yield path, f"must be at least memory.insertion_layer = {least}, since blocks have no states below it"
     if config.backbone.source == "scratch" and layer >= layers:
         yield path, f"must be at most {layers - 1}: backbone.scratch.layers = {layers}, counted from 0"
 

@@ -384,14 +384,11 @@ def default_stages(method: str, training: str = "lora") -> list[Stage]:
         replace(answers, duration="20%"),
     ]
     return {
-        "memory_blocks": blocks,
-        "looped": blocks,
-        "direct": [answers],
-        "pause": [answers],
+        **{name: blocks for name in ("memory_blocks", "looped")},
+        **{name: [answers] for name in ("direct", "pause")},
         "cot": [chains],
         "icot": removal,
-        "coconut": _latent_stages(),
-        "pause_curriculum": _latent_stages(),
+        **{name: _latent_stages() for name in ("coconut", "pause_curriculum")},
         "codi": [Stage("distillation", "distillation", duration="100%", learning_rate=5e-4)],
     }[method]
 

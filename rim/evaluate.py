@@ -1,4 +1,4 @@
-"""python -m rim.evaluate --run runs/NAME [--test task/split …] [--weights NAME] [--protocol] [key=value …]
+"""python -m rim.evaluate --run runs/NAME [--test task/split …] [--weights NAME] [--protocol | --adaptive] [key=value …]
 
 Score a run's model: accuracy after every block, by steps and by size, with the controls, and the predictions as
 JSON lines. Settings come from the run folder; overrides may change `evaluation.*`, `data.*` and `memory.blocks`.
@@ -18,10 +18,16 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="DIR", help="run folder, such as runs/demo")
     parser.add_argument("--test", nargs="+", metavar="SOURCE", help="test sets, task/split; default: the run's own")
     parser.add_argument("--weights", metavar="NAME", help="a file of DIR/weights; default: the final pick")
-    parser.add_argument(
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument(
         "--protocol",
         action="store_true",
         help="the paper's selection: random splits of the test set choose among the weights and score the rest",
+    )
+    instead.add_argument(
+        "--adaptive",
+        action="store_true",
+        help="read answers before all blocks are read, and choose among those after each block (docs/adaptive.md)",
     )
 
 
@@ -40,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
 
     options = line.options
     sources = [item for item in named if "=" not in item]
-    evaluate(Path(options.run), overrides, sources, options.weights, protocol=options.protocol)
+    form = {"protocol": options.protocol, "adaptive": options.adaptive}
+    evaluate(Path(options.run), overrides, sources, options.weights, **form)
     return 0
 
 

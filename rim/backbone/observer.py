@@ -9,6 +9,7 @@ V vocabulary.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from peft import PeftModel
@@ -81,7 +82,7 @@ def layers_of(backbone: Backbone) -> nn.ModuleList:
     Raises:
         ObserverError: they do not stand in one list.
     """
-    model = backbone.model.get_base_model() if isinstance(backbone.model, PeftModel) else backbone.model
+    model: Any = backbone.model.get_base_model() if isinstance(backbone.model, PeftModel) else backbone.model
     try:
         return _decoder(model)[1]
     except InsertionError as error:

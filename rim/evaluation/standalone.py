@@ -1,13 +1,13 @@
 """Evaluate the model of a run folder, without a trainer."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rim.backbone.backbone import Backbone
 from rim.config import Config
-from rim.data.prepare import prepare_tests
+from rim.data.prepare import prepare_tests, prepare_validation
 from rim.environment import use_threads
 from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator, Lengths
@@ -21,9 +21,23 @@ from rim.runs import RunFolder
 
 
 def evaluate(
-    path: Path, overrides: Sequence[str], sources: Sequence[str] | None, weights: str | None, *, protocol: bool
+    path: Path,
+    overrides: Sequence[str],
+    sources: Sequence[str] | None,
+    weights: str | None,
+    *,
+    protocol: bool = False,
+    adaptive: bool = False,
 ) -> None:
     """Score a run on test sources, write `results/`, and print the report.
+
+    Args:
+        path: the run folder.
+        overrides: of settings that do not change the weights.
+        sources: test sources; none: the run's own.
+        weights: name of the weights; None: the final pick.
+        protocol: choose among all weights instead, as the paper does.
+        adaptive: read answers early instead.
 
     Raises:
         UserError: no such run, weights, source or setting; each says what there is.
@@ -34,6 +48,9 @@ def evaluate(
     if sources:
         config = replace(config, data=replace(config.data, test=list(sources)))
     use_threads(config.training.threads)
+    if adaptive:
+        _read_early(folder, config, weights)
+        return
     backbone, about = folder.load_backbone(weights)
     backbone = backbone.to(scoring_device(config.training.accelerator))
     evaluator = _evaluator(folder, config, backbone)
@@ -43,7 +60,7 @@ def evaluate(
             _select(folder, config, evaluator, source, split)
             continue
         result = score_source(evaluator, backbone, source, split, config.evaluation)
-        facts = {key: about[key] for key in ("name", "stage", "update")} | {"blocks": config.memory.blocks}
+        facts = _facts(about, config)
         file = write_result(result, folder.path / "results", facts)
         print(f"{result.report(config.evaluation.confidence)}\n\nWeights: {about['name']}. Predictions: {file}\n")
 
@@ -53,6 +70,29 @@ def _evaluator(folder: RunFolder, config: Config, backbone: Backbone) -> Evaluat
     method = build_method(config, backbone.tokenizer)
     lengths = Lengths.of(**folder.read("lengths.json"), settings=config.evaluation)
     return Evaluator(method, backbone.tokenizer, lengths)
+
+
+def _facts(about: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """Which weights were scored, and with how many blocks."""
+    return {key: about[key] for key in ("name", "stage", "update")} | {"blocks": config.memory.blocks}
+
+
+def _read_early(folder: RunFolder, config: Config, weights: str | None) -> None:
+    """Answers before all blocks are read, by rules that held-out examples have fitted."""
+    from rim.evaluation.adaptive import check_adaptive, read_early  # scikit-learn takes a second to import
+    from rim.evaluation.adaptive_report import adaptive_report, write_adaptive
+
+    check_adaptive(config)
+    backbone, about = folder.load_backbone(weights)
+    backbone = backbone.to(scoring_device(config.training.accelerator))
+    rows = replace(config.data, validation_rows=config.evaluation.probe_rows)
+    held_out = prepare_validation(rows, backbone.tokenizer, config.run.seed)
+    tests = prepare_tests(config.data, backbone.tokenizer)
+    facts = _facts(about, config) | {"held_out": rows.validation, "layer": config.evaluation.probe_layer}
+    evaluator, confidence = _evaluator(folder, config, backbone), config.evaluation.confidence
+    for result in read_early(evaluator, backbone, held_out, tests, config.evaluation):
+        numbers, picture = write_adaptive(result, folder.path / "results", facts, confidence)
+        print(f"{adaptive_report(result, confidence)}\n\nWeights: {about['name']}. {numbers}, {picture}\n")
 
 
 def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str, split: Any) -> None:

@@ -1,0 +1,142 @@
+"""Reading early as tables for people, as plain types for JSON, and as files of a run."""
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+from rim.evaluation.adaptive import Adaptive
+from rim.evaluation.metrics import Proportion
+from rim.evaluation.probe import Auroc
+from rim.evaluation.report import _interval, _number, _percent, _share, table
+from rim.evaluation.stopping import DROP, Curve, Point
+from rim.files import write_bytes, write_json
+from rim.pictures.adaptive import adaptive_picture
+
+
+def adaptive_report(result: Adaptive, confidence: float) -> str:
+    """Markdown: rules, choices, and how well the scores tell right from wrong."""
+    parts = [_headline(result), _rules(result, confidence), _choices(result, confidence), _aurocs(result, confidence)]
+    return "\n\n".join(parts)
+
+
+def adaptive_json(result: Adaptive, confidence: float) -> dict[str, Any]:
+    """The result in plain types; a threshold that never stops early, and an area that is not defined, are null."""
+
+    def plain(share: Proportion) -> dict[str, Any]:
+        low, high = share.interval(confidence)
+        value = share.value if share.count else None
+        return {"correct": share.correct, "count": share.count, "accuracy": value, "low": low, "high": high}
+
+    def at(point: Point) -> dict[str, Any]:
+        return {"threshold": _finite(point.threshold), "blocks": point.blocks, **plain(point.accuracy)}
+
+    def by(curve: Curve) -> dict[str, Any]:
+        points, held_out = ([at(point) for point in each] for each in (curve.points, curve.held_out))
+        return {"chosen": curve.chosen, "points": points, "held_out": held_out}
+
+    return {
+        "examples": result.final.count,
+        "excluded": result.excluded,
+        "confidence": confidence,
+        "probe": {"fitted": result.fitted, "C": result.strength},
+        "drop": DROP,
+        "fixed": [{"blocks": k, **plain(share)} for k, share in enumerate(result.fixed, 1)],
+        "oracle": {key: value for key, value in at(result.oracle).items() if key != "threshold"},
+        "rules": {curve.rule: by(curve) for curve in result.curves},
+        "choice": {
+            name: {**plain(choice.accuracy), "of_possible": plain(choice.possible)}
+            for name, choice in result.choices.items()
+        },
+        "auroc": {
+            score: {part: {key: _finite(value) for key, value in vars(area).items()} for part, area in areas.items()}
+            for score, areas in result.aurocs.items()
+        },
+    }
+
+
+def write_adaptive(result: Adaptive, folder: Path, about: dict[str, Any], confidence: float) -> tuple[Path, Path]:
+    """`<source>-adaptive.json` and `.png`; returns their paths.
+
+    Args:
+        about: what was read: weights, update, blocks, layer of the probe, held-out source.
+    """
+    stem = folder / f"{result.source.replace('/', '-')}-adaptive"
+    facts = {**about, "source": result.source, **adaptive_json(result, confidence)}
+    numbers, picture = stem.with_name(f"{stem.name}.json"), stem.with_name(f"{stem.name}.png")
+    write_json(numbers, facts)
+    content = io.BytesIO()
+    adaptive_picture(facts).savefig(content, format="png")
+    write_bytes(picture, content.getvalue())
+    return numbers, picture
+
+
+def _headline(result: Adaptive) -> str:
+    left_out = f", without {_number(result.excluded)} that fitted the probe" if result.excluded else ""
+    return (
+        f"## {result.source}, read early\n\n"
+        f"{_number(result.final.count)} examples{left_out}. {_number(result.fitted)} held-out examples fitted the "
+        f"probe and chose the thresholds:\nfewest blocks at a held-out accuracy within {100 * DROP:g} point of the "
+        "last block's."
+    )
+
+
+def _rules(result: Adaptive, confidence: float) -> str:
+    """Where each rule stops as it was chosen, between the fixed numbers of blocks and the oracle."""
+    rows = [(f"always block {k}", "", f"{k:.2f}", *_two(share, confidence)) for k, share in enumerate(result.fixed, 1)]
+    rows[-1] = (f"{rows[-1][0]} (the score)", *rows[-1][1:])
+    rows += [_rule(curve, confidence) for curve in result.curves]
+    oracle = result.oracle
+    rows.append(("first right block (oracle)", "", f"{oracle.blocks:.2f}", *_two(oracle.accuracy, confidence)))
+    return table(rows, ("stopping rule", "threshold", "mean blocks", "accuracy", f"{_percent(confidence)} interval"))
+
+
+def _rule(curve: Curve, confidence: float) -> tuple[str, str, str, str, str]:
+    point = curve.point
+    if curve.rule == "agreement":
+        threshold = f"{point.threshold:g} answers"
+    else:
+        threshold = f"{point.threshold:.3f}" if math.isfinite(point.threshold) else "never"
+    return curve.rule, threshold, f"{point.blocks:.2f}", *_two(point.accuracy, confidence)
+
+
+def _choices(result: Adaptive, confidence: float) -> str:
+    """How many of the answers that could be right are: only the choice is lost."""
+    right_any = result.oracle.accuracy
+    rows = [("the last block's (the score)", *_two(result.final, confidence), _of(result.final, right_any))]
+    rows += [
+        (f"highest {name}", *_two(choice.accuracy, confidence), _of(choice.accuracy, right_any))
+        for name, choice in result.choices.items()
+    ]
+    rows.append(("any right one (oracle)", *_two(right_any, confidence), _of(right_any, right_any)))
+    header = ("answer", "accuracy", f"{_percent(confidence)} interval", "where some block is right")
+    return f"### Choosing among the {len(result.fixed)} answers\n\n" + table(rows, header)
+
+
+def _aurocs(result: Adaptive, confidence: float) -> str:
+    names = list(result.aurocs)
+    rows = [(_part(part), *(_area(result.aurocs[name][part]) for name in names)) for part in result.aurocs[names[0]]]
+    title = f"### AUROC: how often a right answer scores higher than a wrong one ({_percent(confidence)} intervals)\n\n"
+    return title + table(rows, ("readouts", *names))
+
+
+def _part(name: str) -> str:
+    return f"after block {name}" if name.isdecimal() else {"chosen": "those chosen by the score"}.get(name, name)
+
+
+def _area(area: Auroc) -> str:
+    if math.isnan(area.value):
+        return "all alike"
+    return f"{_share(area.value)} ({_share(area.low)} to {_share(area.high)})"
+
+
+def _of(right: Proportion, possible: Proportion) -> str:
+    return _share(Proportion(right.correct, possible.correct).value) if possible.correct else "none is"
+
+
+def _two(share: Proportion, confidence: float) -> tuple[str, str]:
+    return _share(share.value), _interval(share, confidence)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

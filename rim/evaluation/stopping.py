@@ -1,0 +1,132 @@
+"""When to stop reading blocks, and which of K answers to take.
+
+Block k never sees block k + 1, so what is read after it is the same whether further blocks follow or not: rules can be
+tried on readouts of all blocks. How strict a rule is, is chosen on held-out examples and scored on others.
+
+Axes: E examples, K blocks; a stop is the index of a block, from 0 on.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rim.evaluation.metrics import Proportion
+
+DROP = 0.01
+"""By how much a rule's held-out accuracy may stay below that of the last block."""
+LEVELS = 40
+"""Thresholds of a score that are tried."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """Accuracy against blocks: `blocks` is the mean number that was read, `threshold` how strict the rule was."""
+
+    threshold: float
+    blocks: float
+    accuracy: Proportion
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A rule at every threshold, from lenient to strict: on examples that are scored, and on held-out ones.
+
+    `chosen` is the index of the threshold that the held-out examples chose.
+    """
+
+    rule: str
+    points: tuple[Point, ...]
+    held_out: tuple[Point, ...]
+    chosen: int
+
+    @property
+    def point(self) -> Point:
+        """The scored examples at the chosen threshold."""
+        return self.points[self.chosen]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of the K answers of every example: `possible` counts the examples where some answer is right."""
+
+    accuracy: Proportion
+    possible: Proportion
+
+
+def stops_by_score(score_EK: np.ndarray, threshold: float) -> np.ndarray:
+    """[E] the first block whose score is at least the threshold; the last where none is."""
+    reached_EK = score_EK >= threshold
+    reached_EK[:, -1] = True
+    return reached_EK.argmax(1)
+
+
+def stops_by_agreement(answers: Sequence[Sequence[str]], count: int) -> np.ndarray:
+    """[E] the first block at which the last `count` answers are the same text; the last where they never are."""
+    return np.array([_agreed(row, count) for row in answers], dtype=int)
+
+
+def stops_by_oracle(correct_EK: np.ndarray) -> np.ndarray:
+    """[E] the first block whose answer is right; the last where none is. An upper bound: it knows what is right."""
+    return stops_by_score(correct_EK.astype(float), 1.0)
+
+
+def levels(score_EK: np.ndarray) -> list[float]:
+    """Thresholds that stop more or less often: quantiles of the scores, and infinity, which never stops early."""
+    return [*np.unique(np.quantile(score_EK, np.linspace(0, 1, LEVELS))).tolist(), math.inf]
+
+
+def point(correct_EK: np.ndarray, stop_E: np.ndarray, threshold: float) -> Point:
+    """What stopping at these blocks gives."""
+    right = int(correct_EK[np.arange(len(stop_E)), stop_E].sum())
+    return Point(threshold, float(stop_E.mean()) + 1, Proportion(right, len(stop_E)))
+
+
+def curve(
+    rule: str,
+    thresholds: Sequence[float],
+    scored: tuple[np.ndarray, Callable[[float], np.ndarray]],
+    held_out: tuple[np.ndarray, Callable[[float], np.ndarray]],
+    drop: float = DROP,
+) -> Curve:
+    """A rule at all thresholds.
+
+    Args:
+        rule: its name.
+        thresholds: from lenient to strict; the last one never stops early.
+        scored: of the examples that are scored, which answers are right [E, K], and threshold → stops [E].
+        held_out: the same of others, which alone choose.
+        drop: see `DROP`.
+    """
+    points, others = (
+        tuple(point(correct_EK, stops(threshold), threshold) for threshold in thresholds)
+        for correct_EK, stops in (scored, held_out)
+    )
+    return Curve(rule, points, others, choose(others, drop))
+
+
+def choose(points: Sequence[Point], drop: float = DROP) -> int:
+    """Index of the point with fewest blocks among those that lose at most `drop` of the last point's accuracy.
+
+    Of equal ones that with more right answers, then the stricter one.
+    """
+    least = points[-1].accuracy.correct - drop * points[-1].accuracy.count
+    allowed = [index for index, each in enumerate(points) if each.accuracy.correct >= least]
+    return min(allowed, key=lambda index: (points[index].blocks, -points[index].accuracy.correct, -index))
+
+
+def choose_answers(score_EK: np.ndarray) -> np.ndarray:
+    """[E] the block with the highest score; of equal ones the last, which has read most."""
+    return score_EK.shape[1] - 1 - score_EK[:, ::-1].argmax(1)
+
+
+def choice(correct_EK: np.ndarray, block_E: np.ndarray) -> Choice:
+    """How often these answers are right, of all and of those that could be."""
+    right, possible = int(correct_EK[np.arange(len(block_E)), block_E].sum()), int(correct_EK.any(1).sum())
+    return Choice(Proportion(right, len(block_E)), Proportion(right, possible))
+
+
+def _agreed(row: Sequence[str], count: int) -> int:
+    same = (len(set(row[last + 1 - count : last + 1])) == 1 for last in range(count - 1, len(row)))
+    return next((last for last, agreed in enumerate(same, count - 1) if agreed), len(row) - 1)
