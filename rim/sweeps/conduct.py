@@ -16,6 +16,7 @@ from rim.sweeps.settings import Sweep
 from rim.sweeps.space import Part
 from rim.sweeps.storage import SweepError, open_storage, shown_address, turn
 from rim.sweeps.study import DONE, REASON, Found, fill, load_study
+from rim.sweeps.trial import Interrupted
 from rim.sweeps.worker import Crew, Worker, take_up
 from rim.training.children import listening
 
@@ -23,12 +24,16 @@ WATCH_SECONDS = 0.1
 
 
 def plan(parts: Sequence[Part]) -> int:
-    """Print what would be trained and how long it would take; make nothing."""
+    """Print what would be trained and how long it would take; make nothing. The exit status: 0, 143 after a signal."""
     from rim.sweeps.estimate import estimate, trial_table  # heavy
 
     found = look(parts)
     print(trial_table(parts, found), flush=True)
-    print(f"\n{estimate(parts, found)}")
+    try:
+        with listening() as stop:
+            print(f"\n{estimate(parts, found, stop)}")
+    except Interrupted:
+        return 143
     return 0
 
 

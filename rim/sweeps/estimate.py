@@ -54,8 +54,12 @@ def trial_table(parts: Sequence[Part], found: Mapping[str, Found]) -> str:
     return table(rows, ("point", "seeds", "state"))
 
 
-def estimate(parts: Sequence[Part], found: Mapping[str, Found]) -> str:
-    """The time that remains, in a sentence or two: by finished runs, else by timing a few updates."""
+def estimate(parts: Sequence[Part], found: Mapping[str, Found], stop: StopRequest) -> str:
+    """The time that remains, in a sentence or two: by finished runs, else by timing a few updates.
+
+    Raises:
+        Interrupted: a signal asked to stop; what was being timed has ended.
+    """
     runs = sum(_remaining(part, found[part.folder]) for part in parts)
     jobs = parts[0].sweep.jobs
     if not runs:
@@ -67,7 +71,7 @@ def estimate(parts: Sequence[Part], found: Mapping[str, Found]) -> str:
             f"{_words(fmean(minutes))}, the mean of {len(minutes)} finished ones, {jobs} side by side."
         )
     chosen = spread([run for part in parts for run in _pending(part, found[part.folder])], MOST_POINTS)
-    timed, problems = _timed(chosen, jobs == 1)
+    timed, problems = _timed(chosen, jobs == 1, stop)
     if not timed:
         return "\n".join(["Estimated time: not known, because no run could be timed.", *problems])
     each = fmean(timing.seconds * timing.updates / 60 for timing in timed)
@@ -94,21 +98,22 @@ def _pending(part: Part, found: Found) -> list[Run]:
     return [part.runs(point)[0] for point in points if found.state(part.name(point)) not in ("done", "given up")]
 
 
-def _timed(runs: Sequence[Run], alone: bool) -> tuple[list[Timing], list[str]]:
+def _timed(runs: Sequence[Run], alone: bool, stop: StopRequest) -> tuple[list[Timing], list[str]]:
     timings, problems = [], []
     for run in runs:
         try:
-            timings.append(time_run(run, alone))
+            timings.append(time_run(run, alone, stop))
         except RunFailed as error:
             problems.append(f"{run.name} could not be timed: {error}")
     return timings, problems
 
 
-def time_run(run: Run, alone: bool) -> Timing:
+def time_run(run: Run, alone: bool, stop: StopRequest) -> Timing:
     """Train a run for a few updates in a folder that is removed afterwards.
 
     Raises:
         RunFailed: it did not come so far; the text is the end of its log.
+        Interrupted: a signal asked to stop.
     """
     folder = tempfile.mkdtemp(prefix="rim-timing-")
     overrides = (*run.overrides, "training.log_every=1")
@@ -121,7 +126,7 @@ def time_run(run: Run, alone: bool) -> Timing:
 
     try:
         with suppress(_Enough):
-            train(trial, alone, StopRequest(), watch)
+            train(trial, alone, stop, watch)
         return _timing(trial)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

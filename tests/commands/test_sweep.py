@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -95,6 +96,20 @@ def test_a_dry_run_times_some_points_and_leaves_nothing_behind(tmp_path: Path, m
         ("memory.blocks=1", "memory.insertion_layer=0"), ("memory.blocks=2", "memory.insertion_layer=1"),
     ]  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["temporary", "x.yaml"] and not [*place.iterdir()]
+
+
+def test_a_signal_ends_a_dry_run_and_what_it_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "temporary"
+    begun = place / "begun"
+    asks = "import os, signal, sys, time; open(sys.argv[1], 'w').write(str(os.getpid()));"
+    asks += "os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
+    monkeypatch.setattr(trial, "command", lambda run, alone: [sys.executable, "-S", "-c", asks, str(begun)])
+    monkeypatch.setattr(estimate.tempfile, "tempdir", str(place))
+    place.mkdir()
+    assert run("--config", write(tmp_path), "--dry-run", "space={memory.blocks: [1]}")[0] == 143
+    assert [path.name for path in place.iterdir()] == ["begun"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(begun.read_text()), 0)
 
 
 def test_a_point_that_cannot_be_timed_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
