@@ -60,7 +60,10 @@ def gsm8k(folder: Path, train: str | None = None, test: str | None = None) -> st
         ("training.batchsize=4", ["training.batchsize", "no such setting; did you mean 'training.batch_size'?"]),
         ("training.batch_size=many", ['training.batch_size = "many": allowed is a whole number']),
         ("method.name=rim", ['method.name = "rim": allowed is one of memory_blocks, looped, direct, cot, pause']),
-        ("data.train=gsm9k/train", ["unknown task 'gsm9k' (did you mean 'gsm8k'?)", "the tasks are aqua, arithmetic, "]),
+        (
+            "data.train=gsm9k/train",
+            ["unknown task 'gsm9k' (did you mean 'gsm8k'?)", "the tasks are aqua, arithmetic, "],
+        ),
         ("data.train=gsm8k/dev", ["unknown split 'dev' of task 'gsm8k': there are gsm8k/train, gsm8k/test"]),
         ("data.train=gsm8k", ["names no split: write task/split, such as gsm8k/train"]),
         ("data.validation=gsm8k/test", ["a test split neither trains nor chooses a checkpoint", "gsm8k/train"]),
