@@ -108,19 +108,21 @@ def device_of(bench: Benchmark) -> torch.device:
 
 
 def _model(bench: Benchmark, config: Config, tokenizer: object) -> Backbone:
+    if bench.vocabulary is not None and config.backbone.training == "lora":
+        raise BenchmarkError(
+            f"vocabulary = {bench.vocabulary}: adapters keep the rows that there are; set backbone.training=full"
+        )
     backbone = load_backbone(config.backbone, tokenizer, config.run.seed)  # type: ignore[arg-type]
     if bench.vocabulary is not None:
-        _widen(backbone, bench.vocabulary, config.backbone.training)
+        _widen(backbone, bench.vocabulary)
     return backbone.to(DTYPES[bench.dtype]).to(device_of(bench)).eval()
 
 
-def _widen(backbone: Backbone, rows: int, training: str) -> None:
+def _widen(backbone: Backbone, rows: int) -> None:
     """Give the embedding matrices as many rows as are asked for."""
     least = len(backbone.tokenizer)
     if rows < least:
         raise BenchmarkError(f"vocabulary = {rows}: the tokenizer has {least} entries; set at least as many")
-    if training == "lora":
-        raise BenchmarkError(f"vocabulary = {rows}: adapters tie the matrix to its rows; set backbone.training=full")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         backbone.model.resize_token_embeddings(rows, mean_resizing=False)
