@@ -20,6 +20,7 @@ from rim.comparison.settings import Comparison, load_comparison, only
 def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="folder of the tables; default: comparison/ where the runs lie")
     parser.add_argument("--reference", metavar="NAME", help="entry that differences are against; default: the first")
+    parser.add_argument("--transfer", action="store_true", help="runs may have chosen checkpoints on different sources")
     parser.add_argument("--jobs", type=int, metavar="N", help="runs side by side, with --config: as jobs=N")
     parser.add_argument(
         "--only", nargs="+", metavar="ENTRY", help="with --config: these entries, and those that they need"
@@ -70,12 +71,12 @@ def _of_runs(line: CommandLine) -> int:
     out = None if line.options.out is None else Path(line.options.out)
     named = [Path(word) for word in line.overrides]
     folders = [path for path in named if not (path.suffix == ".log" and path.is_file())]  # what seed-* catches, too
-    return compare_named(folders, out, line.options.reference)
+    return compare_named(folders, out, line.options.reference, line.options.transfer)
 
 
 def _of_config(line: CommandLine) -> int:
     options = line.options
-    own = {"jobs": options.jobs, "reference": options.reference}
+    own = {"jobs": options.jobs, "reference": options.reference, "transfer": "true" if options.transfer else None}
     given = [f"{name}={value}" for name, value in own.items() if value is not None]
     comparison = load_comparison(line.files, [*line.overrides, *given])
     if options.only:

@@ -63,7 +63,7 @@ def _publish_planned(comparison: Comparison, runs: Sequence[PlannedRun]) -> None
     _finish(comparison.name, comparison.path, finished, comparison.reference_entry, notes)
 
 
-def compare_named(folders: Sequence[Path], out: Path | None, reference: str | None) -> int:
+def compare_named(folders: Sequence[Path], out: Path | None, reference: str | None, transfer: bool = False) -> int:
     """Compare finished runs.
 
     Args:
@@ -71,12 +71,13 @@ def compare_named(folders: Sequence[Path], out: Path | None, reference: str | No
         out: where the tables go; None: `comparison` in the folder that the runs share, or the next free
             `comparison-2`, ... where that holds a comparison of other runs.
         reference: name of an entry; None: the first.
+        transfer: whether checkpoints may have been chosen on different data.
 
     Raises:
         UserError: a folder is no finished run, runs do not stand side by side, or there is no such entry.
     """
     quiet_libraries()
-    runs = collect_named(folders)
+    runs = collect_named(folders, transfer)
     names = list(dict.fromkeys(run.entry for run in runs))
     reference = reference or names[0]
     if reference not in names:

@@ -11,15 +11,19 @@ from rim.config import Config, Run
 from rim.settings import to_yaml
 
 
-def collect_named(folders: Sequence[Path]) -> list[FinishedRun]:
+def collect_named(folders: Sequence[Path], transfer: bool = False) -> list[FinishedRun]:
     """Read run folders, and give those that differ in nothing but name, folder and seed one entry.
+
+    Args:
+        folders: of the runs.
+        transfer: whether checkpoints may have been chosen on different data.
 
     Raises:
         RunError: a folder is no run.
         ComparisonError: a run is not finished, stands there twice, or is on other data than the first.
     """
     runs = [collect(folder, "", "") for folder in folders]
-    check_same_data({str(run.folder): run.config for run in runs})
+    check_same_data({str(run.folder): run.config for run in runs}, transfer)
     groups: dict[str, list[FinishedRun]] = {}
     for run in runs:
         groups.setdefault(_settings(run.config), []).append(run)

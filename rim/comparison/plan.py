@@ -110,7 +110,8 @@ def check_plan(comparison: Comparison, runs: Sequence[PlannedRun]) -> None:
         found += [] if found else _stages(run)
     if found:
         raise SettingsError("\n".join(dict.fromkeys(found)))
-    check_same_data({run.entry.name: run.config(FINE) for run in reversed(firsts.values())})
+    configs = {run.entry.name: run.config(FINE) for run in reversed(firsts.values())}
+    check_same_data(configs, comparison.transfer)
     for run in runs:
         check_folder(run, run.budget.updates if run.budget.flops_of is None else None)
 

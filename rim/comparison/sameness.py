@@ -12,33 +12,46 @@ FREE = (
 )
 """Settings of data that say where and how it is read, or what trains: what is answered must be the same. The examples
 themselves are compared later."""
+OF_TRAINING = (
+    *("data.validation:", "data.validation_rows:", "data.own.train:", "data.own.validation:"),
+    *("data.max_steps:", "data.over_steps:"),
+    *("data.max_question_tokens:", "data.max_step_tokens:", "data.max_answer_tokens:"),
+)
+"""Settings of data that belong to what trains and to what chooses the checkpoint, and to no test set: they may differ
+as well where transfer is asked for."""
+
+TRANSFER = ". To see what one task teaches for another: transfer: true in the file, --transfer for finished runs"
 
 
 class ComparisonError(UserError):
     """Runs that cannot stand side by side."""
 
 
-def data_differences(a: Config, b: Config) -> list[str]:
-    """Settings of data that differ, one line each: `data.test: ["x"] -> ["y"]`."""
-    return [line for line in differences(a, b) if line.startswith("data.") and not line.startswith(FREE)]
+def data_differences(a: Config, b: Config, transfer: bool = False) -> list[str]:
+    """Settings of data that may not differ and do, one line each: `data.test: ["x"] -> ["y"]`."""
+    free = FREE + OF_TRAINING if transfer else FREE
+    return [line for line in differences(a, b) if line.startswith("data.") and not line.startswith(free)]
 
 
-def check_same_data(configs: Mapping[str, Config]) -> None:
+def check_same_data(configs: Mapping[str, Config], transfer: bool = False) -> None:
     """Refuse settings that choose a checkpoint on or are tested on different data.
 
     Args:
         configs: name of a run or an entry → its settings.
+        transfer: whether checkpoints may be chosen on different data: what is tested is the same all the same.
 
     Raises:
         ComparisonError: names both, and every setting that differs.
     """
     names = list(configs)
     for name in names[1:]:
-        changed = data_differences(configs[names[0]], configs[name])
+        both = configs[names[0]], configs[name]
+        changed = data_differences(*both, transfer)
         if changed:
             raise ComparisonError(
                 f"'{names[0]}' and '{name}' are not on the same data: {'; '.join(changed)}. A comparison answers one "
-                "question on one set of examples: give both the same data settings, or compare them apart"
+                f"question on one set of examples: give both the same data settings, or compare them apart"
+                + ("" if data_differences(*both, transfer=True) else TRANSFER)
             )
 
 

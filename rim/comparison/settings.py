@@ -65,6 +65,8 @@ class Comparison:
     """Runs side by side, each a process of its own; more than one: of one thread each."""
     reference: str | None = None
     """Entry that the others are compared with, pair by pair; empty: the first."""
+    transfer: bool = False
+    """Whether entries may choose checkpoints on different sources, as they may train on them; tests are the same."""
     budgets: list[Budget] = field(default_factory=list)
     """Groups of runs, compared apart."""
     entries: list[Entry] = field(default_factory=list)

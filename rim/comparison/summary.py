@@ -38,13 +38,14 @@ class Cost:
 
 @dataclass(frozen=True)
 class EntrySummary:
-    """All seeds of an entry under one budget."""
+    """All seeds of an entry under one budget; `trained_on` is its `data.train`."""
 
     budget: str
     entry: str
     seeds: list[int]
     tests: dict[str, SourceSummary]
     cost: Cost
+    trained_on: str = ""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def summarise(name: str, runs: Sequence[FinishedRun], reference: str) -> Summary
 
 def _entry(runs: Sequence[FinishedRun], reference: Sequence[FinishedRun] | None, confidence: float) -> EntrySummary:
     tests = {source: _test(source, runs, reference, confidence) for source in runs[0].tests}
-    return EntrySummary(runs[0].budget, runs[0].entry, [run.seed for run in runs], tests, _cost(runs))
+    seeds, trained_on = [run.seed for run in runs], runs[0].config.data.train
+    return EntrySummary(runs[0].budget, runs[0].entry, seeds, tests, _cost(runs), trained_on)
 
 
 def _test(

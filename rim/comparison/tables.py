@@ -8,6 +8,7 @@ from typing import Any
 from rim.comparison.collect import FinishedRun
 from rim.comparison.statistics import Estimate
 from rim.comparison.summary import EntrySummary, SourceSummary, Summary
+from rim.data.mixture import sources_in
 from rim.evaluation.report import table
 
 STEP_COLUMNS = 4
@@ -38,6 +39,7 @@ def main_tables(summary: Summary) -> str:
         entries = summary.of(budget)
         for source in summary.sources:
             parts += [f"{source}, budget {budget}" if budget else source, accuracy_table(summary, entries, source)]
+        parts += [text for _, text in _transfer(summary, budget)]
         parts.append(cost_table(entries))
     return "\n\n".join(parts)
 
@@ -53,7 +55,32 @@ def budget_tables(summary: Summary, budget: str) -> list[tuple[str, str]]:
             found.append((f"{source}: accuracy by number of reasoning steps", steps_table(entries, source)))
         if any(entry.tests[source].controls or entry.tests[source].any_block is not None for entry in entries):
             found.append((f"{source}: controls and any block", controls_table(entries, source)))
-    return [*found, ("Cost of training and of answering", cost_table(entries))]
+    return [*found, *_transfer(summary, budget), ("Cost of training and of answering", cost_table(entries))]
+
+
+def _transfer(summary: Summary, budget: str) -> list[tuple[str, str]]:
+    """The table of transfer, where entries were trained on different sources."""
+    entries = summary.of(budget)
+    if len({entry.trained_on for entry in entries}) < 2:
+        return []
+    return [("Transfer: trained on (rows), tested on (columns)", transfer_table(summary, entries))]
+
+
+def transfer_table(summary: Summary, entries: Sequence[EntrySummary]) -> str:
+    """Accuracy with its interval on every test set, entries by what they were trained on; own tasks are bold."""
+    order = list(dict.fromkeys(entry.trained_on for entry in entries))
+    rows = [
+        (entry.trained_on, entry.entry, *(_transferred(entry, source) for source in summary.sources))
+        for entry in sorted(entries, key=lambda entry: order.index(entry.trained_on))
+    ]
+    explained = f"Accuracy ({100 * summary.confidence:g} % interval); bold: on a task that the entry was trained on."
+    return table(rows, ("trained on", "entry", *summary.sources)) + f"\n\n{explained}"
+
+
+def _transferred(entry: EntrySummary, source: str) -> str:
+    own = {each.partition("/")[0] for each in sources_in(entry.trained_on)}
+    share = _share(entry.tests[source].accuracy)
+    return f"**{share}**" if source.partition("/")[0] in own else share
 
 
 def accuracy_table(summary: Summary, entries: Sequence[EntrySummary], source: str) -> str:
@@ -157,6 +184,7 @@ def csv_of(rows: Sequence[dict[str, Any]]) -> str:
 def _flat(run: FinishedRun) -> dict[str, Any]:
     training, git = run.training, run.environment.get("git") or {}
     row: dict[str, Any] = {"budget": run.budget, "entry": run.entry, "seed": run.seed, "commit": git.get("commit", "")}
+    row["trained_on"] = run.config.data.train
     row |= {name: training.get(name, "") for name in ("updates", "seconds", "flops", "flops_before")}
     for source, answers in run.tests.items():
         scores = answers.scores
