@@ -1,7 +1,7 @@
 """A cache of a fixed number of columns: nothing is allocated, copied or resized while answers are decoded.
 
-The columns of trunks stand first, then a column for each branch and generated token; a spare one at the end takes what
-belongs nowhere and is never seen. Which columns are seen is the mask's matter alone.
+The columns of trunks stand first, then a column for each branch and generated token; there are more than these, and the
+last one takes what belongs nowhere and is never seen. Which columns are seen is the mask's matter alone.
 
 Axes: B examples, H key and value heads, J columns, C columns of layers below an insertion, Q columns of a pass, D width
 of a head.
@@ -115,7 +115,7 @@ class Columns:
 
 
 def _targets(column_BC: Tensor, j: int) -> Tensor:
-    """Columns with the spare one in the place of padding."""
+    """Columns with the last one in the place of padding."""
     return column_BC.masked_fill(column_BC < 0, j - 1)
 
 

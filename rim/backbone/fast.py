@@ -39,8 +39,9 @@ from rim.tree import TreeBatch
 Mode = Literal["plain", "static", "compiled", "graph"]
 CHECK_EVERY = 16
 """Tokens between two looks at whether all answers have ended."""
-TRUNK_STEP, TOKEN_STEP = 32, 16
-"""Columns of trunks, and generated tokens, are rounded up to multiples of these."""
+TRUNK_STEP, TOKEN_STEP, COLUMN_STEP = 32, 16, 16
+"""Columns of trunks, generated tokens, and columns in all are rounded up to multiples of these. The last, because fused
+attention on a GPU reads masks in rows of such a length, and would copy others in every layer of every pass."""
 
 
 class DecodeError(UserError):
@@ -165,8 +166,8 @@ class _Room:
     def __init__(self, backbone: Backbone, sizes: Sizes, shape: Shape, mode: str, options: dict[str, Any]) -> None:
         b, n, k, t = self.shape = shape
         self.backbone, self.mode, self.options, device = backbone, mode, options, backbone.device
-        self.columns = Columns(sizes, b, n + k * t + 1, k, device)
-        j = n + k * t + 1
+        j = _up(n + k * t + 1, COLUMN_STEP)
+        self.columns = Columns(sizes, b, j, k, device)
 
         def zeros(*size: int, dtype: torch.dtype = torch.long) -> Tensor:
             return torch.zeros(size, dtype=dtype, device=device)

@@ -167,10 +167,11 @@ def memory_of(asked: Asked, batch: Sequence[int]) -> int:
         before = torch.cuda.memory_allocated()
         asked(batch, tokens)
         return weights + torch.cuda.max_memory_allocated() - before
+    if isinstance(asked.answer, FastDecoder):
+        asked(batch, tokens)
+        return weights + asked.answer.cache_bytes
     with watched(backbone) as passes:
         asked(batch, tokens)
-    if isinstance(asked.answer, FastDecoder):
-        return weights + asked.answer.cache_bytes
     return weights + max(each.cache_bytes for each in passes)
 
 

@@ -147,10 +147,10 @@ def test_weights_are_read_anew_and_another_model_gets_its_own_shapes() -> None:
 
 
 def test_the_size_of_the_cache_is_that_of_its_columns() -> None:
-    """3 layers, keys and values, one question, 2 heads of width 8, 32 columns of trunk, 1 x 16 of answer, a spare."""
+    """3 layers, keys and values, one question, 2 heads of width 8, 32 columns of trunk, 16 of answer, 1 to 16 spare."""
     backbone, quick = tiny_backbone("llama"), FastDecoder("static")
     quick(backbone, made(backbone, 9, blocks=1), 3)
-    assert quick.cache_bytes == 3 * 2 * 2 * 8 * (32 + 16 + 1) * 4
+    assert quick.cache_bytes == 3 * 2 * 2 * 8 * (32 + 16 + 16) * 4
 
 
 def test_compiled_passes_are_whole_graphs_and_say_the_same() -> None:

@@ -119,7 +119,7 @@ def test_memory_on_a_cpu_is_weights_and_the_cache_at_its_largest() -> None:
     column = 3 * 2 * 2 * 8 * 4
     assert memory_of(Asked(made, "plain", greedy), [0]) == weights + 11 * column
     assert memory_of(Asked(made, "plain", greedy), [0, 1]) == weights + 2 * 11 * column
-    assert memory_of(Asked(made, "static", FastDecoder("static")), [0]) == weights + (32 + 16 + 1) * column
+    assert memory_of(Asked(made, "static", FastDecoder("static")), [0]) == weights + (32 + 16 + 16) * column
     assert not BACKBONE._forward_hooks
 
 
