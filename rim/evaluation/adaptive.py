@@ -147,8 +147,11 @@ def _by_agreement(scored: Readouts, fitting: Readouts) -> Curve:
 
 def _aurocs(score_EK: np.ndarray, correct_EK: np.ndarray, confidence: float) -> dict[str, Auroc]:
     """Of all readouts, of each block's, and of the chosen answers."""
-    block_E1 = stopping.choose_answers(score_EK)[:, None]
-    parts = {"all": (score_EK, correct_EK)}
-    parts |= {str(k + 1): (score_EK[:, k : k + 1], correct_EK[:, k : k + 1]) for k in range(score_EK.shape[1])}
-    parts["chosen"] = tuple(np.take_along_axis(each, block_E1, axis=1) for each in (score_EK, correct_EK))
-    return {name: auroc(*part, confidence) for name, part in parts.items()}
+
+    def at(block_EK: np.ndarray) -> Auroc:
+        score, correct = (np.take_along_axis(each, block_EK, axis=1) for each in (score_EK, correct_EK))
+        return auroc(score, correct, confidence)
+
+    everywhere_EK = np.tile(np.arange(score_EK.shape[1]), (len(score_EK), 1))
+    by_block = {str(k + 1): at(everywhere_EK[:, [k]]) for k in range(score_EK.shape[1])}
+    return {"all": at(everywhere_EK), **by_block, "chosen": at(stopping.choose_answers(score_EK)[:, None])}
