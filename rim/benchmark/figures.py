@@ -1,7 +1,7 @@
 """The figure of a benchmark: of every entry the time to the first token and to the end of the answer.
 
-Columns are batch sizes, rows ways of decoding. A hollow circle is the first token, a full one the end, and the line
-between them is the waiting in which the answer can be read.
+Columns are batch sizes, rows ways of decoding. A hollow circle is the first token, a full one the end, each with its
+10th to 90th percentile; they stand a little apart, so that the spreads do not cover each other.
 """
 
 from typing import Any
@@ -17,6 +17,8 @@ from rim.comparison.look import COLOURS, DPI, plain
 WIDTH, ROW_HEIGHT, HEAD = 4.8, 0.32, 1.3
 """Inches: of a panel, of an entry in it, and of titles and axes."""
 REFERENCE, OTHER = "black", COLOURS[0]
+APART = 0.14
+"""Of the two circles of an entry, from its line."""
 
 
 def picture(summary: Summary) -> Figure:
@@ -40,9 +42,10 @@ def picture(summary: Summary) -> Figure:
 def _draw(axes: Axes, rows: list[Row], reference: str) -> None:
     for place, row in enumerate(rows):
         colour = REFERENCE if row.case.entry == reference else OTHER
-        axes.plot([row.first_ms.median, row.full_ms.median], [place, place], color=colour, linewidth=2, alpha=0.4)
-        _point(axes, row.first_ms, place, colour, "white")
-        _point(axes, row.full_ms, place, colour, colour)
+        ends = (row.first_ms.median, row.full_ms.median)
+        axes.plot(ends, [place - APART, place + APART], color=colour, linewidth=2, alpha=0.3)
+        _point(axes, row.first_ms, place - APART, colour, "white")
+        _point(axes, row.full_ms, place + APART, colour, colour)
     axes.set_yticks(range(len(rows)), [row.case.entry for row in rows], parse_math=False)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.set_xscale("log")
@@ -53,7 +56,7 @@ def _draw(axes: Axes, rows: list[Row], reference: str) -> None:
     plain(axes)
 
 
-def _point(axes: Axes, times: Spread, place: int, colour: str, face: str) -> None:
+def _point(axes: Axes, times: Spread, place: float, colour: str, face: str) -> None:
     spread = [[times.median - times.p10], [times.p90 - times.median]]
     style: dict[str, Any] = {"markersize": 6, "markeredgecolor": colour, "markerfacecolor": face, "zorder": 3}
     axes.errorbar(times.median, place, xerr=spread, fmt="o", ecolor=colour, elinewidth=1, capsize=2, **style)

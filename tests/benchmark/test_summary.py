@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from rim.benchmark.figures import picture
+from rim.benchmark.figures import APART, picture
 from rim.benchmark.measure import Case
 from rim.benchmark.settings import Published
 from rim.benchmark.summary import Spread, Summary
@@ -143,4 +143,4 @@ def test_the_figure_has_every_entry_where_its_times_are() -> None:
     assert axes.get_xscale() == "log" and axes.yaxis_inverted()
     assert [label.get_text() for label in axes.get_yticklabels()] == ["direct", "rim"]
     points = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "o"]
-    assert np.allclose(sorted(points), [(200, 0), (300, 1), (400, 0), (440, 1)])
+    assert np.allclose(sorted(points), [(200, -APART), (300, 1 - APART), (400, APART), (440, 1 + APART)])
