@@ -334,7 +334,7 @@ def test_an_example_is_graded_by_the_rule_of_its_own_source(small: Data) -> None
     written = iter([f"0{held_out[row].gold}" for row in rows])
     method = SimpleNamespace(
         prompt=lambda example, stage, blocks: example,
-        answer=lambda backbone, prompts, longest, edit: [[[1]] for _ in prompts],
+        answer=lambda backbone, prompts, *_: [[[1]] for _ in prompts],
         answer_in=lambda text, stage: text,
         writes_chain=lambda stage: False,
         controls=(),
