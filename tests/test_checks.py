@@ -180,8 +180,8 @@ def test_every_whole_number_but_seeds_and_workers_refuses_zero() -> None:
         except SettingsError as error:
             assert f"{path} = 0: must be" in str(error)
     assert sorted(accepted) == [
-        *("data.arithmetic.seed", "data.tracking.seed", "data.workers", "memory.insertion_layer"),
-        *("method.latents", "run.seed"),
+        *("data.arithmetic.seed", "data.tracking.seed", "data.workers"),
+        *("evaluation.probe_layer", "memory.insertion_layer", "method.latents", "run.seed"),
     ]
 
 
