@@ -1,6 +1,7 @@
 """What must be equal before runs stand side by side: their data, and the examples that they answered."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rim.config import Config
 from rim.errors import UserError
@@ -53,6 +54,30 @@ def check_same_data(configs: Mapping[str, Config], transfer: bool = False) -> No
                 f"question on one set of examples: give both the same data settings, or compare them apart"
                 + ("" if data_differences(*both, transfer=True) else TRANSFER)
             )
+
+
+def check_same_rule(source: str, rules: Mapping[str, Mapping[str, Any] | None]) -> None:
+    """Refuse answers that were marked by different rules, or by different versions of one.
+
+    Args:
+        source: test set.
+        rules: name of a run → `name` and `version` of its answer rule; None: scored before rules had versions.
+
+    Raises:
+        ComparisonError: names both runs and both rules.
+    """
+    names = list(rules)
+    for name in names[1:]:
+        if rules[name] != rules[names[0]]:
+            raise ComparisonError(
+                f"{source}: '{names[0]}' was marked by {_told(rules[names[0]])}, '{name}' by {_told(rules[name])}, and "
+                "the same answer may be right by one and wrong by the other. Score the older run again: rim.evaluate "
+                f"--run DIR --test {source}"
+            )
+
+
+def _told(rule: Mapping[str, Any] | None) -> str:
+    return "a rule without a version" if rule is None else f"rule {rule['name']}, version {rule['version']}"
 
 
 def check_same_examples(source: str, examples: Mapping[str, Sequence[tuple[str, str]]]) -> None:

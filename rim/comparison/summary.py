@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from rim.comparison.collect import FinishedRun, latency_run
-from rim.comparison.sameness import check_same_examples
+from rim.comparison.sameness import check_same_examples, check_same_rule
 from rim.comparison.statistics import Difference, Estimate, estimate, paired_difference
 
 
@@ -85,11 +85,12 @@ def summarise(name: str, runs: Sequence[FinishedRun], reference: str) -> Summary
         reference: name of an entry; where a budget lacks it, there are no differences.
 
     Raises:
-        ComparisonError: runs have answered different examples.
+        ComparisonError: runs have answered different examples, or their answers were marked by different rules.
     """
     for source in runs[0].tests:
         marks = {str(run.folder): [(row.id, row.gold) for row in run.tests[source].predictions] for run in runs}
         check_same_examples(source, marks)
+        check_same_rule(source, {str(run.folder): run.tests[source].scores.get("rule") for run in runs})
     groups: dict[tuple[str, str], list[FinishedRun]] = {}
     for run in runs:
         groups.setdefault((run.budget, run.entry), []).append(run)

@@ -7,7 +7,7 @@ import pytest
 
 from rim.comparison.collect import collect
 from rim.comparison.grouping import collect_named
-from rim.comparison.sameness import ComparisonError, check_same_examples
+from rim.comparison.sameness import ComparisonError, check_same_examples, check_same_rule
 from rim.runs import RunError
 from tests.comparison.fakes import fake_run
 
@@ -114,3 +114,13 @@ def test_other_examples_are_refused(other: list[tuple[str, str]], part: str) -> 
     with pytest.raises(ComparisonError) as error:
         check_same_examples("t", {"a": examples, "b": other})
     assert part in str(error.value)
+
+
+def test_answers_marked_by_another_version_of_a_rule_are_refused() -> None:
+    second = {"name": "integer", "version": 2}
+    check_same_rule("t", {"a": second, "b": dict(second)})
+    text = r"t: 'a' was marked by rule integer, version 2, 'b' by rule integer, version 3, .* rim\.evaluate --run DIR"
+    with pytest.raises(ComparisonError, match=text):
+        check_same_rule("t", {"a": second, "b": {"name": "integer", "version": 3}})
+    with pytest.raises(ComparisonError, match="'b' by a rule without a version"):
+        check_same_rule("t", {"a": second, "b": None})
