@@ -1,11 +1,11 @@
 """The settings of a run: read (dataclass defaults < files in order < `key=value`), saved and compared."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -18,7 +18,9 @@ from rim.files import write_bytes
 from rim.merge import Merge, join
 from rim.schema import shown
 
-__all__ = ["SettingsError", "check", "differences", "load", "read_yaml", "save", "to_dict", "to_yaml"]
+Settings = TypeVar("Settings")
+
+__all__ = ["SettingsError", "check", "differences", "load", "load_as", "read_yaml", "save", "to_dict", "to_yaml"]
 
 
 def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:
@@ -45,6 +47,33 @@ def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:
     for text in of_stages:
         merge.override(text)
     return merge.finish()
+
+
+def load_as(
+    root: type[Settings],
+    files: Sequence[str | Path],
+    overrides: Sequence[str],
+    problems: Callable[[Settings], Iterable[str]],
+) -> Settings:
+    """Read and check settings other than a run's, by the same rules: defaults < files < `key=value`.
+
+    Args:
+        root: their dataclass.
+        problems: a sentence for everything that cannot be used.
+
+    Raises:
+        SettingsError: a file, key, value or combination that cannot be used; the text says which and what can.
+    """
+    merge = Merge(root)
+    for file in files:
+        merge.place("", root, read_yaml(Path(file)), str(file))
+    for text in overrides:
+        merge.override(text)
+    settings: Settings = merge.resolve()
+    found = list(problems(settings))
+    if found:
+        raise SettingsError("\n".join(found))
+    return settings
 
 
 def read_yaml(file: Path) -> Any:

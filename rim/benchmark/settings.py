@@ -14,8 +14,7 @@ from omegaconf import MISSING
 
 from rim.config import Config
 from rim.errors import SettingsError
-from rim.merge import Merge
-from rim.settings import load, read_yaml
+from rim.settings import load, load_as
 
 DECODERS = ("plain", "static", "compiled", "graph")
 """Ways of decoding (`rim.backbone.fast`)."""
@@ -143,16 +142,7 @@ def load_benchmark(files: Sequence[str | Path], overrides: Sequence[str] = ()) -
     Raises:
         SettingsError: a file, key, value or combination that cannot be used; the text says which and what can.
     """
-    merge = Merge(Benchmark)
-    for file in files:
-        merge.place("", Benchmark, read_yaml(Path(file)), str(file))
-    for text in overrides:
-        merge.override(text)
-    bench: Benchmark = merge.resolve()
-    found = list(problems(bench)) or list(_unlike(bench))
-    if found:
-        raise SettingsError("\n".join(found))
-    return bench
+    return load_as(Benchmark, files, overrides, lambda bench: list(problems(bench)) or list(_unlike(bench)))
 
 
 def problems(bench: Benchmark) -> Iterator[str]:

@@ -13,8 +13,7 @@ from pathlib import Path
 from omegaconf import MISSING
 
 from rim.errors import SettingsError
-from rim.merge import Merge
-from rim.settings import read_yaml
+from rim.settings import load_as
 
 
 @dataclass
@@ -97,16 +96,7 @@ def load_comparison(files: Sequence[str | Path], overrides: Sequence[str] = ()) 
     Raises:
         SettingsError: a file, key, value or combination that cannot be used; the text says which and what can.
     """
-    merge = Merge(Comparison)
-    for file in files:
-        merge.place("", Comparison, read_yaml(Path(file)), str(file))
-    for text in overrides:
-        merge.override(text)
-    comparison: Comparison = merge.resolve()
-    found = list(problems(comparison))
-    if found:
-        raise SettingsError("\n".join(found))
-    return comparison
+    return load_as(Comparison, files, overrides, problems)
 
 
 def only(comparison: Comparison, names: Sequence[str]) -> Comparison:
