@@ -1,4 +1,4 @@
-"""What `config.py` declares, read from its dataclasses: names, types in plain words, sentences, paths.
+"""What `config/` declares, read from its dataclasses: names, types in plain words, sentences, paths.
 
 A path is written as in an override: `training.batch_size`, `stages[0].learning_rate`.
 """
@@ -109,11 +109,21 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+def sections(root: type = Config) -> Iterator[type]:
+    """The dataclass of the whole and of every section in it, also of those in lists."""
+    yield root
+    for kind in types_of(root).values():
+        inner = element(kind) if element(kind) is not None else kind
+        if is_dataclass(inner):
+            yield from sections(as_section(inner))
+
+
 @cache
 def sentences(root: type = Config) -> dict[tuple[str, str], str]:
-    """(class, field) to the sentence under the field, read from the source of the module that declares the root."""
+    """(class, field) to the sentence under the field, read from the sources of the sections' modules."""
     found = {}
-    for node in ast.parse(inspect.getsource(sys.modules[root.__module__])).body:
+    modules = sorted({section.__module__ for section in sections(root)})
+    for node in [node for name in modules for node in ast.parse(inspect.getsource(sys.modules[name])).body]:
         if not isinstance(node, ast.ClassDef):
             continue
         for field, after in zip(node.body, node.body[1:], strict=False):

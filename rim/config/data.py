@@ -1,0 +1,111 @@
+"""Settings of the examples: which sources, and what is generated."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass
+class Tracking:
+    """The generated task *tracking*: an object changes hands as people swap; who has it in the end?"""
+
+    people: int = 6
+    """Number of people, 3 to 8."""
+    min_steps: int = 1
+    """Fewest swaps in a story of train, validation and test."""
+    max_steps: int = 4
+    """Most swaps in a story of train, validation and test."""
+    ood_steps: int = 6
+    """Most swaps of the out-of-distribution test, which begins at `max_steps` + 1."""
+    seed: int = 0
+    """Seed of the stories; another seed gives other stories."""
+    train_rows: int = 100_000
+    """Rows of the training split."""
+    test_rows: int = 1_000
+    """Rows of each of validation, test and ood."""
+
+
+@dataclass
+class Arithmetic:
+    """The generated task *arithmetic*: a chain of operations on whole numbers, told as a story."""
+
+    min_steps: int = 1
+    """Fewest operations in a story of train, validation and test."""
+    max_steps: int = 4
+    """Most operations in a story of train, validation and test."""
+    ood_steps: int = 6
+    """Most operations of the out-of-distribution test, which begins at `max_steps` + 1."""
+    max_number: int = 20
+    """Largest number that a story adds or takes away, and the largest it starts with."""
+    max_value: int = 100
+    """Largest intermediate value; no value is negative."""
+    seed: int = 0
+    """Seed of the stories; another seed gives other stories."""
+    train_rows: int = 100_000
+    """Rows of the training split."""
+    test_rows: int = 1_000
+    """Rows of each of validation, test and ood."""
+
+
+@dataclass
+class Own:
+    """The task `own`: rows in JSON-lines files of yours, each `{"question", "steps" (optional), "answer"}`."""
+
+    train: str | None = None
+    """File of `own/train`; a path counts from the folder in which the command runs."""
+    validation: str | None = None
+    """File of `own/validation`."""
+    test: str | None = None
+    """File of `own/test`."""
+    answer_rule: str = "text"
+    """How answers are graded, by name: text, integer, number, ...; a wrong name lists all."""
+
+
+@dataclass
+class Data:
+    """Which examples, in which form, and what is done with those that do not fit."""
+
+    train: str = "tracking/train"
+    """Training source, `task/split`; or a mixture with weights, `gsm8k_aug/train:0.7 + prosqa/train:0.3`, or without,
+    for shares by rows."""
+    validation: str = "tracking/validation"
+    """Held-out source that chooses the checkpoint, `task/split`; never a test split. Several, `a/b + c/d`, choose by
+    all of their rows together."""
+    test: list[str] = field(default_factory=lambda: ["tracking/test"])
+    """Sources scored at the end, each `task/split`."""
+    root: str | None = None
+    """Folder with local copies of published data sets; empty: read from the Hugging Face hub."""
+    revisions: list[str] = field(default_factory=list)
+    """Tables of the hub read at another revision than the pinned one, each `owner/name@revision`."""
+    steps: Literal["equations", "sentences", "results", "decompositions", "facts"] = "equations"
+    """Form of the reasoning steps: one that the task has; results are what stands right of the equations' last `=`. In
+    a mixture, sources without it have their own first form."""
+    train_rows: int | None = None
+    """At most this many training rows per source, the first ones; empty: all."""
+    validation_rows: int | None = 264
+    """At most this many held-out rows per source, drawn by seed; 264 is the paper's number. Empty: all."""
+    test_rows: int | None = None
+    """At most this many rows per test source, the first ones; empty: all."""
+    max_steps: int = 13
+    """Longest chain of steps that trains [paper: up to 13 blocks in grounding]."""
+    over_steps: Literal["drop", "cap"] = "drop"
+    """A longer chain is dropped, or capped to its first `max_steps` steps; both are counted [open]."""
+    max_question_tokens: int = 512
+    """Training questions with more tokens are dropped and counted."""
+    max_step_tokens: int = 128
+    """Training examples with a longer step are dropped and counted, in tokens."""
+    max_answer_tokens: int = 32
+    """Training examples with a longer answer are dropped and counted, in tokens."""
+    question_end: str = "\n"
+    """Text between the question and what follows it [open]."""
+    cache: str = ".cache/rim"
+    """Folder of encoded data, keyed by everything that changes it."""
+    workers: int = 0
+    """Loader processes; 0 lays examples out in the training process."""
+    own: Own = field(default_factory=Own)
+    """The task `own`, in your own files."""
+    modules: list[str] = field(default_factory=list)
+    """Python files that each define a `TASK` of yours, found by its name."""
+    tracking: Tracking = field(default_factory=Tracking)
+    """The generated task `tracking`."""
+    arithmetic: Arithmetic = field(default_factory=Arithmetic)
+    """The generated task `arithmetic`."""

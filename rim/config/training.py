@@ -1,0 +1,36 @@
+"""Settings of optimisation, of saving, and of the machine."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass
+class Training:
+    """Optimisation, validation, saving and the machine."""
+
+    duration: str | None = "8 epochs"
+    """Length that stages given in per cent refer to: steps, examples or epochs [paper: 6 + 2 epochs]."""
+    batch_size: int = 128
+    """Examples per update, over all devices together [paper]."""
+    micro_batch_size: int | None = None
+    """Examples per forward pass on one device; empty: batch_size / devices."""
+    weight_decay: float = 0.0
+    """AdamW weight decay, on matrices only."""
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    """AdamW decay rates of the two moments."""
+    clip: float = 1.0
+    """Largest norm of the gradient; 0 switches clipping off."""
+    validate_every: str = "10%"
+    """Distance of held-out scores, a duration; per cent are of the stage."""
+    save_every: str = "5%"
+    """Distance of checkpoints to resume from, a duration; per cent are of the stage."""
+    log_every: int = 10
+    """Updates between two lines of the curve."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """fp32, or bf16 arithmetic on fp32 weights (autocast)."""
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    """Kind of device."""
+    devices: int = 1
+    """Processes, one device each; more than one runs under DDP."""
+    threads: int | None = None
+    """CPU threads of each process; empty: usable cores / devices. Too many cost a factor of 20."""
