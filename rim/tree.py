@@ -13,7 +13,7 @@ Three examples (rows see the columns marked x):
 Axes: B examples, N tokens of a flattened tree, G nodes of a tree, S supervised tokens, P pairs of a batch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -86,14 +86,16 @@ class Tree:
         """The tree as one row of tokens."""
         return flatten(self)
 
+    def path(self, end: int) -> Iterator[int]:
+        """A node and its ancestors, from it up to the root."""
+        index: int | None = end
+        while index is not None:
+            yield index
+            index = self.nodes[index].parent
+
     def pruned_to(self, ends: Sequence[int]) -> tuple["Tree", tuple[int, ...]]:
         """The paths to these nodes and nothing else, without pairs, and the nodes' new indices."""
-        kept: set[int] = set()
-        for end in ends:
-            index: int | None = end
-            while index is not None:
-                kept.add(index)
-                index = self.nodes[index].parent
+        kept = {node for end in ends for node in self.path(end)}
         place = {old: new for new, old in enumerate(sorted(kept))}
         nodes = [self.nodes[old] for old in place]
         moved = [replace(node, parent=None if node.parent is None else place[node.parent]) for node in nodes]

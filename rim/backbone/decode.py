@@ -9,6 +9,7 @@ Axes: B examples, N trunk tokens, K branches, L tokens that a branch feeds in a 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -57,6 +58,16 @@ class _Trunk:
     start_BK: Tensor
     ids_BK: Tensor
     logits_BKV: Tensor
+
+
+class _Points(NamedTuple):
+    """Branch points in trees of N tokens: `end_BK` their last tokens, `path_BKN` which tokens each of them sees,
+    `shown_BN` which of a tree answers see, `start_BK` the position of an answer's first token."""
+
+    end_BK: Tensor
+    path_BKN: Tensor
+    shown_BN: Tensor
+    start_BK: Tensor
 
 
 @torch.no_grad()
@@ -129,32 +140,38 @@ def _generate(
 
 def _prefill(backbone: Backbone, prompts: Sequence[Prompt], read: Reader, edit: CacheEdit | None = None) -> _Trunk:
     batch = pad([prompt.trunk for prompt in prompts], backbone.special.pad).to(backbone.device)
-    (b, n), k = batch.ids_BN.shape, len(prompts[0].branches)
-    end_BK, path_BKN, shown_BN = _branch_points(prompts, n, backbone.device)
-    start_BK = batch.position_BN.gather(1, end_BK) + 1
-    for row, prompt in enumerate(prompts):
-        if prompt.start is not None:
-            start_BK[row] = prompt.start
+    b, n = batch.ids_BN.shape
+    points = _branch_points(prompts, batch)
     cache = backbone.new_cache()
-    flat_BK = end_BK + torch.arange(b, device=backbone.device)[:, None] * n
+    flat_BK = points.end_BK + torch.arange(b, device=backbone.device)[:, None] * n
     outcome = read(backbone, batch, Wanted(flat_BK.flatten()), cache)
     column_BJ = outcome.column_BJ
     if edit is not None:
         edit(cache, batch.memory_BN.gather(1, column_BJ.clamp(min=0)) & (column_BJ >= 0))
         column_BJ = _read_again(backbone, batch, column_BJ, cache)
+    return _trunk(batch, points, cache, column_BJ, outcome.logits_UV.unflatten(0, points.end_BK.shape))
+
+
+def _trunk(batch: TreeBatch, points: _Points, cache: MemoryCache, column_BJ: Tensor, logits_BKV: Tensor) -> _Trunk:
+    """Trees that are in the cache, as branches go on from them.
+
+    Args:
+        column_BJ: which token each cached column holds (-1: none).
+        logits_BKV: after each branch point.
+    """
     held_BJ = column_BJ >= 0
     place_BJ = column_BJ.clamp(min=0)
-    place_BKJ = place_BJ[:, None].expand(-1, k, -1)
-    path_BKJ = path_BKN.gather(2, place_BKJ) & held_BJ[:, None]
+    place_BKJ = place_BJ[:, None].expand(-1, points.end_BK.shape[1], -1)
+    path_BKJ = points.path_BKN.gather(2, place_BKJ) & held_BJ[:, None]
     return _Trunk(
         cache=cache,
         position_BJ=batch.position_BN.gather(1, place_BJ),
-        end_BK=((place_BKJ == end_BK[:, :, None]) & held_BJ[:, None]).int().argmax(2),
-        sees_BKJ=path_BKJ & shown_BN.gather(1, place_BJ)[:, None],
+        end_BK=((place_BKJ == points.end_BK[:, :, None]) & held_BJ[:, None]).int().argmax(2),
+        sees_BKJ=path_BKJ & points.shown_BN.gather(1, place_BJ)[:, None],
         path_BKJ=path_BKJ,
-        start_BK=start_BK,
-        ids_BK=batch.ids_BN.gather(1, end_BK),
-        logits_BKV=outcome.logits_UV.unflatten(0, (b, k)),
+        start_BK=points.start_BK,
+        ids_BK=batch.ids_BN.gather(1, points.end_BK),
+        logits_BKV=logits_BKV,
     )
 
 
@@ -170,8 +187,8 @@ def _read_again(backbone: Backbone, batch: TreeBatch, column_BJ: Tensor, cache: 
     return column_BJ
 
 
-def _branch_points(prompts: Sequence[Prompt], n: int, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """End points [B, K], their path on the trunk [B, K, N], and which tokens answers see [B, N]."""
+def _branch_points(prompts: Sequence[Prompt], batch: TreeBatch) -> _Points:
+    n, device = batch.ids_BN.shape[1], batch.ids_BN.device
     ends, paths, shown = [], [], []
     for prompt in prompts:
         flat, kinds = prompt.trunk.flat, [node.kind for node in prompt.trunk.nodes]
@@ -181,7 +198,11 @@ def _branch_points(prompts: Sequence[Prompt], n: int, device: torch.device) -> t
         paths.append(pad_tensor(torch.from_numpy(flat.sees_GG)[list(prompt.branches)][:, nodes_N], room))
         shown.append(pad_tensor(torch.tensor([kind not in prompt.hides for kind in kinds])[nodes_N], room))
     end_BK, path_BKN, shown_BN = (torch.stack(rows).to(device) for rows in (ends, paths, shown))
-    return end_BK, path_BKN, shown_BN
+    start_BK = batch.position_BN.gather(1, end_BK) + 1
+    for row, prompt in enumerate(prompts):
+        if prompt.start is not None:
+            start_BK[row] = prompt.start
+    return _Points(end_BK, path_BKN, shown_BN, start_BK)
 
 
 class _Branches:

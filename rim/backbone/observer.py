@@ -55,25 +55,31 @@ class Observer:
         """
 
         def watched(backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: MemoryCache | None = None) -> Outcome:
-            with _outputs(self._module(backbone)) as states:
+            with outputs(layer_at(backbone, self.layer)) as states:
                 outcome = read(backbone, batch, wanted, cache)
             column_BK = _columns(batch, outcome.column_BJ, branches_BK)
             self.state_BKD = at(torch.cat(states, dim=1), column_BK).float().cpu()
-            self.probability_BK = _largest(backbone, outcome.logits_UV).view(column_BK.shape).cpu()
+            self.probability_BK = largest(backbone, outcome.logits_UV).view(column_BK.shape).cpu()
             return outcome
 
         return watched
 
-    def _module(self, backbone: Backbone) -> nn.Module:
-        layers = layers_of(backbone)
-        if self.layer is None:
-            return layers[-1]
-        if self.layer >= len(layers):
-            raise ObserverError(
-                f"evaluation.probe_layer = {self.layer}: the model has {len(layers)} layers, counted from 0; "
-                f"set at most {len(layers) - 1}, or leave it empty for the last"
-            )
-        return layers[self.layer]
+
+def layer_at(backbone: Backbone, layer: int | None) -> nn.Module:
+    """A layer of a backbone's model, counted from 0; None: the last.
+
+    Raises:
+        ObserverError: there is no such layer.
+    """
+    layers = layers_of(backbone)
+    if layer is None:
+        return layers[-1]
+    if layer >= len(layers):
+        raise ObserverError(
+            f"evaluation.probe_layer = {layer}: the model has {len(layers)} layers, counted from 0; "
+            f"set at most {len(layers) - 1}, or leave it empty for the last"
+        )
+    return layers[layer]
 
 
 def layers_of(backbone: Backbone) -> nn.ModuleList:
@@ -93,9 +99,12 @@ def layers_of(backbone: Backbone) -> nn.ModuleList:
 
 
 @contextmanager
-def _outputs(layer: nn.Module) -> Iterator[list[Tensor]]:
-    """What a layer gives, [B, Q, D] for each pass made inside."""
+def outputs(layer: nn.Module | None) -> Iterator[list[Tensor]]:
+    """What a layer gives, [B, Q, D] for each pass made inside; None: nothing is kept."""
     found: list[Tensor] = []
+    if layer is None:
+        yield found
+        return
 
     def keep(_: nn.Module, __: object, output: Tensor | tuple[Tensor, ...]) -> None:
         found.append(output[0] if isinstance(output, tuple) else output)
@@ -107,7 +116,7 @@ def _outputs(layer: nn.Module) -> Iterator[list[Tensor]]:
         handle.remove()
 
 
-def _largest(backbone: Backbone, logits_UV: Tensor) -> Tensor:
+def largest(backbone: Backbone, logits_UV: Tensor) -> Tensor:
     """[U] probability of the most likely token; memory tokens, which are never generated, have none."""
     hidden = torch.tensor(backbone.special.memory_tokens, device=logits_UV.device)
     return logits_UV.index_fill(1, hidden, float("-inf")).float().softmax(-1).amax(-1)
