@@ -21,7 +21,7 @@ from rim.config import Config
 from rim.errors import UserError
 from rim.files import write_atomically, write_json
 from rim.methods.registry import build_method
-from rim.settings import differences, load, save
+from rim.settings import differences, load, load_as, save
 
 
 class RunError(UserError):
@@ -78,15 +78,27 @@ class RunFolder:
             )
 
     def config(self, overrides: Sequence[str] = ()) -> Config:
-        """The settings of the run, with overrides.
+        """The settings of the run, with overrides, for what reads its data.
+
+        Raises:
+            RunError: there is no run.
+            SettingsError: they cannot be used, or no longer: a file of `data.modules` has moved.
+        """
+        return load([self._saved()], overrides)
+
+    def config_as_saved(self) -> Config:
+        """The settings that the run began with, for what reads none of its data: files that they name may have moved.
 
         Raises:
             RunError: there is no run.
         """
+        return load_as(Config, [self._saved()], (), lambda _: ())
+
+    def _saved(self) -> Path:
         if not self.config_file.exists():
             near = ", ".join(sorted(str(f.parent) for f in self.path.parent.glob("*/config.yaml"))) or "none"
             raise RunError(f"{self.path} is not a run folder: it has no config.yaml. Runs beside it: {near}")
-        return load([self.config_file], overrides)
+        return self.config_file
 
     def update_of(self, name: str) -> int:
         """Updates done when these weights were saved."""
@@ -126,6 +138,8 @@ class RunFolder:
     def load_backbone(self, name: str | None = None) -> tuple[Backbone, dict[str, Any]]:
         """The run's model with the weights of a candidate, ready to answer (no dropout), and the facts beside them.
 
+        Made from the settings as they were saved, since nothing else gives these weights.
+
         Args:
             name: of the weights; None: the final pick.
 
@@ -133,7 +147,7 @@ class RunFolder:
             RunError: no weights have been chosen yet.
             CheckpointError: the weights do not fit or no longer give what they gave.
         """
-        config = self.config()
+        config = self.config_as_saved()
         name = name or self.final()
         if not (self.path / "tokenizer").is_dir():
             raise RunError(

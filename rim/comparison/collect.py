@@ -58,7 +58,7 @@ def collect(folder: Path, budget: str, entry: str) -> FinishedRun:
         ComparisonError: the run is not finished, or its results are not those that it has concluded with.
     """
     run = RunFolder(folder)
-    config = run.config()
+    config = run.config_as_saved()
     result = run.read("result.json")
     if result is None:
         raise ComparisonError(

@@ -102,8 +102,8 @@ def _defined_in(path: str) -> Task:
     file = Path(path)
     if not file.is_file():
         raise DataError(
-            f"data.modules names {path}, which is no file (looked for {file.absolute()}). Put it there, where "
-            f"runs that were made with it look for it, too, or name another for a new run: data.modules=[FILE]. {PATHS}"
+            f"data.modules names {path}, which is no file (looked for {file.absolute()}). Put it there, where a "
+            f"run that is resumed looks for it, or give its new place: data.modules=[FILE]. {PATHS}"
         )
     digest = files.digest(file)
     task = getattr(_module(str(file.resolve()), digest), "TASK", None)

@@ -54,7 +54,7 @@ def find_start(folder: RunFolder, settings: BackboneConfig) -> Path | None:
 
 def _weights_of(start_from: str, settings: BackboneConfig) -> Path:
     given, run = Path(start_from), RunFolder(run_of_start(start_from))
-    theirs = run.config().backbone
+    theirs = run.config_as_saved().backbone
     _require_same("source", theirs.source, settings.source, run)
     _require_same("training", theirs.training, settings.training, run)
     path = given if given.suffix == ".safetensors" else run.weights / f"{run.final()}.safetensors"
@@ -90,6 +90,6 @@ def _what_differs(config: Config) -> str:
     if not run.config_file.exists():
         return ""
     deciding = DECIDING[config.backbone.source, config.backbone.training]
-    changed = [line for line in differences(run.config(), config) if line.startswith(deciding)]
+    changed = [line for line in differences(run.config_as_saved(), config) if line.startswith(deciding)]
     changed = [line for line in changed if not line.startswith(ASIDE)]
     return f". Other than in {run.config_file} are {'; '.join(changed)}" if changed else ""

@@ -13,7 +13,9 @@ from rim.config import Data, Own
 from rim.data.encode import Request, encode
 from rim.data.example import DataError, Example, read, task
 from rim.errors import SettingsError
+from rim.runs import RunFolder
 from rim.settings import load
+from rim.training.start import find_start
 from tests.runs import TINY
 
 MODULE = '''"""Riddles."""
@@ -167,7 +169,7 @@ def test_a_python_file_that_is_gone_is_named_at_start(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load([], [f"data.modules=[{tmp_path}/gone.py]", "data.test=[riddles/test]"])
     assert f"data.modules names {tmp_path}/gone.py, which is no file" in str(caught.value)
-    assert "name another for a new run: data.modules=[FILE]" in str(caught.value)
+    assert "where a run that is resumed looks for it, or give its new place: data.modules=[FILE]" in str(caught.value)
 
 
 # ---------------------------------------------------------------- forms of steps and revisions, at start
@@ -271,3 +273,34 @@ def test_a_run_whose_files_are_gone_says_so(
     assert "data.modules names mine.py, which is no file" in capsys.readouterr().err
     (tmp_path / "mine.py").write_text(MODULE)
     assert evaluate.main(["--run", run, "--test", "own/test", f"data.own.test={folder}/my/test.jsonl"]) == 0
+
+
+@pytest.fixture
+def moved(runs: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The runs, seen from a folder that lacks their files; the Python file has gone elsewhere."""
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "place.py").write_text(MODULE)
+    monkeypatch.chdir(tmp_path)
+    return runs[0] / "runs"
+
+
+@pytest.mark.parametrize("form", [[], ["--protocol", "evaluation.selection_rows=2", "evaluation.selection_splits=2"]])
+def test_a_run_whose_python_file_has_moved_is_evaluated_with_its_new_place(moved: Path, form: list[str]) -> None:
+    given = ["data.modules=[elsewhere/place.py]", f"data.own.test={moved.parent}/my/test.jsonl"]
+    assert evaluate.main(["--run", str(moved / "own0"), "--test", "own/test", *given, *form]) == 0
+
+
+def test_answers_that_were_given_are_compared_wherever_the_python_file_is(
+    moved: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("own0", "own1"):
+        (moved / name / "latency.json").unlink(missing_ok=True)
+    assert compare.main([str(moved / "own0"), str(moved / "own1"), "--out", "compared"]) == 0
+    printed = capsys.readouterr().out
+    assert "own/test" in printed and "No waiting times of own0" in printed
+    assert "data.modules names mine.py, which is no file" in printed
+
+
+def test_a_run_starts_from_another_wherever_its_python_file_is(moved: Path) -> None:
+    settings = load([], ["backbone.source=scratch", "backbone.training=full", f"backbone.start_from={moved}/own0"])
+    assert find_start(RunFolder(Path("next")), settings.backbone) is not None

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,13 @@ def test_the_probe_may_read_another_layer(finished: Path) -> None:
     assert (first["layer"], last["layer"]) == (0, None)
     assert first["rules"]["confidence"] == last["rules"]["confidence"]
     assert first["auroc"]["probe"] != last["auroc"]["probe"]
+
+
+def test_a_run_is_read_early_although_a_file_of_its_data_has_moved(finished: Path, tmp_path: Path) -> None:
+    run = shutil.copytree(finished, tmp_path / "run")
+    settings = run / "config.yaml"
+    settings.write_text(settings.read_text().replace("modules: []", f"modules: [{tmp_path}/moved.py]"))
+    assert early(run, "data.modules=[]")["examples"] == 8
 
 
 @pytest.mark.parametrize(
