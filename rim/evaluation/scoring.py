@@ -84,6 +84,11 @@ def write_result(result: TestResult, folder: Path, about: dict[str, Any]) -> Pat
     return path
 
 
+def rule_facts(name: str) -> dict[str, str]:
+    """An answer rule as files of results name it: scores by another rule or version do not compare."""
+    return {"name": name, "version": answers.RULES[name].version}
+
+
 def _further(rules: Sequence[str], own: str) -> list[str]:
     """Those that can read the right answers of a task whose own rule is another."""
     return [rule for rule in rules if rule != own and answers.reads(rule, own)]
@@ -93,7 +98,7 @@ def _rules(result: TestResult) -> dict[str, Any]:
     """By which rules the answers were marked, in which versions, and what the further ones count."""
     facts: dict[str, Any] = {}
     if result.rule is not None:
-        facts["rule"] = {"name": result.rule, "version": answers.RULES[result.rule].version}
+        facts["rule"] = rule_facts(result.rule)
     if result.by_rule:
         facts["rules"] = {
             rule: {"version": answers.RULES[rule].version, **to_json(found)["final"]}

@@ -7,13 +7,14 @@ from typing import Any
 
 from rim.backbone.backbone import Backbone
 from rim.config import Config
+from rim.data.encode import EncodedSplit
 from rim.data.prepare import prepare_tests, prepare_validation
 from rim.environment import use_threads
 from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator, Lengths
 from rim.evaluation.protocol import check_numbers, select_among
 from rim.evaluation.report import selection_report
-from rim.evaluation.scoring import score_source, write_result
+from rim.evaluation.scoring import rule_facts, score_source, write_result
 from rim.files import write_json
 from rim.methods.registry import build_method
 from rim.quiet import quiet_libraries
@@ -95,7 +96,7 @@ def _read_early(folder: RunFolder, config: Config, weights: str | None) -> None:
         print(f"{adaptive_report(result, confidence)}\n\nWeights: {about['name']}. {numbers}, {picture}\n")
 
 
-def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str, split: Any) -> None:
+def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str, split: EncodedSplit) -> None:
     """The paper's protocol over all weights of the run, in the order of training."""
     settings = config.evaluation
     check_numbers(len(split), settings.selection_rows, settings.selection_splits)
@@ -107,5 +108,6 @@ def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str
         candidates[name] = evaluator.run(backbone, split, config.evaluation.batch_size)
     result = select_among(candidates, settings.selection_rows, settings.selection_splits, config.run.seed)
     facts = {"mean": result.mean, "standard_error": result.standard_error, "per_split": result.per_split}
+    facts["rule"] = rule_facts(split.answer_rule)
     write_json(folder.path / "results" / f"{source.replace('/', '-')}-protocol.json", facts)
     print(f"## {source}\n\n{selection_report(result)}\n")

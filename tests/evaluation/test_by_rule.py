@@ -108,7 +108,7 @@ def test_a_rule_that_reads_one_of_the_test_sets_is_fine(rules: tuple[str, ...], 
     assert not [path for path, _ in problems(config(*rules, tests=tests)) if path.startswith("evaluation")]
 
 
-def test_a_run_reports_its_further_rules_and_is_evaluated_with_others(tmp_path: Path) -> None:
+def test_a_run_reports_its_rules_and_is_evaluated_with_others(tmp_path: Path) -> None:
     short = ("stages.0.duration=1 steps", "stages.1.duration=1 steps", "evaluation.controls=[]")
     assert fit(tiny(tmp_path, *short, "evaluation.rules=[sentence]")) == 0
     file = tmp_path / "run/results/tracking-test.json"
@@ -118,6 +118,10 @@ def test_a_run_reports_its_further_rules_and_is_evaluated_with_others(tmp_path: 
     assert "| text (the score) |" in (tmp_path / "run/report.md").read_text()
     assert evaluate.main(["--run", str(tmp_path / "run"), "evaluation.rules=[latex,sentence]"]) == 0
     assert list(json.loads(file.read_text())["rules"]) == ["latex", "sentence"]
+    splits = ("evaluation.selection_rows=4", "evaluation.selection_splits=2")
+    assert evaluate.main(["--run", str(tmp_path / "run"), "--protocol", *splits]) == 0
+    chosen = json.loads(file.with_name("tracking-test-protocol.json").read_text())
+    assert chosen["rule"] == first["rule"] and len(chosen["per_split"]) == 2
 
 
 def test_what_a_written_chain_holds_before_its_answer_is_kept(tmp_path: Path) -> None:
