@@ -61,6 +61,8 @@ def _in_words(kind: Any) -> str:
         return "one of " + ", ".join(choices(kind))
     if is_dataclass(kind):
         return "a section with " + ", ".join(types_of(as_section(kind)))
+    if get_origin(kind) is dict:
+        return "a mapping: {NAME: ..., ...}"
     if element(kind) is not None:
         inner = element(kind)
         return "a list of sections" if is_dataclass(inner) else f"a list of {_PLAIN[inner].split()[-1]}s: [..., ...]"

@@ -8,14 +8,14 @@ space:                                              # axes; key=value: space.mem
   stages.*.learning_rate: {low: 1e-5, high: 1e-3, log: true}   # a range, for samplers random and tpe; also step
   curriculum: {both: [], one: ["stages=[...]"]}     # a name with variants, each a list of overrides
 baselines: {direct: [method.name=direct]}           # further runs that the points are compared with
-The other settings: --help-config.
+All settings: --help-config.
 """
 
 import sys
 from argparse import ArgumentParser
 
 from rim.commandline import CommandLine, UsageError, parse, user_errors
-from rim.sweeps.settings import Course, load_sweep
+from rim.sweeps.settings import Sweep, load_sweep
 
 
 def _options(parser: ArgumentParser) -> None:
@@ -27,7 +27,7 @@ def _options(parser: ArgumentParser) -> None:
 @user_errors()
 def main(argv: list[str] | None = None) -> int:
     """Read and check the settings of all points (light), then do the work (heavy imports)."""
-    line = parse("sweep", __doc__, argv, _options, settings=Course)
+    line = parse("sweep", __doc__, argv, _options, settings=Sweep)
     _check(line)
     jobs = [] if line.options.jobs is None else [f"jobs={line.options.jobs}"]
     sweep = load_sweep(line.files, [*line.overrides, *jobs])

@@ -28,8 +28,8 @@ LEARNING = ("tpe",)
 
 
 @dataclass
-class Course:
-    """How a space is swept."""
+class Sweep:
+    """A space of settings and the runs over it; a run's folder is `<folder>/<name>/<point>/seed-<seed>`."""
 
     name: str = MISSING
     """Name; runs, tables and figures stand in `<folder>/<name>`."""
@@ -41,6 +41,13 @@ class Course:
     """Configuration files of every run; a later one wins."""
     overrides: list[str] = field(default_factory=list)
     """`key=value` of every run; they win over files, and values of the space over them."""
+    space: dict[str, Any] = field(default_factory=dict)
+    """Axes. An entry is the path of a setting with its values, `memory.blocks: [1, 2, 4]`; or with a range for samplers
+    random and tpe, `training.clip: {low: 0.1, high: 10, log: true}`; or a name with variants, each a list of overrides,
+    `curriculum: {both: [], one: ["stages=[...]"]}`. As override: space.memory.blocks=[1,2]; null takes an axis out."""
+    baselines: dict[str, Any] = field(default_factory=dict)
+    """Runs outside the space, which its points are compared with. An entry is a name with a list of overrides,
+    `direct: [method.name=direct]`. As override: baselines.direct=[method.name=direct]; null takes one out."""
     seeds: list[int] = field(default_factory=lambda: [0])
     """Seeds of every point, trained one after the other."""
     sampler: Literal["grid", "tpe", "random"] = "grid"
@@ -57,16 +64,6 @@ class Course:
     """Address of the Optuna study, such as postgresql://user@host/db; empty: `<folder>/<name>/study.db`."""
     jobs: int = 1
     """Trials side by side in this command, each run a process of its own; more than one: of one thread each."""
-
-
-@dataclass
-class Sweep(Course):
-    """A space of settings and the runs over it; a run's folder is `<folder>/<name>/<point>/seed-<seed>`."""
-
-    space: dict[str, Any] = field(default_factory=dict)
-    """Axes: path of a setting to a list of values or a range, or a name to variants, each a list of overrides."""
-    baselines: dict[str, Any] = field(default_factory=dict)
-    """Runs outside the space, name to list of overrides."""
 
     @property
     def path(self) -> Path:

@@ -1,13 +1,17 @@
 """A sweep's settings: read strictly, and every contradiction found before any work."""
 
+import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from rim.errors import SettingsError
+from rim.schema import reference
+from rim.sweeps.axes import read_axes
 from rim.sweeps.outcome import HELDOUT
 from rim.sweeps.settings import HELDOUT as NAME
-from rim.sweeps.settings import load_sweep
+from rim.sweeps.settings import Sweep, load_sweep
 
 GOOD = """
 name: sweeps/x
@@ -96,6 +100,20 @@ def test_nothing_that_learns_uses_a_test_source(file: Path, overrides: list[str]
         error.value
     )
     assert load_sweep([file], ["metric=tracking/test"]).metric == "tracking/test"
+
+
+def test_every_setting_is_explained_with_the_form_of_its_entries(file: Path) -> None:
+    text = reference(root=Sweep)
+    headings = [line.split(" ")[0] for line in text.splitlines() if not line.startswith(" ")]
+    assert headings == [each.name for each in fields(Sweep)]
+    assert "space = {}\n    a mapping: {NAME: ..., ...}\n    Axes. An entry is the path of a setting with " in text
+    assert "baselines = {}\n    a mapping: {NAME: ..., ...}\n    Runs outside the space," in text
+    assert "`direct: [method.name=direct]`" in reference("baselines", Sweep)
+    examples = re.findall(r"`(.+?: .+?)`", reference("space", Sweep))
+    assert len(examples) == 3
+    for example in examples:
+        file.write_text(f"name: x\nsampler: random\ntrials: 2\nbase: [conf/tracking.yaml]\nspace:\n  {example}\n")
+        assert len(read_axes(load_sweep([file]))) == 1
 
 
 def test_the_name_of_the_held_out_score_is_that_of_the_records() -> None:
