@@ -302,6 +302,11 @@ def _scoring(config: Config) -> Iterator[tuple[str, str]]:
         yield "evaluation.blocks", "lists numbers of blocks, each once and at least 1; no blocks at all is a control"
     if read_with and config.method.name not in WITH_BLOCKS:
         yield "evaluation.blocks", f"belongs to {listed(WITH_BLOCKS)}: {config.method.name} reads no blocks; leave []"
+    if config.evaluation.decode == "graph" and (elsewhere := config.training.accelerator) in ("cpu", "mps"):
+        yield (
+            "evaluation.decode",
+            f"needs a GPU of NVIDIA, not training.accelerator = {elsewhere}; use plain or compiled",
+        )
     yield from _rules(config)
     yield from _probe_layer(config)
 

@@ -13,6 +13,10 @@ Trunks that are read in one pass are prefilled so, too. What reads in several pa
 memory enter above layer 0, is prefilled by the plain code and its cache is copied; every further token is a fixed pass.
 Whether all answers have ended is looked up every `CHECK_EVERY` tokens; in between nothing waits for the device.
 
+Weights may change in place between answers, as training changes them: passes read them where they lie. Weights that lie
+elsewhere (another model, or one that has moved to another device) have everything prepared anew. What changes the
+passes themselves, such as merging adapters or putting new parameters in, needs a decoder of its own.
+
 Not run here so far, for want of a GPU: `graph`, and `compiled` on a GPU. Their passes are those of `static`.
 
 Axes: B examples, N trunk columns, K branches, T generated tokens, J columns of the cache, U wanted logits,
@@ -23,20 +27,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from types import FunctionType
-from typing import Any, Literal, NamedTuple, Protocol, get_args
+from typing import Any, NamedTuple, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
 
 from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.columns import Columns, Sizes
-from rim.backbone.decode import CacheEdit, Prompt, _prefill, _Trunk, _with_cues, greedy
+from rim.backbone.decode import Prompt, _prefill, _Trunk, _with_cues, greedy
 from rim.backbone.insertion import MemoryCache
 from rim.backbone.reading import Outcome, Reader, Wanted, read_once
+from rim.config import DecodeMode
 from rim.errors import UserError
 from rim.tree import TreeBatch
 
-Mode = Literal["plain", "static", "compiled", "graph"]
 CHECK_EVERY = 16
 """Tokens between two looks at whether all answers have ended."""
 TRUNK_STEP, TOKEN_STEP, COLUMN_STEP = 32, 16, 16
@@ -45,19 +49,14 @@ attention on a GPU reads masks in rows of such a length, and would copy others i
 
 
 class DecodeError(UserError):
-    """A way of decoding that there is not, or that cannot do what is asked."""
+    """A way of decoding that there is not, or not here."""
 
 
 class Decode(Protocol):
-    """What `greedy` is called as."""
+    """A way of decoding; `greedy` can do more, which is asked of it by name."""
 
     def __call__(
-        self,
-        backbone: Backbone,
-        prompts: Sequence[Prompt],
-        max_new_tokens: int,
-        edit: CacheEdit | None = None,
-        read: Reader = read_once,
+        self, backbone: Backbone, prompts: Sequence[Prompt], max_new_tokens: int, *, read: Reader = read_once
     ) -> list[list[list[int]]]: ...
 
 
@@ -67,8 +66,8 @@ def decoder(mode: str) -> Decode:
     Raises:
         DecodeError: there is no such way, or it needs a GPU.
     """
-    if mode not in get_args(Mode):
-        raise DecodeError(f"decode = '{mode}': there is no such way; there are {', '.join(get_args(Mode))}")
+    if mode not in get_args(DecodeMode):
+        raise DecodeError(f"decode = '{mode}': there is no such way; there are {', '.join(get_args(DecodeMode))}")
     if mode == "graph" and not torch.cuda.is_available():
         raise DecodeError("decode = 'graph': CUDA graphs need a GPU of NVIDIA, and none is here; use plain or compiled")
     return greedy if mode == "plain" else FastDecoder(mode)
@@ -94,6 +93,8 @@ class FastDecoder:
     def __init__(self, mode: str, **options: Any) -> None:
         self.mode, self.options = mode, options
         self.backbone: Backbone | None = None
+        self.weights: list[nn.Parameter] = []
+        self.places: list[int] = []
         self.rooms: dict[Shape, _Room] = {}
         self.last: _Room | None = None
 
@@ -102,22 +103,12 @@ class FastDecoder:
         """Memory of the cache that the last answers were decoded in."""
         return self.last.columns.bytes if self.last else 0
 
+    @torch.inference_mode(False)  # a trainer's validation has it on, and its tensors could not be written to outside
     @torch.no_grad()
     def __call__(
-        self,
-        backbone: Backbone,
-        prompts: Sequence[Prompt],
-        max_new_tokens: int,
-        edit: CacheEdit | None = None,
-        read: Reader = read_once,
+        self, backbone: Backbone, prompts: Sequence[Prompt], max_new_tokens: int, *, read: Reader = read_once
     ) -> list[list[list[int]]]:
-        """Most likely answer tokens for every prompt and branch, as `greedy` gives them.
-
-        Raises:
-            DecodeError: the cache is to be edited.
-        """
-        if edit is not None:
-            raise DecodeError(f"decode = '{self.mode}' cannot edit the cache between reading and answering: use plain")
+        """Most likely answer tokens for every prompt and branch, as `greedy` gives them."""
         backbone.eval()
         cued = [_with_cues(prompt) for prompt in prompts]
         with _without_insertion(backbone) as inserted:
@@ -128,9 +119,13 @@ class FastDecoder:
             return self._room(trunk, max_new_tokens).answer(trunk, max_new_tokens)
 
     def _prepare(self, backbone: Backbone) -> None:
-        """Forget what belongs to another backbone."""
-        if self.backbone is not backbone:
-            self.backbone, self.rooms, self.sizes = backbone, {}, Sizes.of(backbone)
+        """Forget what belongs to another backbone, or to weights that have moved."""
+        if self.backbone is backbone and self.places == [weight.data_ptr() for weight in self.weights]:
+            return
+        self.backbone, self.last, self.rooms = backbone, None, {}
+        self.weights = list(backbone.parameters())  # kept, since walking through a model takes a millisecond
+        self.places = [weight.data_ptr() for weight in self.weights]
+        self.sizes = Sizes.of(backbone)
 
     def _read(self, backbone: Backbone, prompts: Sequence[Prompt], max_new_tokens: int) -> _Trunk:
         """The trunks in one pass of a fixed shape; the room's own cache stands in the place of a growing one."""

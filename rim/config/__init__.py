@@ -8,13 +8,13 @@ These files import nothing heavy, so that `--help` answers at once.
 from dataclasses import dataclass, field
 
 from rim.config.data import Arithmetic, Data, Own, Tracking
-from rim.config.evaluation import Evaluation
+from rim.config.evaluation import DecodeMode, Evaluation
 from rim.config.model import Backbone, Lora, Memory, Scratch
 from rim.config.teaching import Method, Stage, default_stages
 from rim.config.training import Training
 
 __all__ = [
-    "Arithmetic", "Backbone", "Config", "Data", "Evaluation", "Lora", "Memory", "Method", "Own", "Run",
+    "Arithmetic", "Backbone", "Config", "Data", "DecodeMode", "Evaluation", "Lora", "Memory", "Method", "Own", "Run",
     "Scratch", "Stage", "Tracking", "Training", "default_stages",
 ]  # fmt: skip
 

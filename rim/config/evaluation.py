@@ -1,6 +1,10 @@
 """Settings of scoring."""
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+DecodeMode = Literal["plain", "static", "compiled", "graph"]
+"""Ways of decoding, all with the same answers (`rim/backbone/fast.py`)."""
 
 
 @dataclass
@@ -11,6 +15,9 @@ class Evaluation:
     """Questions answered together."""
     max_new_tokens: int | None = None
     """Longest answer, in tokens; empty: the longest training answer and its end, and a written chain's length."""
+    decode: DecodeMode = "plain"
+    """Way of decoding: plain, or in fixed shapes, static, compiled (torch.compile) or graph (CUDA graphs, on a GPU
+    alone). The answers are the same; controls and --adaptive decode plainly in any case."""
     controls: list[str] = field(default_factory=lambda: ["removed", "swapped", "noise"])
     """What is done to the blocks in further passes: removed, swapped, noise."""
     blocks: list[int] = field(default_factory=list)

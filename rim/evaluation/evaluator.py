@@ -10,7 +10,8 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.decode import Prompt
+from rim.backbone.decode import Prompt, greedy
+from rim.backbone.fast import Decode
 from rim.backbone.observer import Observer
 from rim.config import Evaluation, Stage
 from rim.data.encode import EncodedExample
@@ -45,10 +46,13 @@ class Evaluator:
         method: prompts, decoding, and how an answer is read from generated text.
         tokenizer: turns tokens into text.
         lengths: of the longest answers, in tokens.
+        decode: way of decoding, kept with all that it prepares; it has no part in controls and observed answers.
     """
 
-    def __init__(self, method: Method, tokenizer: PreTrainedTokenizerBase, lengths: Lengths) -> None:
-        self.method, self.tokenizer, self.lengths = method, tokenizer, lengths
+    def __init__(
+        self, method: Method, tokenizer: PreTrainedTokenizerBase, lengths: Lengths, decode: Decode = greedy
+    ) -> None:
+        self.method, self.tokenizer, self.lengths, self.decode = method, tokenizer, lengths, decode
 
     def run(
         self,
@@ -96,7 +100,7 @@ class Evaluator:
         longest = self.max_new_tokens(stage)
         self._check_lengths(backbone, examples, prompts, longest)
         with torch.autocast(backbone.device.type, enabled=False):
-            tokens = self.method.answer(backbone, prompts, longest, cache_edit(control), observe)
+            tokens = self.method.answer(backbone, prompts, longest, cache_edit(control), observe, self.decode)
         texts = [self.tokenizer.batch_decode(branches, skip_special_tokens=True) for branches in tokens]
         found = [tuple(self.method.answer_in(text, stage) for text in branches) for branches in texts]
         unmarked = [_unmarked(*triple) for triple in zip(examples, found, texts, strict=True)]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from rim.backbone.backbone import Backbone
+from rim.backbone.fast import decoder
 from rim.config import Config
 from rim.data.encode import EncodedSplit
 from rim.data.prepare import prepare_tests, prepare_validation
@@ -70,7 +71,7 @@ def _evaluator(folder: RunFolder, config: Config, backbone: Backbone) -> Evaluat
     """Answers may be as long as they were when the run scored itself."""
     method = build_method(config, backbone.tokenizer)
     lengths = Lengths.of(**folder.read("lengths.json"), settings=config.evaluation)
-    return Evaluator(method, backbone.tokenizer, lengths)
+    return Evaluator(method, backbone.tokenizer, lengths, decoder(config.evaluation.decode))
 
 
 def _facts(about: Mapping[str, Any], config: Config) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import CacheEdit, Prompt, greedy
+from rim.backbone.fast import Decode
 from rim.backbone.observer import Observer
 from rim.backbone.reading import Reader, Wanted, read_once
 from rim.backbone.tokenizer import SpecialTokens, add_memory_tokens
@@ -109,9 +110,16 @@ class Method(ABC):
         max_new_tokens: int,
         edit: CacheEdit | None = None,
         observe: Observer | None = None,
+        decode: Decode = greedy,
     ) -> list[list[list[int]]]:
-        """Tokens of the answer for every prompt and branch: the trunk is read once, then greedy decoding."""
-        return greedy(backbone, prompts, max_new_tokens, edit, self.reader(backbone), observe)
+        """Tokens of the answer for every prompt and branch: the trunk is read once, then greedy decoding.
+
+        `decode` is the way of decoding; what is edited or observed is decoded by `greedy`, which alone can do that.
+        """
+        read = self.reader(backbone)
+        if edit is not None or observe is not None:
+            return greedy(backbone, prompts, max_new_tokens, edit, read, observe)
+        return decode(backbone, prompts, max_new_tokens, read=read)
 
     def weights_at(self, moment: Moment) -> dict[str, float]:
         """The loss weights as they act at this moment, for the curves; names are tags."""

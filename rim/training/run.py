@@ -3,6 +3,7 @@
 import shlex
 import sys
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from rim.backbone.backbone import Backbone
+from rim.backbone.fast import decoder
 from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
 from rim.config import Config
@@ -60,9 +62,9 @@ class Prepared:
     plan: Plan
     threads: int
 
-    @property
+    @cached_property
     def evaluator(self) -> Evaluator:
-        """Answers as long as the longest one that was trained."""
+        """Answers as long as the longest one that was trained; one for the whole run, since its decoder prepares."""
         return make_evaluator(self.config, self.method, self.backbone, self.splits.train)
 
 
@@ -95,6 +97,7 @@ def fit(config: Config) -> int:
 def prepare_run(config: Config) -> Prepared:
     """Build all parts; user errors come up here, before any training."""
     threads = use_threads(config.training.threads, config.training.devices)
+    decoder(config.evaluation.decode)  # one that is not to be had is refused before anything is read
     folder = RunFolder(Path(config.run.folder) / config.run.name)
     first = is_first_process()
     if folder.config_file.exists():
@@ -157,7 +160,7 @@ def make_evaluator(config: Config, method: Method, backbone: Backbone, train: Sp
     _, step, answer = train.longest
     chain = config.data.max_steps * (len(method.separator) + step) + len(method.answer_mark) + answer + 1
     lengths = Lengths.of(answer + 1, chain, config.evaluation)
-    return Evaluator(method, backbone.tokenizer, lengths)
+    return Evaluator(method, backbone.tokenizer, lengths, decoder(config.evaluation.decode))
 
 
 def prove(prepared: Prepared) -> None:

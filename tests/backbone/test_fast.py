@@ -161,6 +161,16 @@ def test_compiled_passes_are_whole_graphs_and_say_the_same() -> None:
     assert quick(backbone, rows[1:], 6) == greedy(backbone, rows[1:], 6)
 
 
+def test_compiled_passes_read_weights_anew() -> None:
+    backbone = tiny_backbone("llama", num_hidden_layers=1)
+    rows, quick = made(backbone, 9), FastDecoder("compiled", backend="eager")
+    before, room = quick(backbone, rows, 6), quick.last
+    with torch.no_grad():
+        backbone.model.get_input_embeddings().weight.mul_(-1.7)
+    assert quick(backbone, rows, 6) == greedy(backbone, rows, 6) != before
+    assert quick.last is room
+
+
 def test_compiled_steps_go_on_from_a_copied_cache() -> None:
     backbone = tiny_backbone("gpt2", n_layer=2)
     method = build_method(config(insertion_layer=1), backbone.tokenizer)
@@ -169,10 +179,26 @@ def test_compiled_steps_go_on_from_a_copied_cache() -> None:
     assert quick(backbone, rows, 6) == greedy(backbone, rows, 6)
 
 
-def test_the_cache_cannot_be_edited() -> None:
-    backbone = tiny_backbone("gpt2")
-    with pytest.raises(DecodeError, match=r"decode = 'static' cannot edit the cache .*: use plain"):
-        decoder("static")(backbone, made(backbone), 3, lambda cache, memory: None)
+def test_weights_that_have_moved_are_prepared_for_anew() -> None:
+    """As by a change of device: what was recorded knows the old places alone."""
+    backbone, quick = tiny_backbone("llama"), FastDecoder("static")
+    rows = made(backbone)
+    quick(backbone, rows, NEW)
+    room = quick.last
+    for weight in backbone.parameters():
+        weight.data = weight.data * -1.7
+    assert quick(backbone, rows, NEW) == greedy(backbone, rows, NEW)
+    assert quick.last is not room and len(quick.rooms) == 1
+
+
+def test_what_a_trainers_validation_has_prepared_serves_outside_of_it() -> None:
+    """There tensors are made in inference mode; such ones could not be written to later."""
+    backbone, quick = tiny_backbone("llama"), FastDecoder("static")
+    with torch.inference_mode():
+        found = quick(backbone, made(backbone), NEW)
+    room = quick.last
+    assert quick(backbone, made(backbone), NEW) == found == greedy(backbone, made(backbone), NEW)
+    assert quick.last is room and torch.is_grad_enabled()
 
 
 def test_a_way_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

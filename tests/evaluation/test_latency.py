@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
+from rim.backbone import fast
 from rim.backbone.backbone import Backbone
 from rim.errors import UserError
-from rim.evaluation import latency
+from rim.evaluation import waiting
 from rim.evaluation.latency import Latency, Times, latency_of_run, measure
 from rim.files import write_json
 from rim.methods.direct import Direct
@@ -44,7 +45,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     """Pass number n of a test takes 10^n seconds, so that a sum of times tells which passes are in it."""
     made = Clock(10.0**n for n in count())
-    monkeypatch.setattr(latency, "perf_counter", made)
+    monkeypatch.setattr(waiting, "perf_counter", made)
     handle = BACKBONE.register_forward_pre_hook(made.tick)
     yield made
     handle.remove()
@@ -154,10 +155,10 @@ def test_a_chain_without_an_answer_is_waited_for_to_its_end(longest: int, tokens
 class Thinks(Direct):
     """Reads its prompts two times more before it answers, as a method with several passes does."""
 
-    def answer(self, backbone: Backbone, prompts: Any, max_new_tokens: int, edit: Any = None) -> list[list[list[int]]]:
+    def answer(self, backbone: Backbone, prompts: Any, max_new_tokens: int, **options: Any) -> list[list[list[int]]]:
         for _ in range(2):
-            super().answer(backbone, prompts, 1, edit)
-        return super().answer(backbone, prompts, max_new_tokens, edit)
+            super().answer(backbone, prompts, 1, **options)
+        return super().answer(backbone, prompts, max_new_tokens, **options)
 
 
 def test_all_passes_before_the_first_token_are_waited_for(clock: Clock) -> None:
@@ -219,10 +220,40 @@ def test_the_result_says_how_it_was_measured() -> None:
     made = direct(9, 5, repeats=2)
     assert (made.repeats, made.batch_size, made.max_new_tokens) == (2, 1, 1)
     assert (made.threads, made.device, made.dtype) == (torch.get_num_threads(), "cpu", "float32")
+    assert made.decode == "plain"
     assert 0 < made.first_ms.mean <= made.full_ms.mean
     plain = made.to_json()
     assert plain["first_ms"] == {"mean": made.first_ms.mean, "p10": made.first_ms.p10, "p90": made.first_ms.p90}
     assert plain["questions"] == 2
+
+
+def test_fixed_shapes_are_prepared_before_they_are_timed(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second a pass and a day a shape: questions of two shapes, answers of one token and of 17, which is another."""
+
+    class Slow(fast._Room):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            clock.shown += 86_400
+
+    monkeypatch.setattr(fast, "_Room", Slow)
+    clock.seconds = repeat(1.0)
+    method, rows = build_method(config("direct"), BACKBONE.tokenizer), [example(9), example(40)]
+    made = measure(BACKBONE, method, rows, 17, warmup=0, repeats=1, decode="static")  # type: ignore[arg-type]
+    plain = measure(BACKBONE, method, rows, 17, warmup=0, repeats=1)  # type: ignore[arg-type]
+    assert clock.shown > 4 * 86_400 and counts(made) == counts(plain)
+    assert made.first_ms == Times(1 * SECOND, 1 * SECOND, 1 * SECOND)
+    assert plain.full_ms.mean <= made.full_ms.mean <= 17 * SECOND
+    assert (made.decode, plain.decode) == ("static", "plain")
+
+
+def test_in_fixed_shapes_the_answers_first_token_is_waited_for_through_the_chain(clock: Clock) -> None:
+    """The mark is what the model says by itself in its first two tokens."""
+    clock.seconds = repeat(1.0)
+    method = build_method(config("cot"), BACKBONE.tokenizer)
+    (written,) = method.answer(BACKBONE, [method.prompt(example(9))], 2)[0]
+    method.answer_mark = tuple(written)
+    made = measure(BACKBONE, method, [example(9)], 5, warmup=0, repeats=1, decode="static")  # type: ignore[arg-type]
+    assert made.passes_to_first >= 3 and made.first_ms.mean == made.passes_to_first * SECOND
 
 
 class Breaks(Direct):
@@ -270,6 +301,20 @@ def test_another_source_is_measured_anew(finished: RunFolder) -> None:
     assert facts["source"] == "tracking/ood"
     assert facts["positions"] > before["positions"]
     assert finished.read("latency.json") == facts
+
+
+def test_a_run_is_measured_as_it_decodes(finished: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file from before ways had names is of plain decoding; another way is measured anew."""
+    before = latency_of_run(finished)
+    assert before.pop("decode") == "plain"
+    write_json(finished.path / "latency.json", before)
+    assert latency_of_run(finished, decode="plain") == before
+    facts = latency_of_run(finished, decode="static")
+    assert finished.read("latency.json") == facts and facts["decode"] == "static"
+    assert latency_of_run(finished) == facts
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match="decode = 'graph': CUDA graphs need a GPU of NVIDIA"):
+        latency_of_run(finished, decode="graph")
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
