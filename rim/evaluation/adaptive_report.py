@@ -29,7 +29,8 @@ def adaptive_json(result: Adaptive, confidence: float) -> dict[str, Any]:
         return {"correct": share.correct, "count": share.count, "accuracy": value, "low": low, "high": high}
 
     def at(point: Point) -> dict[str, Any]:
-        return {"threshold": _finite(point.threshold), "blocks": point.blocks, **plain(point.accuracy)}
+        facts = {"threshold": _finite(point.threshold), "blocks": point.blocks, "stops": list(point.stops)}
+        return {**facts, **plain(point.accuracy)}
 
     def by(curve: Curve) -> dict[str, Any]:
         points, held_out = ([at(point) for point in each] for each in (curve.points, curve.held_out))

@@ -22,11 +22,19 @@ LEVELS = 40
 
 @dataclass(frozen=True)
 class Point:
-    """Accuracy against blocks: `blocks` is the mean number that was read, `threshold` how strict the rule was."""
+    """Accuracy against blocks: `stops` counts examples by the block that they stop at, from block 1 to block K.
+
+    `threshold` is how strict the rule was.
+    """
 
     threshold: float
-    blocks: float
+    stops: tuple[int, ...]
     accuracy: Proportion
+
+    @property
+    def blocks(self) -> float:
+        """Mean number of blocks that were read."""
+        return sum(block * count for block, count in enumerate(self.stops, 1)) / sum(self.stops)
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,8 @@ def levels(score_EK: np.ndarray) -> list[float]:
 def point(correct_EK: np.ndarray, stop_E: np.ndarray, threshold: float) -> Point:
     """What stopping at these blocks gives."""
     right = int(correct_EK[np.arange(len(stop_E)), stop_E].sum())
-    return Point(threshold, float(stop_E.mean()) + 1, Proportion(right, len(stop_E)))
+    stops = np.bincount(stop_E, minlength=correct_EK.shape[1])
+    return Point(threshold, tuple(stops.tolist()), Proportion(right, len(stop_E)))
 
 
 def curve(

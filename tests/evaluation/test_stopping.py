@@ -91,7 +91,7 @@ def test_rules_are_those_of_literal_loops(seed: int) -> None:
 def test_a_point_counts_answers_and_blocks() -> None:
     correct_EK = np.array([[True, False], [False, True], [True, True], [False, False]])
     found = stopping.point(correct_EK, np.array([0, 0, 1, 1]), 0.5)
-    assert found == Point(0.5, 1.5, Proportion(2, 4))
+    assert found == Point(0.5, (2, 2), Proportion(2, 4)) and found.blocks == 1.5
 
 
 def test_the_oracle_is_right_wherever_a_block_is() -> None:
@@ -109,19 +109,21 @@ def test_levels_reach_from_the_first_block_to_the_last() -> None:
     assert stopping.stops_by_score(score_EK, found[-1]).tolist() == [BLOCKS - 1] * len(score_EK)
 
 
-def points(*of: tuple[float, int]) -> list[Point]:
-    return [Point(float(index), blocks, Proportion(right, 200)) for index, (blocks, right) in enumerate(of)]
+def points(*of: tuple[int, int]) -> list[Point]:
+    """All 200 examples stop at the block, and so many of them are right."""
+    stops = [tuple(200 * (block == at) for block in range(1, 5)) for at, _ in of]
+    return [Point(float(index), stops[index], Proportion(right, 200)) for index, (_, right) in enumerate(of)]
 
 
 @pytest.mark.parametrize(
     ("of", "drop", "chosen"),
     [
-        (points((1.0, 90), (2.0, 98), (3.0, 99), (4.0, 100)), 0.01, 1),
-        (points((1.0, 90), (2.0, 97), (3.0, 99), (4.0, 100)), 0.01, 2),
-        (points((1.0, 90), (2.0, 97), (3.0, 99), (4.0, 100)), 0.0, 3),
-        (points((1.0, 90), (2.0, 97), (3.0, 99), (4.0, 100)), 0.05, 0),
-        (points((1.0, 120), (2.0, 100)), 0.0, 0),
-        (points((1.0, 99), (1.0, 101), (1.0, 101), (2.0, 100)), 0.01, 2),
+        (points((1, 90), (2, 98), (3, 99), (4, 100)), 0.01, 1),
+        (points((1, 90), (2, 97), (3, 99), (4, 100)), 0.01, 2),
+        (points((1, 90), (2, 97), (3, 99), (4, 100)), 0.0, 3),
+        (points((1, 90), (2, 97), (3, 99), (4, 100)), 0.05, 0),
+        (points((1, 120), (2, 100)), 0.0, 0),
+        (points((1, 99), (1, 101), (1, 101), (2, 100)), 0.01, 2),
     ],
 )
 def test_the_fewest_blocks_within_the_drop_are_chosen(of: list[Point], drop: float, chosen: int) -> None:

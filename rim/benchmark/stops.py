@@ -1,0 +1,132 @@
+"""What an answer after k of K blocks costs: with blocks 1 … k read at once, and read one by one under a stopping rule.
+
+Read at once, the number of blocks is chosen before the question is seen: one pass, however many. A rule that looks at
+readouts needs a pass for each, and what it computes from them. Which of both is faster depends on the machine: where a
+pass takes as long for eight positions as for eighty, stopping early never pays in time.
+
+Each time is that of one question, from its tokens to the answer's tokens as numbers; a round's number is the mean over
+the questions, and all ways take turns, as in `measure.py`. The rules compute their scores and are made to stop at k.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from statistics import fmean
+from time import perf_counter
+
+import numpy as np
+from torch import nn
+
+from rim.backbone.backbone import Backbone
+from rim.backbone.decode import greedy
+from rim.backbone.early import Readout, Rule, read_until
+from rim.backbone.observer import layer_at
+from rim.benchmark.measure import Say, rotated
+from rim.benchmark.settings import Benchmark
+from rim.benchmark.summary import AT_ONCE, Spread, Stop, Stops
+from rim.benchmark.workload import Job, final, tokens_of
+from rim.data.encode import EncodedExample
+from rim.evaluation.online import by_agreement, by_confidence, by_probe
+from rim.methods.method import Method
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Who is asked what: K blocks at most, the module whose states a rule wants, and how long each answer may be."""
+
+    backbone: Backbone
+    method: Method
+    examples: Sequence[EncodedExample]
+    blocks: int
+    layer: nn.Module
+    max_new_tokens: Callable[[EncodedExample], int]
+
+
+def measure_stops(asked: Asked, rules: Mapping[str, Rule], rounds: int, warmup: int, say: Say = print) -> Stops:
+    """Milliseconds of an answer: median over rounds, with 10th and 90th percentile.
+
+    Args:
+        rules: by name; what they decide is not followed.
+        say: is told what happens.
+    """
+    ways = dict(_ways(asked, rules))
+    found: dict[Stop, list[float]] = defaultdict(list)
+    for number in range(warmup + rounds):
+        begin = perf_counter()
+        for stop, milliseconds in _round(asked, ways, number).items():
+            if number >= warmup:
+                found[stop].append(milliseconds)
+        kind = f"round {number - warmup + 1} of {rounds}" if number >= warmup else "warm-up"
+        say(f"blocks one by one, {kind}: {perf_counter() - begin:.0f} s")
+    return {stop: Spread.of(each) for stop, each in found.items()}
+
+
+def measure_entry(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> Stops:
+    """The stops of the entry that the benchmark names; nothing where it names none.
+
+    Random weights know nothing, so the probe is one without knowledge: its arithmetic is the same.
+    """
+    named = [job for job in jobs if job.name == bench.early]
+    if not named:
+        return {}
+    [job] = named
+    settings = job.method.config
+    asked = Asked(
+        backbone=job.backbone,
+        method=job.method,
+        examples=job.examples[: bench.questions],
+        blocks=settings.memory.blocks,
+        layer=layer_at(job.backbone, settings.evaluation.probe_layer),
+        max_new_tokens=lambda example: tokens_of(job.method, example).full,
+    )
+    return measure_stops(asked, every_rule((np.zeros(job.backbone.width), 0.0), str), bench.rounds, bench.warmup, say)
+
+
+def every_rule(line: tuple[np.ndarray, float], text: Callable[[Sequence[int]], str]) -> dict[str, Rule]:
+    """The rules as they are timed; how strict they are does not matter.
+
+    Args:
+        line: of the probe (`Probe.line`).
+        text: tokens of an answer → what is compared.
+    """
+    return {
+        "confidence": by_confidence(1.0),
+        "agreement": by_agreement(2, text),
+        "probe": by_probe(line, 1.0),
+    }
+
+
+Way = Callable[[EncodedExample], object]
+
+
+def _ways(asked: Asked, rules: Mapping[str, Rule]) -> Iterator[tuple[Stop, Way]]:
+    for block in range(1, asked.blocks + 1):
+        yield Stop(AT_ONCE, block), partial(_at_once, asked, block)
+        for name, rule in rules.items():
+            yield Stop(name, block), partial(_one_by_one, asked, block, rule)
+
+
+def _round(asked: Asked, ways: Mapping[Stop, Way], number: int) -> dict[Stop, float]:
+    seconds: dict[Stop, list[float]] = defaultdict(list)
+    for index, example in enumerate(asked.examples):
+        for stop, way in rotated([*ways.items()], number + index):
+            begin = perf_counter()
+            way(example)
+            seconds[stop].append(perf_counter() - begin)
+    return {stop: 1e3 * fmean(each) for stop, each in seconds.items()}
+
+
+def _at_once(asked: Asked, block: int, example: EncodedExample) -> list[list[list[int]]]:
+    prompt = final(asked.method.prompt(example, blocks=block))
+    read = asked.method.reader(asked.backbone)
+    return greedy(asked.backbone, [prompt], asked.max_new_tokens(example), read=read)
+
+
+def _one_by_one(asked: Asked, block: int, rule: Rule, example: EncodedExample) -> list[int]:
+    def forced(seen: Sequence[Readout]) -> bool:
+        rule(seen)
+        return len(seen) == block
+
+    prompt = asked.method.prompt(example, blocks=asked.blocks)
+    return read_until(asked.backbone, prompt, asked.max_new_tokens(example), forced, asked.layer).answer
