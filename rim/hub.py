@@ -1,40 +1,87 @@
 """Whether the Hugging Face hub can be asked at all, decided in seconds instead of after many retries."""
 
 import os
-import socket
+from base64 import b64encode
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from rim.errors import UserError
 
 TIMEOUT = 5.0
 """Seconds to wait for the hub's address; the libraries alone would retry for 24 to 46."""
+PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
+"""Ports that an address without one stands for."""
 
 
 class HubError(UserError):
-    """A hub name that can neither be downloaded nor found locally."""
+    """A hub name that can neither be downloaded nor found locally, or a proxy that cannot be asked for it."""
 
 
 def reachable() -> bool:
-    """Whether the hub's address accepts a connection within `TIMEOUT`; False at once where HF_HUB_OFFLINE is set."""
+    """Whether the hub's address accepts a connection within `TIMEOUT`; False at once where HF_HUB_OFFLINE is set.
+
+    As its libraries, it goes through the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY; NO_PROXY exempts
+    addresses), which has as long again to answer.
+
+    Raises:
+        HubError: the environment names a proxy that has no address.
+    """
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         return False
-    address = urlparse(constants.ENDPOINT)
-    port = address.port or (443 if address.scheme == "https" else 80)
     try:
-        with socket.create_connection((address.hostname or "", port), timeout=TIMEOUT):
-            return True
-    except OSError:
+        with closing(_way_to(urlsplit(constants.ENDPOINT))) as connection:
+            connection.connect()
+        return True
+    except (OSError, HTTPException):
         return False
+
+
+def _way_to(hub: SplitResult) -> HTTPConnection:
+    """To the hub's address, or to the proxy before it, which is asked for a tunnel where it has that language."""
+    host, port = hub.hostname or "", hub.port or PORTS.get(hub.scheme, 80)
+    proxy = _proxy(hub.scheme, f"{host}:{port}")
+    if proxy is None:
+        return HTTPConnection(host, port, timeout=TIMEOUT)
+    connection = HTTPConnection(proxy.hostname or "", proxy.port or PORTS.get(proxy.scheme, 80), timeout=TIMEOUT)
+    if (hub.scheme, proxy.scheme) == ("https", "http"):
+        connection.set_tunnel(host, port, _authorization(proxy))
+    return connection
+
+
+def _proxy(scheme: str, address: str) -> SplitResult | None:
+    """The proxy that the environment names for an address; None: there is none, or the address is exempt."""
+    proxies = getproxies()
+    text = proxies.get(scheme) or proxies.get("all")
+    if not text or proxy_bypass(address):
+        return None
+    proxy = urlsplit(text if "://" in text else f"http://{text}")
+    with suppress(ValueError):  # of a port that is no number
+        if proxy.hostname and proxy.port != 0:
+            return proxy
+    raise HubError(  # without the text, which may hold a password
+        f"the environment's proxy for {scheme} has no address that could be asked: it is written http://HOST:PORT. "
+        f"Mend {scheme.upper()}_PROXY or ALL_PROXY, or unset it"
+    )
+
+
+def _authorization(proxy: SplitResult) -> dict[str, str]:
+    """The header that shows a proxy the name and password in its address."""
+    if proxy.username is None:
+        return {}
+    secret = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {b64encode(secret.encode()).decode()}"}
 
 
 def check_reachable(name: str, field: str, instead: str) -> None:
     """Pass where `name` is a local folder, lies in the local cache, or the hub answers.
 
     Raises:
-        HubError: none of the three; says which setting takes which local copy.
+        HubError: none of the three; says which setting takes which local copy. Or as `reachable`.
     """
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
