@@ -107,6 +107,10 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"training__duration": "50%"}, 'training.duration = "50%": is what per cent of stages refer to'),
     ({"training__validate_every": "often"}, "training.validate_every = \"often\": 'often' is not a duration"),
     ({"training__save_every": "0%"}, 'training.save_every = "0%": must be longer than 0'),
+    (
+        {"evaluation__decode": "graph", "training__accelerator": "cpu"},
+        'evaluation.decode = "graph": needs a GPU of NVIDIA, not training.accelerator = cpu; use plain or compiled',
+    ),
     ({"training__betas": [0.9]}, "training.betas = [0.9]: must be two numbers, each at least 0 and below 1"),
     ({"training__betas": [0.9, 1.0]}, "training.betas = [0.9, 1.0]: must be two numbers"),
     ({"evaluation__confidence": 1.0}, "evaluation.confidence = 1.0: lies between 0 and 1, such as 0.95"),

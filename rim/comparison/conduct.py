@@ -12,7 +12,7 @@ from rim.comparison.collect import FinishedRun, collect, latency_run
 from rim.comparison.grouping import collect_named
 from rim.comparison.plan import PlannedRun, check_plan, plan_runs
 from rim.comparison.publish import publish
-from rim.comparison.sameness import ComparisonError
+from rim.comparison.sameness import ComparisonError, common_decode
 from rim.comparison.settings import Comparison
 from rim.comparison.training import failure_report, plan_table, train
 from rim.environment import use_threads
@@ -122,17 +122,17 @@ def _shared(paths: Sequence[Path]) -> Path:
 
 
 def _with_latency(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[str]]:
-    """Waiting times of one run of every entry, one after the other; and what could not be measured."""
+    """Waiting times of one run of every entry, one after the other; and what could not be measured, or not its way."""
     groups: dict[tuple[str, str], list[FinishedRun]] = {}
     for run in runs:
         groups.setdefault((run.budget, run.entry), []).append(run)
+    chosen = [latency_run(members) for members in groups.values()]
+    decode, problems = common_decode({run.entry: run.config.evaluation.decode for run in chosen})
     timed = {}
-    problems = []
-    for members in groups.values():
-        run = latency_run(members)
+    for run in chosen:
         use_threads(run.config.training.threads)
         try:
-            timed[run.folder] = latency_of_run(RunFolder(run.folder))
+            timed[run.folder] = latency_of_run(RunFolder(run.folder), decode=decode)
         except UserError as error:
             problems.append(f"No waiting times of {run.entry}: {error}")
     return [replace(run, latency=timed.get(run.folder, {})) for run in runs], problems

@@ -34,10 +34,16 @@ def collect_named(folders: Sequence[Path], transfer: bool = False) -> list[Finis
 
 
 def _settings(config: Config) -> str:
-    """What makes an entry: all settings but where the run lives and its seed, also in the path of where it starts."""
+    """What makes an entry: all settings but where the run lives and its seed, also in the path of where it starts.
+
+    The way of decoding is none of it, since it changes no answer.
+    """
     start = config.backbone.start_from
     start = start and re.sub(rf"\bseed-{config.run.seed}\b", "seed-N", start)
-    return to_yaml(replace(config, run=Run(), backbone=replace(config.backbone, start_from=start)))
+    evaluation = replace(config.evaluation, decode="plain")
+    return to_yaml(
+        replace(config, run=Run(), backbone=replace(config.backbone, start_from=start), evaluation=evaluation)
+    )
 
 
 def _check_seeds(members: Sequence[FinishedRun]) -> None:

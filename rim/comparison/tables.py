@@ -143,7 +143,8 @@ def _waiting(entries: Sequence[EntrySummary]) -> str:
     return (
         f"\n\nTraining is a mean over seeds. Waiting times are the first seed's: {latency['questions']} questions of "
         f"{latency['source']}, {latency['batch_size']} at a time, {latency['repeats']} times each, on "
-        f"{latency['device']} with {latency['threads']} thread(s); mean (10th to 90th percentile)."
+        f"{latency['device']} with {latency['threads']} thread(s), decoding "
+        f"{latency.get('decode', 'plain')}; mean (10th to 90th percentile)."
     )
 
 

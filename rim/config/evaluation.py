@@ -17,7 +17,7 @@ class Evaluation:
     """Longest answer, in tokens; empty: the longest training answer and its end, and a written chain's length."""
     decode: DecodeMode = "plain"
     """Way of decoding: plain, or in fixed shapes, static, compiled (torch.compile) or graph (CUDA graphs, on a GPU
-    alone). The answers are the same; controls and --adaptive decode plainly in any case."""
+    alone). The answers are the same. Where states are changed (controls) or looked at (--adaptive), plain always."""
     controls: list[str] = field(default_factory=lambda: ["removed", "swapped", "noise"])
     """What is done to the blocks in further passes: removed, swapped, noise."""
     blocks: list[int] = field(default_factory=list)

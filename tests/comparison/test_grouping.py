@@ -7,7 +7,7 @@ import pytest
 
 from rim.comparison.collect import collect
 from rim.comparison.grouping import collect_named
-from rim.comparison.sameness import ComparisonError, check_same_examples, check_same_rule
+from rim.comparison.sameness import ComparisonError, check_same_examples, check_same_rule, common_decode
 from rim.runs import RunError
 from tests.comparison.fakes import fake_run
 
@@ -67,6 +67,21 @@ def test_other_data_is_refused_and_named(tmp_path: Path) -> None:
     text = str(error.value)
     assert f"'{first}' and '{other}' are not on the same data: " in text
     assert 'data.test: ["tracking/test"] -> ["tracking/test", "tracking/ood"]; data.tracking.people: 6 -> 5' in text
+
+
+def test_runs_that_decode_differently_are_compared_and_are_seeds_of_one_entry(tmp_path: Path) -> None:
+    """Answers do not depend on it; waiting times do."""
+    runs = [
+        fake_run(tmp_path / f"a/seed-{seed}", RIGHT, f"run.seed={seed}", f"evaluation.decode={way}")
+        for seed, way in enumerate(("plain", "static"))
+    ]
+    assert names(*runs) == [("a", 0), ("a", 1)]
+
+
+def test_waiting_times_stand_side_by_side_in_one_way_of_decoding() -> None:
+    assert common_decode({"a": "static", "b": "static"}) == ("static", [])
+    text = "Runs decode in different ways (a static, b plain), so the waiting times of all are of plain decoding."
+    assert common_decode({"a": "static", "b": "plain"}) == ("plain", [text])
 
 
 def test_what_is_no_finished_run_is_refused(tmp_path: Path) -> None:

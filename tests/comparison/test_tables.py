@@ -98,6 +98,7 @@ def test_cost(summary: Summary) -> None:
     assert found["blocks"] == ["1,234", "1.25e+12", "5.00e+11", "3,661", *waiting]
     text = dict(budget_tables(summary, "updates"))["Cost of training and of answering"]
     assert "the first seed's: 32 questions of tracking/test, 1 at a time, 3 times each, on cpu with 1 thread(s)" in text
+    assert "thread(s), decoding plain; mean" in text, "what was measured before ways had names"
 
 
 def test_what_is_not_known_is_left_open(runs: list[FinishedRun]) -> None:
