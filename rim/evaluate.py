@@ -8,7 +8,7 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from rim.commandline import UsageError, parse, user_errors
+from rim.commandline import CommandLine, UsageError, parse, user_errors
 
 OPEN = ("evaluation.", "data.", "memory.blocks", "training.accelerator", "training.threads")
 """Settings that do not change what the weights are."""
@@ -35,6 +35,21 @@ def _options(parser: ArgumentParser) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Read the command line (light), then do the work (heavy imports)."""
     line = parse("evaluate", __doc__, argv, _options, config=False)
+    overrides, sources = named_tests(line)
+    from rim.evaluation.standalone import evaluate
+
+    options = line.options
+    form = {"protocol": options.protocol, "adaptive": options.adaptive}
+    evaluate(Path(options.run), overrides, sources, options.weights, **form)
+    return 0
+
+
+def named_tests(line: CommandLine) -> tuple[list[str], list[str]]:
+    """Overrides and test sets of a command about a finished run.
+
+    Raises:
+        UsageError: an override would change what the weights are.
+    """
     named = line.options.test or []
     overrides = [*line.overrides, *(item for item in named if "=" in item)]  # --test takes all that follows it
     for override in overrides:
@@ -42,13 +57,7 @@ def main(argv: list[str] | None = None) -> int:
             raise UsageError(
                 f"'{override}' would change the run, not its evaluation; overrides here begin with {', '.join(OPEN)}"
             )
-    from rim.evaluation.standalone import evaluate
-
-    options = line.options
-    sources = [item for item in named if "=" not in item]
-    form = {"protocol": options.protocol, "adaptive": options.adaptive}
-    evaluate(Path(options.run), overrides, sources, options.weights, **form)
-    return 0
+    return overrides, [item for item in named if "=" not in item]
 
 
 if __name__ == "__main__":

@@ -41,23 +41,30 @@ def publish(summary: Summary, measured: Measured, load: tuple[float, ...], comma
 def footer(summary: Summary, facts: dict[str, Any], load: tuple[float, ...]) -> str:
     """What the numbers come from and how they were made, as one paragraph."""
     bench = summary.bench
-    provenance = {
-        "commits": [facts["git"]], "hardware": [facts["hardware"]], "versions": [facts["versions"]],
-        "threads": [torch.get_num_threads()],
-    }  # fmt: skip
     memory = (
         "weights and the most that an answer allocates beyond them"
         if summary.device == "cuda"
         else "weights and the cache at its largest, without activations"
     )
     return (
-        f"{origin(provenance, [bench.config(bench.entries[0]).run.seed])}\n"
+        f"{origin_here(facts, bench.config(bench.entries[0]).run.seed)}\n"
         f"On {summary.device} in {bench.dtype}, load average {load[0]:.1f} at the start. Medians over {bench.rounds} "
         f"rounds (10th to 90th percentile) after {bench.warmup} of warm-up and one run under the counter; a round's "
         f"number is the mean over its questions ({bench.questions} at batch 1), its entries take turns, ratios are "
         f"taken within a round. Answers have the lengths of the data's own steps and answers, the end token included; "
         f"only the final answer is read. Memory: {memory}."
     )
+
+
+def origin_here(facts: dict[str, Any], seed: int) -> str:
+    """What numbers of this process come from, in one sentence.
+
+    Args:
+        facts: `environment.describe()`.
+    """
+    lists = {"commits": "git", "hardware": "hardware", "versions": "versions"}
+    provenance = {name: [facts[of]] for name, of in lists.items()}
+    return origin({**provenance, "threads": [torch.get_num_threads()]}, [seed])
 
 
 def load_average() -> tuple[float, ...]:

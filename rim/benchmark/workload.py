@@ -20,6 +20,7 @@ from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.prepare import prepare_tests, training_texts
 from rim.errors import UserError
 from rim.evaluation.device import scoring_device
+from rim.evaluation.latency import evenly
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 
@@ -151,4 +152,4 @@ def _questions(bench: Benchmark, split: EncodedSplit, source: str) -> tuple[Enco
             f"{source} has {rows} questions, and {count} are to be asked (questions = {bench.questions}, batch_sizes = "
             f"{bench.batch_sizes}): lower them, or name another source"
         )
-    return tuple(split[index * rows // count] for index in range(count))
+    return tuple(split[row] for row in evenly(rows, count))

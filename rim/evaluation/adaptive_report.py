@@ -2,6 +2,7 @@
 
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,12 @@ from rim.pictures.adaptive import adaptive_picture
 
 def adaptive_report(result: Adaptive, confidence: float) -> str:
     """Markdown: rules, choices, and how well the scores tell right from wrong."""
-    parts = [_headline(result), _rules(result, confidence), _choices(result, confidence), _aurocs(result, confidence)]
+    parts = [
+        _headline(result),
+        rules_table(result, confidence),
+        _choices(result, confidence),
+        _aurocs(result, confidence),
+    ]
     return "\n\n".join(parts)
 
 
@@ -56,14 +62,13 @@ def adaptive_json(result: Adaptive, confidence: float) -> dict[str, Any]:
     }
 
 
-def write_adaptive(result: Adaptive, folder: Path, about: dict[str, Any], confidence: float) -> tuple[Path, Path]:
-    """`<source>-adaptive.json` and `.png`; returns their paths.
+def write_adaptive(facts: dict[str, Any], folder: Path, kind: str = "adaptive") -> tuple[Path, Path]:
+    """`<source>-<kind>.json` and `.png`; returns their paths.
 
     Args:
-        about: what was read: weights, update, blocks, layer of the probe, held-out source.
+        facts: `adaptive_json`, with `source` and what was read: weights, update, blocks, layer, held-out source.
     """
-    stem = folder / f"{result.source.replace('/', '-')}-adaptive"
-    facts = {**about, "source": result.source, **adaptive_json(result, confidence)}
+    stem = folder / f"{facts['source'].replace('/', '-')}-{kind}"
     numbers, picture = stem.with_name(f"{stem.name}.json"), stem.with_name(f"{stem.name}.png")
     write_json(numbers, facts)
     content = io.BytesIO()
@@ -82,14 +87,22 @@ def _headline(result: Adaptive) -> str:
     )
 
 
-def _rules(result: Adaptive, confidence: float) -> str:
-    """Where each rule stops as it was chosen, between the fixed numbers of blocks and the oracle."""
+def rules_table(result: Adaptive, confidence: float, milliseconds: Sequence[float] = ()) -> str:
+    """Where each rule stops as it was chosen, between the fixed numbers of blocks and the oracle.
+
+    Args:
+        milliseconds: of an answer, for a further column: always block 1 … K, the rules in their order, the oracle.
+    """
     rows = [(f"always block {k}", "", f"{k:.2f}", *_two(share, confidence)) for k, share in enumerate(result.fixed, 1)]
     rows[-1] = (f"{rows[-1][0]} (the score)", *rows[-1][1:])
     rows += [_rule(curve, confidence) for curve in result.curves]
     oracle = result.oracle
     rows.append(("first right block (oracle)", "", f"{oracle.blocks:.2f}", *_two(oracle.accuracy, confidence)))
-    return table(rows, ("stopping rule", "threshold", "mean blocks", "accuracy", f"{_percent(confidence)} interval"))
+    header = ("stopping rule", "threshold", "mean blocks", "accuracy", f"{_percent(confidence)} interval")
+    if not milliseconds:
+        return table(rows, header)
+    timed = [(*row, f"{each:.2f}") for row, each in zip(rows, milliseconds, strict=True)]
+    return table(timed, (*header, "full answer (ms)"))
 
 
 def _rule(curve: Curve, confidence: float) -> tuple[str, str, str, str, str]:

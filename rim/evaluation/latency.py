@@ -99,7 +99,7 @@ def measure(
     Raises:
         DecodeError: there is no such way of decoding, or not here.
     """
-    examples = [split[row] for row in _spread(len(split), questions)]
+    examples = [split[row] for row in evenly(len(split), questions)]
     batches = [examples[start : start + batch_size] for start in range(0, len(examples), batch_size)]
     backbone.eval()
     asked = Asked(backbone, method, max_new_tokens, decoder(decode))
@@ -173,7 +173,7 @@ def _times(seconds: Sequence[float]) -> Times:
     return Times(1e3 * fmean(seconds), 1e3 * float(low), 1e3 * float(high))
 
 
-def _spread(rows: int, wanted: int) -> list[int]:
+def evenly(rows: int, wanted: int) -> list[int]:
     """At most `wanted` rows at even distances, from the first on."""
     count = min(rows, wanted)
     return [index * rows // count for index in range(count)]

@@ -9,7 +9,7 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.fast import decoder
 from rim.config import Config
 from rim.data.encode import EncodedSplit
-from rim.data.prepare import prepare_tests, prepare_validation
+from rim.data.prepare import prepare_tests
 from rim.environment import use_threads
 from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator, Lengths
@@ -44,57 +44,68 @@ def evaluate(
     Raises:
         UserError: no such run, weights, source or setting; each says what there is.
     """
-    quiet_libraries()
     folder = RunFolder(path)
-    config = folder.config(overrides)
-    if sources:
-        config = replace(config, data=replace(config.data, test=list(sources)))
-    use_threads(config.training.threads)
+    config = settings_of(folder, overrides, sources)
     if adaptive:
         _read_early(folder, config, weights)
         return
     backbone, about = folder.load_backbone(weights)
     backbone = backbone.to(scoring_device(config.training.accelerator))
-    evaluator = _evaluator(folder, config, backbone)
+    evaluator = evaluator_of(folder, config, backbone)
     tests = prepare_tests(config.data, backbone.tokenizer)
     for source, split in tests.items():
         if protocol:
             _select(folder, config, evaluator, source, split)
             continue
         result = score_source(evaluator, backbone, source, split, config.evaluation)
-        facts = _facts(about, config)
+        facts = facts_of(about, config)
         file = write_result(result, folder.path / "results", facts)
         print(f"{result.report(config.evaluation.confidence)}\n\nWeights: {about['name']}. Predictions: {file}\n")
 
 
-def _evaluator(folder: RunFolder, config: Config, backbone: Backbone) -> Evaluator:
+def settings_of(folder: RunFolder, overrides: Sequence[str], sources: Sequence[str] | None) -> Config:
+    """A run's settings as a command changes them, which then hold for this process.
+
+    Args:
+        sources: test sources; none: the run's own.
+
+    Raises:
+        UserError: there is no such run or setting.
+    """
+    quiet_libraries()
+    config = folder.config(overrides)
+    if sources:
+        config = replace(config, data=replace(config.data, test=list(sources)))
+    use_threads(config.training.threads)
+    return config
+
+
+def evaluator_of(folder: RunFolder, config: Config, backbone: Backbone) -> Evaluator:
     """Answers may be as long as they were when the run scored itself."""
     method = build_method(config, backbone.tokenizer)
     lengths = Lengths.of(**folder.read("lengths.json"), settings=config.evaluation)
     return Evaluator(method, backbone.tokenizer, lengths, decoder(config.evaluation.decode))
 
 
-def _facts(about: Mapping[str, Any], config: Config) -> dict[str, Any]:
+def facts_of(about: Mapping[str, Any], config: Config) -> dict[str, Any]:
     """Which weights were scored, and with how many blocks."""
     return {key: about[key] for key in ("name", "stage", "update")} | {"blocks": config.memory.blocks}
 
 
 def _read_early(folder: RunFolder, config: Config, weights: str | None) -> None:
     """Answers before all blocks are read, by rules that held-out examples have fitted."""
-    from rim.evaluation.adaptive import check_adaptive, read_early  # scikit-learn takes a second to import
-    from rim.evaluation.adaptive_report import adaptive_report, write_adaptive
+    from rim.evaluation.adaptive_report import (
+        adaptive_json,
+        adaptive_report,
+        write_adaptive,
+    )  # scikit-learn takes a second to import
+    from rim.evaluation.adaptive_run import open_adaptive
 
-    check_adaptive(config)
-    backbone, about = folder.load_backbone(weights)
-    backbone = backbone.to(scoring_device(config.training.accelerator))
-    rows = replace(config.data, validation_rows=config.evaluation.probe_rows)
-    held_out = prepare_validation(rows, backbone.tokenizer, config.run.seed)
-    tests = prepare_tests(config.data, backbone.tokenizer)
-    facts = _facts(about, config) | {"held_out": rows.validation, "layer": config.evaluation.probe_layer}
-    evaluator, confidence = _evaluator(folder, config, backbone), config.evaluation.confidence
-    for result in read_early(evaluator, backbone, held_out, tests, config.evaluation):
-        numbers, picture = write_adaptive(result, folder.path / "results", facts, confidence)
-        print(f"{adaptive_report(result, confidence)}\n\nWeights: {about['name']}. {numbers}, {picture}\n")
+    run, confidence = open_adaptive(folder, config, weights), config.evaluation.confidence
+    for result in run.results():
+        facts = {**run.about(result.source), **adaptive_json(result, confidence)}
+        numbers, picture = write_adaptive(facts, folder.path / "results")
+        print(f"{adaptive_report(result, confidence)}\n\nWeights: {run.facts['name']}. {numbers}, {picture}\n")
 
 
 def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str, split: EncodedSplit) -> None:

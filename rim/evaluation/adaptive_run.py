@@ -1,0 +1,64 @@
+"""A run that is read early: its model, the held-out examples that fit the rules, and the tests that are scored."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rim.backbone.backbone import Backbone
+from rim.config import Config
+from rim.data.joined import Split
+from rim.data.prepare import prepare_tests, prepare_validation
+from rim.data.store import EncodedSplit
+from rim.evaluation.adaptive import Adaptive, check_adaptive, read_early
+from rim.evaluation.device import scoring_device
+from rim.evaluation.evaluator import Evaluator
+from rim.evaluation.scoring import rule_facts
+from rim.evaluation.standalone import evaluator_of, facts_of
+from rim.runs import RunFolder
+
+
+@dataclass(frozen=True)
+class AdaptiveRun:
+    """All that reading early takes; `facts` say what was read: weights, update, blocks, layer, held-out source."""
+
+    config: Config
+    backbone: Backbone
+    evaluator: Evaluator
+    held_out: Split
+    tests: Mapping[str, EncodedSplit]
+    facts: dict[str, Any]
+
+    def about(self, source: str) -> dict[str, Any]:
+        """What stands beside the numbers of a test set."""
+        return {"source": source, "rule": rule_facts(self.tests[source].answer_rule), **self.facts}
+
+    def results(self) -> Iterator[Adaptive]:
+        """One for each test set, in order.
+
+        Raises:
+            UserError: no probe can be fitted, or a test set has no example left to score.
+        """
+        return read_early(self.evaluator, self.backbone, self.held_out, self.tests, self.config.evaluation)
+
+
+def open_adaptive(folder: RunFolder, config: Config, weights: str | None) -> AdaptiveRun:
+    """Load a run for it.
+
+    Args:
+        weights: name of the weights; None: the final pick.
+
+    Raises:
+        UserError: a method of one answer, or data or weights that cannot be had.
+    """
+    check_adaptive(config)
+    backbone, about = folder.load_backbone(weights)
+    backbone = backbone.to(scoring_device(config.training.accelerator))
+    rows = replace(config.data, validation_rows=config.evaluation.probe_rows)
+    return AdaptiveRun(
+        config=config,
+        backbone=backbone,
+        evaluator=evaluator_of(folder, config, backbone),
+        held_out=prepare_validation(rows, backbone.tokenizer, config.run.seed),
+        tests=prepare_tests(config.data, backbone.tokenizer),
+        facts=facts_of(about, config) | {"held_out": rows.validation, "layer": config.evaluation.probe_layer},
+    )
