@@ -7,14 +7,13 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from difflib import get_close_matches
 from typing import Any
 
 from rim import answers, schema
 from rim.check_memory import WITH_BLOCKS, listed, memory
 from rim.config import Config, Scratch, Stage, Training
 from rim.duration import updates
-from rim.errors import SettingsError, UserError
+from rim.errors import SettingsError, UserError, did_you_mean
 from rim.schema import shown
 
 OBJECTIVES = {
@@ -92,8 +91,7 @@ def _names(config: Config) -> Iterator[tuple[str, str]]:
     if not re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", config.run.name) or ".." in config.run.name.split("/"):
         yield "run.name", "names a folder: letters, digits, and . _ + - only, with / between folders"
     if config.backbone.attention not in ATTENTION:
-        near = get_close_matches(config.backbone.attention, ATTENTION, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(config.backbone.attention, ATTENTION)
         allowed = " or ".join(ATTENTION)
         yield "backbone.attention", f"must be {allowed}: others do not honour a four-dimensional mask{hint}"
     if not config.backbone.lora.targets:
@@ -294,8 +292,7 @@ def _duration(path: str, text: str, least: int) -> Iterator[tuple[str, str]]:
 def _scoring(config: Config) -> Iterator[tuple[str, str]]:
     for index, name in enumerate(config.evaluation.controls):
         if name not in CONTROLS:
-            near = get_close_matches(name, CONTROLS, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
+            hint = did_you_mean(name, CONTROLS)
             yield f"evaluation.controls[{index}]", f"must be one of {', '.join(CONTROLS)}{hint}"
     read_with = config.evaluation.blocks
     if any(blocks < 1 for blocks in read_with) or len(set(read_with)) < len(read_with):
@@ -329,8 +326,7 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     for index, name in enumerate(config.evaluation.rules):
         path = f"evaluation.rules[{index}]"
         if name not in answers.RULES:
-            near = get_close_matches(name, answers.RULES, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
+            hint = did_you_mean(name, answers.RULES)
             yield path, f"must be one of {', '.join(answers.RULES)}{hint}"
         elif name in config.evaluation.rules[:index]:
             yield path, "stands there before; once will do"

@@ -1,5 +1,8 @@
 """Errors that a user can mend: a verb prints their text and exits with status 2, without a traceback."""
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 
 class UserError(ValueError):
     """What was received, the rule, the way out, and the valid names."""
@@ -7,3 +10,9 @@ class UserError(ValueError):
 
 class SettingsError(UserError):
     """A setting that does not exist, does not fit its type, or contradicts another."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a name that there is not: the one of the known names that is near, if any."""
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""

@@ -6,7 +6,6 @@ Every error names where the value comes from, its full path, what was received, 
 import re
 from collections.abc import Mapping
 from dataclasses import is_dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -15,7 +14,7 @@ from yaml import MarkedYAMLError
 
 from rim import checks, schema
 from rim.config import Config, default_stages
-from rim.errors import SettingsError
+from rim.errors import SettingsError, did_you_mean
 from rim.schema import shown
 
 EVERY = "*"
@@ -175,8 +174,7 @@ def _noun(kind: Any) -> str:
 def _misfit(path: str, kind: Any, value: Any, origin: str) -> SettingsError:
     """A value that is not of the type at its path."""
     named = [choice for part in schema.alternatives(kind) for choice in schema.choices(part)]
-    near = get_close_matches(str(value), named, n=1)
-    hint = f"; did you mean '{near[0]}'?" if near else ""
+    hint = did_you_mean(str(value), named)
     if str in schema.alternatives(kind) and isinstance(value, int | float):
         hint = "; put it in quotes"
     if isinstance(value, str) and "${" in value:

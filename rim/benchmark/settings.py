@@ -6,14 +6,13 @@ Imports nothing heavy: contradictions are refused at once.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal, get_args
 
 from omegaconf import MISSING
 
 from rim.config import Config, DecodeMode
-from rim.errors import SettingsError
+from rim.errors import SettingsError, did_you_mean
 from rim.settings import load, load_as
 
 DECODERS = get_args(DecodeMode)
@@ -189,8 +188,7 @@ def _listed(path: str, values: Sequence[str], known: Sequence[str]) -> Iterator[
 
 def _known(path: str, name: str, known: Sequence[str]) -> Iterator[str]:
     if name not in known:
-        near = get_close_matches(name, known, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(name, known)
         yield f"{path} = '{name}': there is no such name{hint}; there are {', '.join(known)}"
 
 

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from rim.comparison.budget import PLAN, Ledger
@@ -16,7 +15,7 @@ from rim.comparison.sameness import ComparisonError, common_decode
 from rim.comparison.settings import Comparison
 from rim.comparison.training import failure_report, plan_table, train
 from rim.environment import use_threads
-from rim.errors import UserError
+from rim.errors import UserError, did_you_mean
 from rim.evaluation.latency import latency_of_run
 from rim.quiet import quiet_libraries
 from rim.runs import RunFolder
@@ -81,8 +80,7 @@ def compare_named(folders: Sequence[Path], out: Path | None, reference: str | No
     names = list(dict.fromkeys(run.entry for run in runs))
     reference = reference or names[0]
     if reference not in names:
-        near = get_close_matches(reference, names, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(reference, names)
         raise ComparisonError(f"--reference {reference}: there is no such entry{hint}; there are {', '.join(names)}")
     runs.sort(key=lambda run: (names.index(run.entry), run.seed))
     out = out or _free_folder(runs)

@@ -7,12 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 
 from omegaconf import MISSING
 
-from rim.errors import SettingsError
+from rim.errors import SettingsError, did_you_mean
 from rim.settings import load_as
 
 
@@ -181,8 +180,7 @@ def _budget(path: str, budget: Budget, comparison: Comparison) -> Iterator[str]:
 def _known(path: str, name: str, known: Iterable[str], what: str) -> Iterator[str]:
     names = list(known)
     if name not in names:
-        near = get_close_matches(name, names, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(name, names)
         yield f"{path} = '{name}': there is no such {what}{hint}; there are {', '.join(names)}"
 
 

@@ -10,12 +10,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from rim import schema
 from rim.config import Config
-from rim.errors import SettingsError
+from rim.errors import SettingsError, did_you_mean
 from rim.merge import Merge
 from rim.schema import shown
 from rim.sweeps.settings import Sweep
@@ -223,8 +222,7 @@ def _fits(kind: Any, value: Any) -> bool:
 
 def _near(kind: Any, value: Any) -> str:
     named = [choice for part in schema.alternatives(kind) for choice in schema.choices(part)]
-    near = get_close_matches(str(value), named, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return did_you_mean(str(value), named)
 
 
 def _check_labels(path: str, values: list[Any]) -> None:
@@ -250,8 +248,7 @@ def _range(path: str, name: str, kind: Any, given: Mapping[str, Any], sampler: s
         raise SettingsError(f"{path}: a range belongs to samplers tpe and random; a grid needs a list of values")
     for key in given:
         if key not in _RANGE:
-            near = get_close_matches(str(key), _RANGE, n=1)
-            hint = f"; did you mean '{near[0]}'?" if near else ""
+            hint = did_you_mean(str(key), _RANGE)
             raise SettingsError(f"{path}.{key}: there is no such setting{hint}; a range has: {', '.join(_RANGE)}")
     for key, wanted in {"low": numbers[0], "high": numbers[0], "log": bool, "step": numbers[0] | None}.items():
         value = given.get(key, False if key == "log" else None)

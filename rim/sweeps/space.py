@@ -7,12 +7,11 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from rim.config import Config
-from rim.errors import SettingsError
+from rim.errors import SettingsError, did_you_mean
 from rim.settings import load
 from rim.sweeps.axes import AnyAxis, label, read_axes, read_baselines
 from rim.sweeps.settings import HELDOUT, Sweep
@@ -198,8 +197,7 @@ def _counted(names: Sequence[str]) -> str:
 def _check_metric(metric: str, config: Config) -> None:
     names = [HELDOUT, *config.data.test]
     if metric not in names:
-        near = get_close_matches(metric, names, n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
+        hint = did_you_mean(metric, names)
         raise SettingsError(f"metric = '{metric}': the runs have no such score{hint}; they have {', '.join(names)}")
 
 
