@@ -8,7 +8,7 @@ Axes: B examples, N trunk tokens, K branches, L tokens that a branch feeds in a 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -40,6 +40,12 @@ class Prompt:
     cue: tuple[int, ...] = ()
     hides: frozenset[Kind] = frozenset()
     start: int | None = None
+
+    @property
+    def final(self) -> "Prompt":
+        """The prompt of the last answer alone, as deployed, without what only earlier ones read."""
+        trunk, branches = self.trunk.pruned_to(self.branches[-1:])
+        return replace(self, trunk=trunk, branches=branches)
 
 
 @dataclass

@@ -25,7 +25,7 @@ from rim.backbone.observer import layer_at
 from rim.benchmark.measure import Say, rotated
 from rim.benchmark.settings import Benchmark
 from rim.benchmark.summary import AT_ONCE, Spread, Stop, Stops
-from rim.benchmark.workload import Job, final, tokens_of
+from rim.benchmark.workload import Job, tokens_of
 from rim.data.encode import EncodedExample
 from rim.evaluation.online import by_agreement, by_confidence, by_probe
 from rim.methods.method import Method
@@ -118,7 +118,7 @@ def _round(asked: Asked, ways: Mapping[Stop, Way], number: int) -> dict[Stop, fl
 
 
 def _at_once(asked: Asked, block: int, example: EncodedExample) -> list[list[list[int]]]:
-    prompt = final(asked.method.prompt(example, blocks=block))
+    prompt = asked.method.prompt(example, blocks=block).final
     read = asked.method.reader(asked.backbone)
     return greedy(asked.backbone, [prompt], asked.max_new_tokens(example), read=read)
 

@@ -52,18 +52,12 @@ class Job:
 
     def prompts(self, batch: Sequence[int]) -> list[Prompt]:
         """Of these questions, as deployed: only the final answer is read."""
-        return [final(self.method.prompt(self.examples[row])) for row in batch]
+        return [self.method.prompt(self.examples[row]).final for row in batch]
 
     def tokens(self, batch: Sequence[int]) -> Tokens:
         """Of these questions, answered together: the longest of them decides."""
         each = [tokens_of(self.method, self.examples[row]) for row in batch]
         return Tokens(max(own.first for own in each), max(own.full for own in each))
-
-
-def final(prompt: Prompt) -> Prompt:
-    """The prompt of the last answer alone, without what only earlier ones read."""
-    trunk, branches = prompt.trunk.pruned_to(prompt.branches[-1:])
-    return replace(prompt, trunk=trunk, branches=branches)
 
 
 def tokens_of(method: Method, example: EncodedExample) -> Tokens:

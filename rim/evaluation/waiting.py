@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.decode import Prompt, greedy
+from rim.backbone.decode import greedy
 from rim.backbone.fast import Decode
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
@@ -86,16 +86,10 @@ class Asked:
 
     def _answer(self, batch: Sequence[EncodedExample], tokens: int, decode: Decode) -> list[list[int]]:
         """Tokens of the final answers."""
-        prompts = [_last_answer(self.method.prompt(example)) for example in batch]
+        prompts = [self.method.prompt(example).final for example in batch]
         with torch.no_grad(), torch.autocast(self.backbone.device.type, enabled=False):
             answers = self.method.answer(self.backbone, prompts, tokens, decode=decode)
         return [branches[-1] for branches in answers]
-
-
-def _last_answer(prompt: Prompt) -> Prompt:
-    """The prompt of the final answer alone, without what only earlier ones read."""
-    trunk, branches = prompt.trunk.pruned_to(prompt.branches[-1:])
-    return replace(prompt, trunk=trunk, branches=branches)
 
 
 @contextmanager
