@@ -153,6 +153,8 @@ def problems(bench: Benchmark) -> Iterator[str]:
         return
     yield from _numbers(bench)
     yield from _listed("decode", bench.decode, DECODERS)
+    if "graph" in bench.decode and bench.device == "cpu":
+        yield "device = 'cpu': decode lists graph, and CUDA graphs run on a GPU alone; leave it out, or set device=gpu"
     names = [entry.name for entry in bench.entries]
     for name, count in Counter(names).items():
         if count > 1 or name == BOUND:

@@ -75,3 +75,8 @@ def test_entries_get_the_settings_of_all_and_then_their_own(tmp_path: Path) -> N
 def test_what_cannot_be_used_is_refused(override: str, text: str, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=re.escape(text)):
         loaded(tmp_path, override)
+
+
+def test_graphs_are_not_for_a_cpu(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="device = 'cpu': decode lists graph, and CUDA graphs run on a GPU alone"):
+        loaded(tmp_path, "decode=[plain,graph]", "device=cpu")
