@@ -84,11 +84,8 @@ def _publish(run: AdaptiveRun, result: Adaptive, stops: Stops, folder: Path, rou
     print(f"## {result.source}: what reading early saves\n")
     print(f"{rules_table(result, run.config.evaluation.confidence, milliseconds(facts))}\n")
     print(f"Milliseconds of a full answer after k blocks, median (10th to 90th percentile of {rounds} rounds)\n")
-    print(
-        f"{stops_table(stops)}\n\n{origin_here(described, run.config.run.seed)}\nWeights: {run.facts['name']}.",
-        *files,
-        "\n",
-    )
+    print(f"{stops_table(stops)}\n\n{origin_here(described, run.config.run.seed)} Weights: {run.facts['name']}.\n")
+    print(*(f"wrote {file}" for file in files), "", sep="\n")
 
 
 def timed(facts: Mapping[str, Any], stops: Stops) -> dict[str, Any]:

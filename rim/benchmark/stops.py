@@ -59,7 +59,7 @@ def measure_stops(asked: Asked, rules: Mapping[str, Rule], rounds: int, warmup: 
                 found[stop].append(milliseconds)
         kind = f"round {number - warmup + 1} of {rounds}" if number >= warmup else "warm-up"
         say(f"blocks one by one, {kind}: {perf_counter() - begin:.0f} s")
-    return {stop: Spread.of(each) for stop, each in found.items()}
+    return {stop: Spread.of(found[stop]) for stop in ways}
 
 
 def measure_entry(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> Stops:

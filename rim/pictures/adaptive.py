@@ -55,7 +55,13 @@ def _draw_fixed(axes: Axes, axis: str, points: Sequence[Record]) -> None:
         [max(0.0, point["high"] - point["accuracy"]) for point in points],
     ]
     style: dict[str, Any] = {"fmt": "o", "color": "black", "markersize": 5, "elinewidth": 1, "capsize": 2, "zorder": 3}
-    axes.errorbar([point[axis] for point in points], value, yerr=around, label="always block k", **style)
+    axes.errorbar(
+        [point[axis] for point in points],
+        value,
+        yerr=around,
+        label=f"always block k{', in one pass' * (axis == 'ms')}",
+        **style,
+    )
 
 
 def _draw_rule(axes: Axes, axis: str, name: str, rule: Record) -> None:
