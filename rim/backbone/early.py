@@ -102,6 +102,7 @@ class _Reading:
             output = self.backbone(at(self.batch.ids_BN, place_BQ), reading, self.cache)
         return output.logits[0, -1], self._state(states[0]) if states else None
 
+    @torch.no_grad()  # it may be asked for after the reading has ended
     def answer(self, block: int, logits_V: Tensor, max_new_tokens: int) -> list[int]:
         """The tokens after a block; their columns stay in the cache, and what is read later does not see them."""
         prompt = replace(self.cued, branches=(self.cued.branches[block - 1],))

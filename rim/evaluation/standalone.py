@@ -94,11 +94,8 @@ def facts_of(about: Mapping[str, Any], config: Config) -> dict[str, Any]:
 
 def _read_early(folder: RunFolder, config: Config, weights: str | None) -> None:
     """Answers before all blocks are read, by rules that held-out examples have fitted."""
-    from rim.evaluation.adaptive_report import (
-        adaptive_json,
-        adaptive_report,
-        write_adaptive,
-    )  # scikit-learn takes a second to import
+    # scikit-learn takes a second to import
+    from rim.evaluation.adaptive_report import adaptive_json, adaptive_report, write_adaptive
     from rim.evaluation.adaptive_run import open_adaptive
 
     run, confidence = open_adaptive(folder, config, weights), config.evaluation.confidence

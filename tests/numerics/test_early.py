@@ -95,6 +95,18 @@ def test_a_block_costs_a_pass_and_an_answer_is_decoded_once() -> None:
         assert found.answer is tokens and passes() == after
 
 
+def test_no_gradients_are_kept_for_answers_that_are_asked_for_later() -> None:
+    """They would slow the decoding that is timed, and hold its memory."""
+    backbone = literal.exact("gpt2")
+    prompt = made(backbone, "after the question").prompt(EXAMPLES[0])
+    found = read_until(backbone, prompt, NEW, until(2))
+    kept: list[bool] = []
+    handle = backbone.register_forward_hook(lambda _, __, output: kept.append(output.logits.requires_grad))
+    found.answer  # noqa: B018 - decodes
+    handle.remove()
+    assert len(kept) == NEW - 1 and not any(kept)
+
+
 def test_the_last_block_asks_no_rule() -> None:
     backbone, seen = literal.exact("gpt2"), []
     prompt = made(backbone, "after the question").prompt(EXAMPLES[0])
