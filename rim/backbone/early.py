@@ -8,7 +8,7 @@ what is left of the question belongs to the readout, and every readout reads it.
 `decode.greedy` after the same block. What it costs is passes: one for each block that is read, where all blocks
 together take one.
 
-Axes: N tokens of a tree, Q tokens of a pass, J cached columns, D width, V vocabulary.
+Axes: B examples (one), N tokens of a tree, Q tokens of a pass, J cached columns, D width, V vocabulary.
 """
 
 from collections.abc import Callable, Sequence

@@ -10,8 +10,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from rim.backbone.observer import layer_at
 from rim.benchmark.publish import origin_here
 from rim.benchmark.settings import one_by_one_problem
@@ -73,7 +71,7 @@ def _stops(run: AdaptiveRun, source: str, questions: int, rounds: int) -> Stops:
         layer=layer_at(run.backbone, run.config.evaluation.probe_layer),
         max_new_tokens=lambda _: evaluator.max_new_tokens(),
     )
-    rules = every_rule((np.zeros(run.backbone.width), 0.0), text)  # its weights change no time
+    rules = every_rule(run.backbone.width, text)
     return measure_stops(asked, rules, rounds, WARMUP, lambda line: print(line, file=sys.stderr, flush=True))
 
 

@@ -63,10 +63,7 @@ def measure_stops(asked: Asked, rules: Mapping[str, Rule], rounds: int, warmup: 
 
 
 def measure_entry(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> Stops:
-    """The stops of the entry that the benchmark names; nothing where it names none.
-
-    Random weights know nothing, so the probe is one without knowledge: its arithmetic is the same.
-    """
+    """The stops of the entry that the benchmark names; nothing where it names none."""
     named = [job for job in jobs if job.name == bench.early]
     if not named:
         return {}
@@ -80,20 +77,20 @@ def measure_entry(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> St
         layer=layer_at(job.backbone, settings.evaluation.probe_layer),
         max_new_tokens=lambda example: tokens_of(job.method, example).full,
     )
-    return measure_stops(asked, every_rule((np.zeros(job.backbone.width), 0.0), str), bench.rounds, bench.warmup, say)
+    return measure_stops(asked, every_rule(job.backbone.width, str), bench.rounds, bench.warmup, say)
 
 
-def every_rule(line: tuple[np.ndarray, float], text: Callable[[Sequence[int]], str]) -> dict[str, Rule]:
-    """The rules as they are timed; how strict they are does not matter.
+def every_rule(width: int, text: Callable[[Sequence[int]], str]) -> dict[str, Rule]:
+    """The rules as they are timed: how strict they are, and what the probe has learnt, changes no time.
 
     Args:
-        line: of the probe (`Probe.line`).
+        width: of the states that the probe reads.
         text: tokens of an answer → what is compared.
     """
     return {
         "confidence": by_confidence(1.0),
         "agreement": by_agreement(2, text),
-        "probe": by_probe(line, 1.0),
+        "probe": by_probe((np.zeros(width), 0.0), 1.0),
     }
 
 

@@ -37,7 +37,7 @@ def test_every_way_takes_its_passes() -> None:
     """At once one, one by one as many as blocks; then one for every token but the first; agreement decodes them all."""
     made = job("rim", "memory_blocks", 9, 7)
     asked = Asked(BACKBONE, made.method, made.examples, BLOCKS, layer_at(BACKBONE, None), lambda _: TOKENS)
-    rules = every_rule(([0.0] * BACKBONE.width, 0.0), str)
+    rules = every_rule(BACKBONE.width, str)
     said: list[str] = []
     found = measure_stops(asked, rules, rounds=2, warmup=1, say=said.append)
     passes = {stop: spread.median / 1e3 for stop, spread in found.items()}
