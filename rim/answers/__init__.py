@@ -14,24 +14,31 @@ _ANY = "it reads any text that is not empty"
 _NUMBER = "it reads one number, such as 72, -3 or $1,080"
 
 RULES: dict[str, Rule] = {
-    "integer": Rule(numeric.number, str.__eq__, numeric.size, "numbers", _NUMBER, revision=2),
+    "integer": Rule(numeric.number, str.__eq__, numeric.size, "numbers", _NUMBER, revision=3),
     "number": Rule(
         numeric.number,
         numeric.near,
         numeric.size,
         "numbers",
         "it reads one number, such as 3431580.0, -0.5 or 2.0107e-06",
+        revision=3,
+    ),
+    "last_number": Rule(numeric.last_number, str.__eq__, numeric.size, "numbers", _NUMBER, whole=True, revision=2),
+    "choice": Rule(
+        words.choice, str.__eq__, str, "letters of options", "it reads one letter from A to J, such as B", revision=2
+    ),
+    "yes_no": Rule(words.yes_no, str.__eq__, str, "yes or no", "it reads yes, no, true or false", revision=2),
+    "latex": Rule(latex.answer, latex.equal, latex.size, "anything", _ANY, library="math-verify", revision=2),
+    "sentence": Rule(words.sentence, str.__eq__, lambda _: "sentence", "anything", _ANY, revision=2),
+    "letters": Rule(
+        words.letters,
+        str.__eq__,
+        lambda found: f"{len(found)} letters",
+        "strings of letters",
+        "it reads letters alone",
         revision=2,
     ),
-    "last_number": Rule(numeric.last_number, str.__eq__, numeric.size, "numbers", _NUMBER, whole=True),
-    "choice": Rule(words.choice, str.__eq__, str, "letters of options", "it reads one letter from A to J, such as B"),
-    "yes_no": Rule(words.yes_no, str.__eq__, str, "yes or no", "it reads yes, no, true or false"),
-    "latex": Rule(latex.answer, latex.equal, latex.size, "anything", _ANY, library="math-verify"),
-    "sentence": Rule(words.sentence, str.__eq__, lambda _: "sentence", "anything", _ANY),
-    "letters": Rule(
-        words.letters, str.__eq__, lambda found: f"{len(found)} letters", "strings of letters", "it reads letters alone"
-    ),
-    "text": Rule(words.text, str.__eq__, lambda _: "text", "anything", _ANY),
+    "text": Rule(words.text, str.__eq__, lambda _: "text", "anything", _ANY, revision=2),
 }
 """The rules by name."""
 

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from rim.answers import numeric
 from rim.answers.judge import Judge
-from rim.answers.stated import MARK, boxed, clean, named, plain_minus, stated
+from rim.answers.stated import MARK, WRAPPER, boxed, clean, named, plain_minus, stated
 
 LONGEST = 500
 """Characters of the longest answer that is sent to math-verify; the longest of MATH have about 160."""
@@ -21,11 +21,19 @@ DEEPEST = 20
 """Brackets within brackets of an answer that is sent to math-verify, whose parser takes exponential time over them."""
 
 _judge = Judge()
-_DROPPED = re.compile(r"\\(?:left|right)(?![A-Za-z])|\\displaystyle|(?<!\\)\\[!,;:]|\\?\$|\^(?:\\circ|\{\\circ\})")
-_TEXT = re.compile(r"\\(?:text(?:bf|rm|it|normal)?|math(?:rm|bf|it)|mbox)(?=\{)")
-_UNIT = re.compile(r"(?P<body>.*[0-9})])\\text\{(?P<unit>[^{}0-9]*)\}(?:\^(?P<power>[23]|\{[23]\}))?", re.DOTALL)
-_SCALES = {"hundred", "thousand", "million", "billion", "trillion", "dozen", "percent"}
+_DROPPED = re.compile(
+    r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])|\\displaystyle|(?<!\\)\\[!,;:]|\\?\$"
+    r"|\^(?:\\circ|\{\\circ\})|\^?(?:\u00b0|\\degree(?![A-Za-z]))"
+)
+_TEXT = re.compile(WRAPPER)
+_UNIT = re.compile(
+    r"(?P<body>.*(?:[0-9})]|\\pi))\\text\{(?P<unit>[^{}0-9]*)\}(?:\^(?P<power>[23]|\{[23]\}))?", re.DOTALL
+)
+_NO_UNITS = {"hundred", "thousand", "million", "billion", "trillion", "dozen", "percent"}
+_NO_UNITS |= {"and", "half", "less", "more", "not", "or", "than"}
+"""Words that make another answer of what they follow."""
 _FRACTION = re.compile(r"(-?)([0-9]+)?\\frac(?:\{(-?[0-9]+)\}\{([0-9]+)\}|([0-9])([0-9]))")
+_GREEK = {"gamma", "delta", "theta", "lambda", "xi", "pi", "sigma", "phi", "psi", "omega"}
 _BASE = re.compile(r"[0-9A-Z]+_(?:[0-9]+|\{[0-9]+\})")
 
 
@@ -45,7 +53,7 @@ def equal(found: str, right: str) -> bool:
         return False
     if found == right:
         return True
-    for compare in (_words, _bases, _numbers, _brackets):
+    for compare in (_words, _bases, _numbers, _cases, _brackets):
         verdict = compare(found, right)
         if verdict is not None:
             return verdict
@@ -70,6 +78,7 @@ def _plain(latex: str) -> str:
     """Without what changes the looks only, and without a final stop."""
     latex = re.sub(r"(?<!\\)\\ |~", " ", _DROPPED.sub("", plain_minus(latex))).replace("{,}", ",")
     latex = _TEXT.sub(r"\\text", re.sub(r"\\[dtc]frac(?![A-Za-z])", r"\\frac", latex))
+    latex = re.sub(r"\\mathbb ?([A-Z])", r"\\mathbb{\1}", latex.replace("\\varnothing", "\\emptyset"))
     latex = re.sub(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])", "", " ".join(latex.split())).rstrip(".,;: ")
     return latex[:-1] if latex.endswith("}") and latex.count("}") > latex.count("{") else latex
 
@@ -79,14 +88,18 @@ def _without_unit(latex: str) -> tuple[str, str]:
     match = _UNIT.fullmatch(latex)
     if match is None:
         return latex, ""
-    unit = "".join(filter(str.isalpha, match["unit"])).casefold().removesuffix("s")
-    return (latex, "") if unit in _SCALES else (match["body"], unit + (match["power"] or "").strip("{}"))
+    words = re.findall(r"[^\W\d_]+", match["unit"].casefold())
+    if not _NO_UNITS.isdisjoint(words):
+        return latex, ""
+    return match["body"], "".join(words).removesuffix("s") + (match["power"] or "").strip("{}")
 
 
 def _words(found: str, right: str) -> bool | None:
     """Words and letters of options, as text; case is free where there are several letters."""
     plain = [re.sub(r"\\text\{([^{}]*)\}", r"\1", each) for each in (found, right)]
     plain = [re.sub(r"\(([A-Z])\)", r"\1", each.strip()) for each in plain]
+    if all(re.fullmatch("[A-Z]+", each) for each in plain):  # points or options, whose order counts
+        return plain[0] == plain[1]
     if not any(_is_word(*pair) for pair in zip(plain, (found, right), strict=True)):
         return None
     return plain[0] == plain[1] or (min(map(len, plain)) > 1 and plain[0].casefold() == plain[1].casefold())
@@ -109,6 +122,18 @@ def _numbers(found: str, right: str) -> bool | None:
     return None if None in values else values[0] == values[1]
 
 
+def _cases(found: str, right: str) -> bool | None:
+    """Symbols that differ in nothing but their case are different: math-verify takes `N` for `n`."""
+    one, other = _symbols(found), _symbols(right)
+    return False if one != other and set(map(str.lower, one)) == set(map(str.lower, other)) else None
+
+
+def _symbols(latex: str) -> set[str]:
+    """Letters and Greek letters outside words."""
+    names = re.findall(r"\\[A-Za-z]+|[A-Za-z]", re.sub(r"\\text\{[^{}]*\}", "", latex))
+    return {name for name in names if len(name) == 1 or name[1:].lower() in _GREEK}
+
+
 def _as_fraction(latex: str) -> str:
     r"""`1\frac{1}{2}` as `1 1/2`."""
     match = _FRACTION.fullmatch(latex)
@@ -129,6 +154,7 @@ def _brackets(found: str, right: str) -> bool | None:
 
 
 def _kind(latex: str) -> str:
+    latex = re.sub(r"^[A-Za-z]\\in(?![A-Za-z])", "", latex)
     if latex.startswith("\\{") and latex.endswith("\\}"):
         return "set"
     return "pair" if latex[0] in "([" and latex[-1] in ")]" else "list"

@@ -27,9 +27,9 @@ _NUMBER = re.compile(
     rf"(?: ?(?:\\?%|{_CURRENCY}))?[.,]?"
 )
 _ANYWHERE = re.compile(
-    rf"(?:(?<![\w)])-)?{_CURRENCY}?(?:(?:[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)"
-    rf"(?:[eE][+-]?[0-9]+)?"
+    rf"(?:(?<![\w)])-)?{_CURRENCY}?\.?[0-9]+(?:[.,][0-9]+|[\u00a0\u2009\u202f][0-9]{{3}}(?![0-9]))*(?:[eE][+-]?[0-9]+)?"
 )
+"""All that hangs together, so that of `1234,567` or `5.0.0` not the end alone is read: these are no numbers."""
 
 
 def number(text: str) -> str | None:

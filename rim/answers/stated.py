@@ -10,7 +10,10 @@ import unicodedata
 MARK = "####"
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff"))
 _MINUS = str.maketrans({"\u2212": "-", "\u2013": "-", "\ufe63": "-", "\uff0d": "-"})
-_NAMED = re.compile(r"\b(?:answer|option|choice)\b(?:\s+is\b\s*:?|\s*[:=])", re.IGNORECASE)
+_NAMED = re.compile(r"\b(?:answer|option|choice)\b\**(?:\s+\**is\b\s*:?|\s*[:=])", re.IGNORECASE)
+_EQUATIONS = re.compile(r"(?:\s*<<.*?>>)*")
+WRAPPER = r"\\(?:text(?:bf|rm|it|normal)?|math(?:rm|bf|it)|mbox)(?=\{)"
+"""LaTeX that sets its argument in another face."""
 _DECORATION = "*_\"'`\u201c\u201d\u2018\u2019$ "
 
 
@@ -29,7 +32,9 @@ def stated(text: str) -> str:
     text = clean(text)
     if MARK in text:
         return " ".join(text.rsplit(MARK, 1)[1].strip().split("\n")[0].split())
-    return " ".join(text.strip().split("\n")[-1].rsplit(">>", 1)[-1].split())
+    line = text.strip().split("\n")[-1]
+    begun = _EQUATIONS.match(line)
+    return " ".join(line[begun.end() if begun else 0 :].split())
 
 
 def named(text: str) -> str:
@@ -43,7 +48,7 @@ def bare(text: str) -> str:
     """`named`, out of a box, quotes and emphasis."""
     part = named(text)
     inside = boxed(part)
-    return re.sub(r"^\\text\{(.*)\}$", r"\1", (part if inside is None else inside).strip(_DECORATION)).strip()
+    return re.sub(rf"^{WRAPPER}\{{(.*)\}}$", r"\1", (part if inside is None else inside).strip(_DECORATION)).strip()
 
 
 def boxed(text: str) -> str | None:
@@ -58,8 +63,8 @@ def boxed(text: str) -> str | None:
     if not rest.startswith("{"):
         return rest.split("$")[0].split(" ")[0]
     depth = 0
-    for brace in re.finditer(r"(?<!\\)[{}]", rest):
-        depth += 1 if brace[0] == "{" else -1
+    for brace in re.finditer(r"\\.|[{}]", rest, re.DOTALL):  # a backslash takes the sign after it: `\\` ends a line
+        depth += {"{": 1, "}": -1}.get(brace[0], 0)
         if depth == 0:
             return rest[1 : brace.start()]
     return rest[1:]

@@ -5,7 +5,13 @@ import re
 from rim.answers.stated import bare, stated
 
 _END = r"[.,;:!)\]*\"' ]*$"
-_OPTION = re.compile(rf"(?:\(([A-J])\)|\[([A-J])\]|([A-J])[.):\]\u3001\uff0e\uff09])(?P<rest>.*)|([A-J]){_END}", re.I)
+_OPTION = re.compile(
+    rf"(?:[(\uff08]([A-J])[)\uff09]|\[([A-J])\]|([A-J])[.):\]\u3001\uff0e\uff09])(?P<rest>.*)|([A-J]){_END}", re.I
+)
+_CALLED = re.compile(r"^(?:the\s+)?(?:option|choice|letter)\b[\s*:]*", re.IGNORECASE)
+_REFUSED = re.compile(
+    r"\W*is\s+(?:wrong|incorrect|false|not\s+(?:the\s+)?(?:correct|right|true|answer))\b", re.IGNORECASE
+)
 _TRUTH = re.compile(r"(yes|no|true|false)\b(?P<rest>.*)", re.IGNORECASE)
 _YES, _NO = {"yes", "true"}, {"no", "false"}
 
@@ -25,21 +31,22 @@ def sentence(generated: str) -> str | None:
 
 
 def choice(generated: str) -> str | None:
-    """The letter, A to J, as a capital: `B`, `(b)`, `B.`, `B) 12`, `Answer: B`, `the answer is (B) 12`.
+    """The letter, A to J, as a capital: `B`, `(b)`, `B.`, `B) 12`, `Answer: B`, `the answer is option (B) 12`.
 
     A letter with a bracket or a stop may be followed by its option; a bare one stands alone, since "A car" chooses
-    nothing; another letter of the same form means that none is chosen.
+    nothing; another letter of the same form means that none is chosen, and so does `(B) is wrong`.
 
     Source: the letter itself is compared, as in github.com/google-deepmind/AQuA (`correct`); finding it is stricter
     than the first A to E anywhere of github.com/kojima-takeshi188/zero_shot_cot, `utils.py`.
     """
-    match = _OPTION.fullmatch(bare(generated))
+    match = _OPTION.fullmatch(_CALLED.sub("", bare(generated)))
     if match is None:
         return None
     letter = next(group for group in match.group(1, 2, 3, 5) if group)
     rest = match["rest"] or ""
     letters = "A-J" if letter.isupper() else "a-j"
-    if re.search(rf"(?<!\w)[(\[]?[{letters}][)\]]|^\W*(?:(?i:or|and)\b)?\W*[{letters}]\W*$", rest):
+    another = rf"(?<!\w)[(\[]?[{letters}][)\]\uff09]|^\W*(?:(?i:or|and)\b)?\W*[{letters}]\W*$"
+    if _REFUSED.match(rest) or re.search(another, rest):
         return None
     return letter.upper()
 

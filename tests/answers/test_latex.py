@@ -21,6 +21,8 @@ from rim.answers import extract, grade, size
         (r"\boxed{9} #### 8", "8"),
         ("10,\\!080", "10,080"),
         (r"5\,\text{cm}^2", r"5\text{cm}^2"),
+        (r"\boxed{\begin{pmatrix}1\\{2}\end{pmatrix}}", r"\begin{pmatrix}1\\{2}\end{pmatrix}"),
+        (r"**Answer**: $x$", "x"),
         (r"\boxed{}", None),
         ("", None),
     ],
@@ -39,6 +41,11 @@ RIGHT = [
     (r"x \ge 5", r"5 \le x"), (r"\left(3, \frac{\pi}{2}\right)", r"(3,\pi/2)"), ("Evelyn", r"\text{Evelyn}"),
     (r"\text{evelyn}", "Evelyn"), ("(B)", r"\text{B}"), (r"\text{(B)}", "B"), ("no", r"\text{no}"),
     ("1210_5", "1210_{5}"), (r"\begin{pmatrix}1\\2\end{pmatrix}", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}"),
+    ("90°", r"90^\circ"), (r"90\degree", "90"), (r"\bigl(1, 2\bigr)", "(1,2)"), (r"\mathbb R", r"\mathbb{R}"),
+    (r"\varnothing", r"\emptyset"), (r"x \in (1,2]", "(1,2]"), ("[-2,7]", r"x \in [-2,7]"), ("ABC", r"\text{ABC}"),
+    (r"\frac{N}{2}", "N/2"), (r"2\Omega x", r"2x\Omega"), ("N=5", "5"),
+    (r"12\pi\text{ cm}^3", r"12\pi"), (r"12\pi", r"12\pi\text{ square feet}"),
+    (r"5\text{ thousand}", r"5\text{ thousand}"),
     (r"6 \pm 2", "4,8"), ("1+2i", "2i+1"), (r"\text{June } 20", r"\text{June } 20"),
 ]  # fmt: skip
 WRONG = [
@@ -49,6 +56,9 @@ WRONG = [
     ("3m", "3"), ("4", "4s"), ("1210", "1210_5"), ("1210_6", "1210_5"), ("neve", "even"), (r"\text{odd}", "even"),
     (r"\text{June 20}", "20"), ("-i", "i"), ("3.14", r"\pi"), (r"\frac{2}{1}", r"\frac{1}{2}"), ("(C)", r"\text{B}"),
     (r"\begin{pmatrix}2\\1\end{pmatrix}", r"\begin{pmatrix}1\\2\end{pmatrix}"), (r"x > 5", r"x \ge 5"), ("x^3", "x^2"),
+    ("N^2", "n^2"), (r"\frac{X}{2}", "x/2"), (r"2\Pi", r"2\pi"), ("xY", "Xy"), ("(A,B)", "(a,b)"), ("x+X", "2x"),
+    ("ABC", "CBA"), ("AB", "ab"), (r"7\text{ or more}", "7"), (r"5\text{ and a half}", "5"), (r"x\in[1,2]", "(1,2)"),
+    (r"5\text{ million dollars}", "5"), (r"12\pi\text{ cm}^3", r"12\pi\text{ cm}^2"), (r"x \in (1,2)", r"\{1,2\}"),
     (r"\sqrt{3}", r"\sqrt{2}"), ("2.718282", "E"), ("", "5"), ("{", "5"), (r"\frac{1}{", r"\frac{1}{2}"), ("?", "x"),
 ]  # fmt: skip
 

@@ -53,7 +53,9 @@ def test_the_report_and_the_file_hold_every_rule_with_its_version(tmp_path: Path
     scoring.write_result(result, tmp_path, {})
     found = json.loads((tmp_path / "x-test.json").read_text())
     assert found["rule"] == {"name": "integer", "version": answers.RULES["integer"].version}
-    assert found["rules"] == {"last_number": {"version": "1", "correct": 2, "count": 3, "accuracy": 2 / 3}}
+    assert found["rules"] == {
+        "last_number": {"version": answers.RULES["last_number"].version, "correct": 2, "count": 3, "accuracy": 2 / 3}
+    }
     assert found["final"]["correct"] == 1 and found["undecided"] == 3
     report = result.report(0.95)
     assert "### The same answers, marked by other rules (final answer, after block 2)" in report
@@ -113,7 +115,9 @@ def test_a_run_reports_its_rules_and_is_evaluated_with_others(tmp_path: Path) ->
     assert fit(tiny(tmp_path, *short, "evaluation.rules=[sentence]")) == 0
     file = tmp_path / "run/results/tracking-test.json"
     first = json.loads(file.read_text())
-    assert first["rule"] == {"name": "text", "version": "1"} and list(first["rules"]) == ["sentence"]
+    assert first["rule"] == {"name": "text", "version": answers.RULES["text"].version} and list(first["rules"]) == [
+        "sentence"
+    ]
     assert first["rules"]["sentence"]["count"] == first["examples"]
     assert "| text (the score) |" in (tmp_path / "run/report.md").read_text()
     assert evaluate.main(["--run", str(tmp_path / "run"), "evaluation.rules=[latex,sentence]"]) == 0
