@@ -4,7 +4,7 @@ Every error names where the value comes from, its full path, what was received, 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from rim.schema import shown
 EVERY = "*"
 """Stands for every index of a list in the key of an override."""
 _EVERY_RULE = "`*` stands for the index of a list alone, as in stages.*.learning_rate=1e-3"
+_OVERRIDE = "override"
 _EMPTY = "nothing: the list is empty, give it whole"
 
 
@@ -71,7 +72,7 @@ class Merge:
     def override(self, text: str) -> None:
         """Place one `key=value`; a `*` in the key is every index of a list."""
         key, equals, value = text.partition("=")
-        key, origin = key.strip(), f"override '{text}'"
+        key, origin = key.strip(), f"{_OVERRIDE} '{text}'"
         if not equals or not key:
             raise SettingsError(f"{origin}: an override is written `key=value`; a file stands after --config")
         places: list[tuple[str, Any]] = [("", self.root)]
@@ -113,10 +114,21 @@ class Merge:
         """
         self.fill_stages()
         config: Config = self.resolve()
-        found = [f"{self._origin(path)}: {text}" for path, text in checks.problems(config)]
+        found = [f"{self._origin(path)}: {text}" for path, text in (*checks.problems(config), *self._idle(config))]
         if found:
             raise SettingsError("\n".join(found))
         return config
+
+    def _idle(self, config: Config) -> Iterator[tuple[str, str]]:
+        """A length of training that somebody asked for by an override, and that no stage is a share of."""
+        path, lengths = "training.duration", [stage.duration for stage in config.stages]
+        asked = self.origins.get(path, "").startswith(_OVERRIDE) and config.training.duration is not None
+        if asked and not any("%" in length for length in lengths):
+            yield (
+                path,
+                f"{path} = {shown(config.training.duration)}: would change nothing, for no stage is in per cent of it "
+                f"(stages last {', '.join(lengths)}); set stages.0.duration and so on, in per cent or steps",
+            )
 
     def resolve(self) -> Any:
         """The tree as an object of the root's dataclass; contradictions are not looked for.

@@ -78,6 +78,19 @@ def test_overrides(override: str, path: str, value: object) -> None:
     assert (found, type(found)) == (value, type(value))
 
 
+def test_a_length_that_no_stage_is_a_share_of_is_refused_where_it_was_asked_for() -> None:
+    with pytest.raises(SettingsError) as error:
+        load([ROOT / "conf" / "gsm8k.yaml"], ["training.duration=24 steps"])
+    assert str(error.value) == (
+        "override 'training.duration=24 steps': training.duration = \"24 steps\": would change nothing, for no stage "
+        "is in per cent of it (stages last 6 epochs, 2 epochs); set stages.0.duration and so on, in per cent or steps"
+    )
+    from_a_file = load([ROOT / "conf" / "tracking.yaml", ROOT / "conf" / "gsm8k.yaml"])
+    assert from_a_file.training.duration == "3000 steps" and from_a_file.stages[0].duration == "6 epochs"
+    shares = ["training.duration=24 steps", "stages.0.duration=75%"]
+    assert load([ROOT / "conf" / "gsm8k.yaml"], shares).stages[0].duration == "75%"
+
+
 def test_the_later_override_wins() -> None:
     assert load([], ["run.seed=1", "run.seed=2"]).run.seed == 2
 
