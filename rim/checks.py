@@ -183,6 +183,9 @@ def _sources(config: Config) -> Iterator[tuple[str, str]]:
     for index, entry in enumerate(config.data.revisions):
         if not re.fullmatch(r"[\w.-]+/[\w.-]+@[\w./-]+", entry):
             yield f"data.revisions[{index}]", "is written owner/name@revision, such as openai/gsm8k@main"
+    if config.data.own.answer_rule not in answers.RULES:
+        yield "data.own.answer_rule", _known_rules(config.data.own.answer_rule)
+        return
     try:
         own_tasks(config.data)
     except UserError as error:
@@ -326,8 +329,7 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
     for index, name in enumerate(config.evaluation.rules):
         path = f"evaluation.rules[{index}]"
         if name not in answers.RULES:
-            hint = did_you_mean(name, answers.RULES)
-            yield path, f"must be one of {', '.join(answers.RULES)}{hint}"
+            yield path, _known_rules(name)
         elif name in config.evaluation.rules[:index]:
             yield path, "stands there before; once will do"
         elif own and not any(answers.reads(name, each) and name != each for each in own):
@@ -336,6 +338,10 @@ def _rules(config: Config) -> Iterator[tuple[str, str]]:
             none = f"reads none of the right answers of data.test, which are {marks}"
             rule = f"adds nothing: the tests of data.test are {marks} already" if name in own else none
             yield path, f"{rule}; rules that could stand beside are {', '.join(others)}"
+
+
+def _known_rules(name: str) -> str:
+    return f"must be one of {', '.join(answers.RULES)}{did_you_mean(name, answers.RULES)}"
 
 
 def _answer_rules(config: Config) -> list[str]:

@@ -104,6 +104,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
         'stages[0].duration = "50%": is per cent of nothing: set training.duration, or write steps, examples or epochs',
     ),
     ({"stages": [Stage("a", "grounding", warmup="120%")]}, 'stages[0].warmup = "120%": must be at most 100%'),
+    (
+        {"data__own__answer_rule": "numbr"},
+        'data.own.answer_rule = "numbr": must be one of integer, number, last_number, choice, yes_no, latex, sentence, '
+        "letters, text; did you mean 'number'?",
+    ),
     ({"training__duration": "50%"}, 'training.duration = "50%": is what per cent of stages refer to'),
     ({"training__validate_every": "often"}, "training.validate_every = \"often\": 'often' is not a duration"),
     ({"training__save_every": "0%"}, 'training.save_every = "0%": must be longer than 0'),
