@@ -12,6 +12,7 @@ import rim
 
 PACKAGES = ("torch", "lightning", "transformers", "peft", "datasets", "omegaconf", "tokenizers", "numpy")
 _SOURCE = Path(rim.__file__).resolve().parent
+_OMP = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # as the user set it: Lightning writes it, too
 
 
 def describe() -> dict[str, Any]:
@@ -115,7 +116,7 @@ def use_threads(threads: int | None, processes: int = 1) -> int:
     """Set the CPU threads of torch in this process.
 
     Args:
-        threads: threads; None: usable cores / processes, at least 1.
+        threads: threads; None: `OMP_NUM_THREADS` where it is set, else usable cores / processes, at least 1.
         processes: training processes on this machine.
 
     Returns:
@@ -123,7 +124,8 @@ def use_threads(threads: int | None, processes: int = 1) -> int:
     """
     import torch
 
-    torch.set_num_threads(threads if threads is not None else max(1, usable_cores() // processes))
+    asked = int(_OMP) if _OMP.isdecimal() else usable_cores() // processes
+    torch.set_num_threads(threads if threads is not None else max(1, asked))
     with suppress(RuntimeError):  # it can be set once, before parallel work; eager models do not use these threads
         torch.set_num_interop_threads(1)
     return torch.get_num_threads()

@@ -84,4 +84,16 @@ def test_usable_cores_respect_affinity_and_quota(monkeypatch: pytest.MonkeyPatch
 )
 def test_threads(monkeypatch: pytest.MonkeyPatch, threads: int | None, processes: int, in_force: int) -> None:
     monkeypatch.setattr(environment, "usable_cores", lambda: 6)
+    monkeypatch.setattr(environment, "_OMP", "")
     assert use_threads(threads, processes) == in_force == torch.get_num_threads()
+
+
+@pytest.mark.parametrize(
+    ("omp", "threads", "in_force"), [("2", None, 2), ("2", 3, 3), ("many", None, 6), ("0", None, 1)]
+)
+def test_omp_num_threads_counts_where_the_settings_say_nothing(
+    monkeypatch: pytest.MonkeyPatch, omp: str, threads: int | None, in_force: int
+) -> None:
+    monkeypatch.setattr(environment, "usable_cores", lambda: 6)
+    monkeypatch.setattr(environment, "_OMP", omp)
+    assert use_threads(threads) == in_force == torch.get_num_threads()

@@ -33,4 +33,4 @@ class Training:
     devices: int = 1
     """Processes, one device each; more than one runs under DDP."""
     threads: int | None = None
-    """CPU threads of each process; empty: usable cores / devices. Too many cost a factor of 20."""
+    """CPU threads of each process; empty: OMP_NUM_THREADS, or usable cores / devices. Too many cost a factor of 20."""
