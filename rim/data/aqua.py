@@ -48,7 +48,7 @@ def without_letter(line: str, right: str) -> str:
 def parse(row: Row) -> Example:
     """The example of a row."""
     values = row.check({"question": str, "options": list, "rationale": str, "correct": str})
-    question = lay_out(row, values["question"], values["options"])
+    question = lay_out(row, values["question"], row.texts("options"))
     right = letter(row, values["correct"], len(values["options"]))
     return row.example(question, steps(values["rationale"], right), right)
 

@@ -11,13 +11,13 @@ FEWEST_LABELS = 2
 """A letter in one option alone may belong to its text; where two options have their own letters, all are labels."""
 
 
-def lay_out(row: Row, question: str, options: Sequence[str]) -> str:
-    """A question and its options, each on a line of its own.
+def lay_out(row: Row, question: str, options: Sequence[str], labelled: bool = True) -> str:
+    """A question and its options, each on a line of its own; `labelled`: copies put letters before them.
 
     Raises:
         DataError: an option is empty.
     """
-    texts = without_labels(options)
+    texts = without_labels(options) if labelled else [" ".join(option.split()) for option in options]
     if not all(texts):
         raise row.broken(f"option {LETTERS[texts.index('')]} is empty", "every option is a text")
     return "\n".join([clean(question), *(f"{letter}. {text}" for letter, text in zip(LETTERS, texts, strict=False))])
@@ -38,6 +38,8 @@ def without_labels(options: Sequence[str]) -> list[str]:
     ):
         return texts
     bare = [_label(letter).sub("", text, count=1) for letter, text in placed]
+    if not any(bare):  # `A.`, `B.` and so on are the options themselves
+        return texts
     unlabelled = [place for place, (text, rest) in enumerate(zip(texts, bare, strict=True)) if text == rest]
     if len(unlabelled) == 1:
         (place,) = unlabelled

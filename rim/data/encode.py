@@ -9,6 +9,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
+from rim.answers import AnswerError, size
 from rim.config import Data
 from rim.data import store, tokens
 from rim.data.example import DataError, Example, parse_source, read
@@ -16,7 +17,7 @@ from rim.data.store import EncodedExample, EncodedSplit, Longest, Report
 
 __all__ = ["EncodedExample", "EncodedSplit", "Longest", "Report", "Request", "encode", "plain", "questions"]
 
-VERSION = 2
+VERSION = 3
 """Changes with every change of the readers, of this file and of the stored form."""
 BATCH = 8192
 """Examples that the tokenizer gets together."""
@@ -83,6 +84,7 @@ def _make(request: Request, config: Data, tokenizer: Any, folder: Path) -> None:
     reading = read(request.source, config)
     dropped = Counter(reading.dropped)
     chosen = _chosen(reading.examples, request, config, dropped)
+    _require_readable(chosen, request, config)
     examples, capped = _within_steps(chosen, request, config, dropped)
     writer, different, rows = store.Writer(), set[str](), request.rows or len(examples)
     for batch in _batches(examples):
@@ -106,6 +108,18 @@ def _chosen(examples: list[Example], request: Request, config: Data, dropped: Co
     if request.seed is not None:
         Random(request.seed).shuffle(fresh)
     return fresh
+
+
+def _require_readable(examples: list[Example], request: Request, config: Data) -> None:
+    """Right answers that will be scored are read now, and not first when training is over."""
+    if request.role == "train":
+        return
+    rule = parse_source(request.source, config)[0].answer_rule
+    for example in examples:
+        try:
+            size(rule, example.answer)
+        except AnswerError as error:
+            raise DataError(f"{example.id}: {error}") from error
 
 
 def _within_steps(

@@ -79,8 +79,8 @@ def rows(path: Path) -> Iterator[tuple[int, Any]]:
     for number, line in lines(path):
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            reason = f"not valid JSON ({error.msg} at column {error.colno})"
+        except (ValueError, RecursionError) as error:
+            reason = f"not valid JSON ({_trouble(error)})"
             raise broken(path, number, reason, "every line is one JSON object", "mend or delete the line") from None
         yield number, row
 
@@ -97,9 +97,9 @@ def records(path: Path, key: str = "") -> Iterator[tuple[int | str, Any]]:
         return
     try:
         whole = json.loads(text)
-    except json.JSONDecodeError as error:
-        reason = f"not valid JSON ({error.msg} at column {error.colno})"
-        raise broken(path, error.lineno, reason, "the file is one JSON array of rows", "copy the file again") from None
+    except (ValueError, RecursionError) as error:
+        reason, number = f"not valid JSON ({_trouble(error)})", getattr(error, "lineno", 1)
+        raise broken(path, number, reason, "the file is one JSON array of rows", "copy the file again") from None
     found = whole.get(key) if isinstance(whole, dict) else whole
     if not isinstance(found, list) or not found:
         inside = f" under '{key}'" if key else ""
@@ -172,6 +172,13 @@ def broken(where: object, number: int | str, received: str, rule: str, way_out: 
     """The error of one row; `number` is its line, or words for its place."""
     place = number if isinstance(number, str) else f"line {number}"
     return DataError(f"{where}, {place}: {received}; {rule}. Way out: {way_out}")
+
+
+def _trouble(error: Exception) -> str:
+    """Why a text is no JSON that can be read."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}"
+    return "too deep" if isinstance(error, RecursionError) else "a number too long"
 
 
 def _named(kind: type | tuple[type, ...]) -> str:

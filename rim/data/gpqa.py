@@ -7,7 +7,7 @@ letter. The authors ask that no row be shown in plain text on the internet, and 
 A row has the columns `Question`, `Correct Answer`, `Incorrect Answer 1` to `3`, `Record ID` and others. The right
 option is published first, so options are shuffled: they stand in the order of sha256("gpqa RULE RECORD PLACE"), where
 RULE is the number below, RECORD the record's ID (its question where there is none) and PLACE the option's number from
-0. Every split and every run has the same order.
+0. Every split and every run has the same order. They have no labels: `C. elegans` is a text.
 """
 
 from hashlib import sha256
@@ -32,7 +32,7 @@ def parse(row: Row) -> Example:
     """The example of a row."""
     values = row.check({"Question": str, **dict.fromkeys(OPTIONS, str)})
     places = order(" ".join(str(values.get("Record ID") or values["Question"]).split()))
-    question = lay_out(row, values["Question"], [values[OPTIONS[place]] for place in places])
+    question = lay_out(row, values["Question"], [values[OPTIONS[place]] for place in places], labelled=False)
     return row.example(question, (), LETTERS[places.index(0)])
 
 

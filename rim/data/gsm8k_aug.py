@@ -58,7 +58,7 @@ def parse(row: Row) -> Example:
         found = parse_line(row.values, "", row.where, row.place)
     else:
         values = row.check({"question": str, "steps": list, "answer": str})
-        found = row.example(values["question"], values["steps"], values["answer"])
+        found = row.example(values["question"], row.texts("steps"), values["answer"])
     return row.example(found.question, in_form(found.steps, row.form, row.where, row.place), found.answer)
 
 

@@ -47,7 +47,7 @@ def blocks(path: Path) -> Iterator[tuple[int | str, object]]:
 def parse(row: Row) -> Example:
     """The example of a row of a file or of the hub."""
     values = row.check({"context": str, "query": str, "options": list, "correct_option": (int, str)})
-    question = lay_out(row, f"{files.clean(values['context'])}\n{values['query']}", values["options"])
+    question = lay_out(row, f"{files.clean(values['context'])}\n{values['query']}", row.texts("options"))
     return row.example(question, (), letter(row, values["correct_option"], len(values["options"])))
 
 

@@ -18,7 +18,7 @@ HOME = "https://github.com/csitfun/LogiQA2.0"
 def parse(row: Row) -> Example:
     """The example of a row."""
     values = row.check({"text": str, "question": str, "options": list, "answer": (int, str)})
-    question = lay_out(row, f"{clean(values['text'])}\n{values['question']}", values["options"])
+    question = lay_out(row, f"{clean(values['text'])}\n{values['question']}", row.texts("options"))
     return row.example(question, (), letter(row, values["answer"], len(values["options"])))
 
 

@@ -25,7 +25,7 @@ def parse(row: Row) -> Example:
     if len(values["lSolutions"]) != 1 or len(values["lEquations"]) != 1:
         raise row.broken(f"'lSolutions' is {values['lSolutions']!r:.60}", "a row has one equation and one solution")
     answer = number_text(values["lSolutions"][0])
-    written = equation(values["lEquations"][0].split("=", 1)[-1], answer)
+    written = equation(row.texts("lEquations")[0].split("=", 1)[-1], answer)
     return row.example(values["sQuestion"], in_form((written,), row.form, row.where, row.place), answer)
 
 

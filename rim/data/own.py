@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import cache
 from hashlib import sha256
 from importlib.util import module_from_spec, spec_from_file_location
+from math import isfinite
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -18,7 +19,7 @@ from types import ModuleType
 from rim.answers import RULES
 from rim.config import Data, Own
 from rim.data import files
-from rim.data.example import OWN, TASKS, DataError, Example, Reading, Task
+from rim.data.example import MARK, OWN, TASKS, DataError, Example, Reading, Task
 from rim.data.published import Published, Row, Source
 from rim.data.steps import WRITTEN, in_form, number_text
 from rim.errors import UserError
@@ -50,14 +51,37 @@ def tasks(config: Data) -> dict[str, Task]:
 def parse(row: Row) -> Example:
     """The example of a row of the task `own`."""
     values = row.check({"question": str, "answer": (str, int, float)})
-    steps, answer = values.get("steps") or [], values["answer"]
-    if not isinstance(steps, list) or not all(isinstance(step, str) for step in steps):
-        raise row.broken(f"'steps' is {steps!r:.60}", "steps are a list of texts, and may be left out")
-    if isinstance(answer, bool):
-        raise row.broken(f"'answer' is {answer}", 'an answer is a text or a number, such as "yes"')
-    text = answer if isinstance(answer, str) else number_text(answer)
-    chain = in_form(tuple(step for step in steps if step.strip()), row.form, row.where, row.place)
-    return row.example(values["question"], chain, text, values.get("id"))
+    chain = in_form(tuple(step for step in _steps(row) if step.strip()), row.form, row.where, row.place)
+    name = values.get("id")
+    if name is not None and (type(name) not in (str, int) or name == ""):
+        raise row.broken(f"'id' is {name!r:.60}", "an id is a text or a whole number, and may be left out")
+    return row.example(values["question"], chain, _answer(row, values["answer"]), name)
+
+
+def _steps(row: Row) -> list[str]:
+    """The steps, which may be left out, but not under a name that is nearly theirs."""
+    near = [name for name in row.values if name != "steps" and name.strip().lower() in ("step", "steps")]
+    if near and "steps" not in row.values:
+        raise row.broken(f"a field '{near[0]}' and none 'steps'", "steps stand under 'steps'")
+    if row.values.get("steps") is None:
+        return []
+    try:
+        return row.texts("steps")
+    except DataError:
+        raise row.broken(
+            f"'steps' is {row.values['steps']!r:.60}", "steps are a list of texts, and may be left out"
+        ) from None
+
+
+def _answer(row: Row, value: str | float) -> str:
+    """The answer as a text of one line: rules read a single one, and what comes before an answer is a chain."""
+    if isinstance(value, bool) or (isinstance(value, float) and not isfinite(value)):
+        raise row.broken(f"'answer' is {value}", 'an answer is a text or a number, such as "yes"')
+    text = files.clean(value) if isinstance(value, str) else number_text(value)
+    if "\n" in text or MARK in text:
+        rule = f"an answer is one line without {MARK}, and what comes before it are 'steps'"
+        raise row.broken(f"'answer' is {text!r:.60}", rule)
+    return text
 
 
 def _in_files(own: Own) -> Task:

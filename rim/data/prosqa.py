@@ -16,7 +16,7 @@ HOME = "https://github.com/facebookresearch/coconut"
 def parse(row: Row) -> Example:
     """The example of a row."""
     values = row.check({"question": str, "steps": list, "answer": str})
-    return row.example(values["question"], values["steps"], values["answer"])
+    return row.example(values["question"], row.texts("steps"), values["answer"])
 
 
 FILES = {"train": "prosqa_train.json", "validation": "prosqa_valid.json", "test": "prosqa_test.json"}

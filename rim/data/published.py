@@ -4,6 +4,7 @@ A task's file gives its `Source`s and a `parse`; finding, reading, counting, che
 for all and stand here.
 """
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,9 @@ from typing import Any
 from rim.config import Data
 from rim.data import files, hub
 from rim.data.example import DataError, Example, Reading, Task, form_in
+
+HALF = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, of which no tokenizer makes anything: JSON that was cut within an emoji has it."""
 
 Rows = Iterable[tuple[int | str, Any]]
 """Places within a file (a line, or words), and values."""
@@ -78,6 +82,17 @@ class Row:
         """
         return files.check(self.values, fields, self.where, self.place)
 
+    def texts(self, field: str) -> list[str]:
+        """A field that is a list of texts.
+
+        Raises:
+            DataError: it is not there, or something else.
+        """
+        found: list[str] = self.check({field: list})[field]
+        if not all(isinstance(text, str) for text in found):
+            raise self.broken(f"'{field}' is {found!r:.60}", f"'{field}' is a list of texts")
+        return found
+
     def broken(self, received: str, rule: str) -> DataError:
         """The error of this row."""
         return files.broken(self.where, self.place, received, rule, "mend or delete the row")
@@ -86,11 +101,16 @@ class Row:
         """The example of this row, texts without spaces around them and no empty steps; `name` replaces its number.
 
         Raises:
-            DataError: the question or the answer is empty.
+            DataError: the question or the answer is empty, or a text holds half a character.
         """
         texts = {"question": files.clean(question), "answer": files.clean(answer)}
         files.check(texts, {"question": str, "answer": str}, self.where, self.place)
         chain = tuple(text for step in steps if (text := files.clean(step)))
+        half = next(filter(HALF.search, (*texts.values(), *chain)), None)
+        if half is not None:
+            raise self.broken(
+                f"half a character in {half!r:.60}", "a text is Unicode, and \\ud800 to \\udfff go in pairs"
+            )
         return Example(
             f"{self.source}/{self.index if name is None else name}", texts["question"], chain, texts["answer"]
         )

@@ -1,6 +1,7 @@
 """The form of written steps: equations such as `<<48/2=24>>`, their bare results, `24`, or sentences."""
 
 import re
+from decimal import Decimal
 
 from rim.data import files
 
@@ -33,7 +34,9 @@ def equation(expression: str, value: str) -> str:
 
 def number_text(value: float) -> str:
     """A number as it is written by hand: `145.0` is `145`."""
-    return str(int(value)) if float(value).is_integer() else repr(float(value))
+    number = Decimal(str(value))  # as it was written: the float 1e23 is 8388608 less
+    whole = number.is_finite() and number == number.to_integral_value()
+    return str(int(number)) if whole else repr(float(value))
 
 
 def split_sentences(text: str) -> tuple[str, ...]:

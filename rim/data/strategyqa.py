@@ -19,7 +19,7 @@ def parse(row: Row) -> Example:
     """The example of a row."""
     field = STEPS[row.form]
     values = row.check({"question": str, "answer": bool, field: list})
-    chain = [" ".join(step.split()) for step in values[field]]
+    chain = [" ".join(step.split()) for step in row.texts(field)]
     return row.example(values["question"], chain, "yes" if values["answer"] else "no")
 
 

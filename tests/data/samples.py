@@ -229,6 +229,11 @@ SAMPLES = (
         ('What, "then"?\nSay it.\nA. t\nB. u\nC. r, yes\nD. s', (), "C"),
     ),
     sample(
+        *("gpqa/extended", "gpqa/gpqa_extended.csv", "equations"),
+        table({**GPQA, "Correct Answer": "C. elegans", "Incorrect Answer 1": "D. rerio"}),
+        ('What, "then"?\nSay it.\nA. t\nB. u\nC. C. elegans\nD. D. rerio', (), "C"),
+    ),
+    sample(
         *("gpqa/diamond", "gpqa/gpqa_diamond.jsonl", "equations", lines(GPQA)),
         ('What, "then"?\nSay it.\nA. t\nB. u\nC. r, yes\nD. s', (), "C"),
     ),

@@ -1,5 +1,6 @@
 """Broken files: each error names the file, the line, the rule and the way out."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,44 @@ def test_a_step_without_a_result(tmp_path: Path, source: str, file: str, row: st
         read(source, Data(root=str(tmp_path), steps="results"))
     assert f"{path}, line 2: the step {step!r} is no equation; data.steps=results takes what" in str(caught.value)
     assert read(source, Data(root=str(tmp_path))).examples[1].steps == (step,)
+
+
+@pytest.mark.parametrize(
+    ("source", "file", "row", "field"),
+    [
+        (
+            "aqua/test",
+            "aqua/test.json",
+            {"question": "q", "options": [1, 2], "rationale": "r", "correct": "A"},
+            "options",
+        ),
+        (
+            *("logiqa2/test", "logiqa2/test.txt"),
+            {"text": "t", "question": "q", "options": ["x", None], "answer": 0},
+            "options",
+        ),
+        ("prosqa/test", "prosqa/prosqa_test.json", {"question": "q", "steps": ["s", 2], "answer": "a"}, "steps"),
+        (
+            *("strategyqa/train", "strategyqa/train.json"),
+            {"question": "q", "answer": True, "decomposition": [["s"]]},
+            "decomposition",
+        ),
+    ],
+)
+def test_a_list_that_holds_something_else_than_texts(
+    tmp_path: Path, source: str, file: str, row: dict[str, object], field: str
+) -> None:
+    text = message(tmp_path, source, file, json.dumps([row]).encode())
+    assert f"row 1: '{field}' is {row[field]!r}; '{field}' is a list of texts" in text
+
+
+@pytest.mark.parametrize(("value", "part"), [("[" * 100_000, "too deep"), ("9" * 5000, "a number too long")])
+def test_json_that_python_does_not_read(tmp_path: Path, value: str, part: str) -> None:
+    row = f'{{"question": {value}\n'.encode()
+    text = message(tmp_path, "gsm8k/test", "gsm8k/test.jsonl", GOOD + row)
+    assert f"line 2: not valid JSON ({part}); every line is one JSON object" in text
+    text = message(tmp_path, "prosqa/test", "prosqa/prosqa_test.json", b"[" + row)
+    assert f"line 1: not valid JSON ({part}); the file is one JSON array of rows" in text
 
 
 def test_a_target_that_is_no_float(tmp_path: Path) -> None:

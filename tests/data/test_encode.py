@@ -12,7 +12,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from rim.config import Data, Tracking
+from rim.config import Data, Own, Tracking
 from rim.data import store, tokens
 from rim.data.encode import Request, encode, key
 from rim.data.example import DataError, Example, read
@@ -99,6 +99,19 @@ def test_a_text_without_tokens_is_an_error_that_names_the_example() -> None:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE({"W": 0, "h": 1, "o": 2}, [])))
     with pytest.raises(DataError, match="no tokens of step 1 of task/split/3"):
         tokens.tokenise([Example("task/split/3", "Who", ("x",), "o")], tokenizer, "")
+
+
+def test_right_answers_that_will_be_scored_are_read_before_training(config: Data, tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"question": "q?", "answer": "7"}\n{"question": "q?", "answer": "seven"}\n')
+    config.own = Own(train=str(file), validation=str(file), test=str(file), answer_rule="integer")
+    tokenizer = make_tokenizer()
+    assert len(encode(Request("own/train", "train"), config, tokenizer)) == 2
+    for role in ("validation", "test"):
+        with pytest.raises(DataError) as caught:
+            encode(Request(f"own/{role}", role), config, tokenizer)  # type: ignore[arg-type]
+        assert f"own/{role}/1: the right answer 'seven' cannot be read by the rule 'integer'" in str(caught.value)
+        assert "Mend the row, or give its task another rule" in str(caught.value)
 
 
 def test_the_second_time_nothing_is_read_or_encoded(config: Data, monkeypatch: pytest.MonkeyPatch) -> None:

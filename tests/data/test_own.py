@@ -59,12 +59,14 @@ def test_a_row_has_a_question_an_answer_and_perhaps_steps_and_a_name(tmp_path: P
         {"question": " q? ", "steps": ["<<1+1=2>>", " "], "answer": "2"},
         {"question": "q?", "answer": 1080, "id": "x7"},
         {"question": "q?", "answer": 0.5, "steps": None},
+        {"question": "q?", "answer": 1e23, "type": "more fields may stand there"},
     )
     reading = read("own/train", own(file, answer_rule="number"))
     assert reading.examples == [
         Example("own/train/0", "q?", ("<<1+1=2>>",), "2"),
         Example("own/train/x7", "q?", (), "1080"),
         Example("own/train/2", "q?", (), "0.5"),
+        Example("own/train/3", "q?", (), "1" + "0" * 23),
     ]
     results = Data(own=Own(train=file), steps="results", root="elsewhere")
     assert read("own/train", results).examples[0].steps == ("2",)
@@ -81,6 +83,24 @@ def test_a_row_has_a_question_an_answer_and_perhaps_steps_and_a_name(tmp_path: P
         ({"question": "q?", "answer": True}, "line 2: 'answer' is True; an answer is a text or a number"),
         ({"question": "q?", "answer": "a", "steps": "one"}, "line 2: 'steps' is 'one'; steps are a list of texts"),
         ({"question": "q?", "answer": " "}, "line 2: 'answer' is ' '"),
+        (
+            {"question": "q?", "answer": "a", "step": ["s"]},
+            "line 2: a field 'step' and none 'steps'; steps stand under 'steps'",
+        ),
+        ({"question": "q?", "answer": "a", "steps": [1]}, "line 2: 'steps' is [1]; steps are a list of texts"),
+        ({"question": "q?", "answer": float("nan")}, "line 2: 'answer' is nan; an answer is a text or a number"),
+        ({"question": "q?", "answer": 1e999}, "line 2: 'answer' is inf; an answer is a text or a number"),
+        (
+            {"question": "q?", "answer": "1+1 is 2.\n2"},
+            "line 2: 'answer' is '1+1 is 2.\\n2'; an answer is one line without ####, and what comes before it are",
+        ),
+        (
+            {"question": "q?", "answer": "1 #### 2"},
+            "line 2: 'answer' is '1 #### 2'; an answer is one line without ####",
+        ),
+        ({"question": "q?", "answer": "a", "id": ""}, "line 2: 'id' is ''; an id is a text or a whole number"),
+        ({"question": "q?", "answer": "a", "id": ["x"]}, "line 2: 'id' is ['x']; an id is a text or a whole number"),
+        ({"question": "q\ud83d", "answer": "a"}, "line 2: half a character in 'q\\ud83d'; a text is Unicode, and"),
         ({"question": "q?", "answer": "a", "id": 0}, "two rows are named 'own/train/0'. Ids differ"),
         ([], "line 2: list instead of an object"),
     ],

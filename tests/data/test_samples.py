@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rim.config import Data
+from rim.data.choices import without_labels
 from rim.data.example import TASKS, DataError, Example, read, task
 from rim.data.files import clean
 from tests.data.samples import SAMPLES, Sample, array, lines
@@ -86,6 +87,24 @@ def test_odd_characters_stay_in_a_question_and_cut_no_row(sample: Sample, inside
 @pytest.mark.parametrize("around", ["\u00a0", "\u2028", "  "])
 def test_spaces_around_a_text_are_no_part_of_it(around: str) -> None:
     assert clean(f"{around}a{around}b\r\nc{around}") == f"a{around}b\nc"
+
+
+@pytest.mark.parametrize(
+    ("options", "texts"),
+    [
+        (["A.x", "B.y"], ["x", "y"]),
+        (["(a) x", "(b) y"], ["x", "y"]),
+        (["\uff08A\uff09x", "\uff08B\uff09\u3000y"], ["x", "y"]),
+        (["A\u3001x", "B\u3001y"], ["x", "y"]),
+        (["A. x", "y"], ["A. x", "y"]),
+        (["B. x", "A. y"], ["B. x", "A. y"]),
+        (["A) A only", "B) both"], ["A only", "both"]),
+        (["A.", "B.", "C."], ["A.", "B.", "C."]),
+        (["A", "B", "C"], ["A", "B", "C"]),
+    ],
+)
+def test_labels_are_taken_off_where_they_are_labels(options: list[str], texts: list[str]) -> None:
+    assert without_labels(options) == texts
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=NAMES)
