@@ -52,10 +52,15 @@ def number(text: str) -> str | None:
 
 
 def last_number(text: str) -> str | None:
-    """The last number anywhere in the text, as several papers grade GSM8K.
+    """The last number anywhere in the text, as several papers grade GSM8K; a text that is one number is that number.
+
+    So a right answer of `3/4` is not 4, and one of `1 080` not 80.
 
     Source: the `flexible-extract` filter of github.com/EleutherAI/lm-evaluation-harness, `tasks/gsm8k/gsm8k.yaml`.
     """
+    alone = number(text) if MARK not in text and "\n" not in text.strip() else None
+    if alone is not None:
+        return alone
     found = _ANYWHERE.findall(plain_minus(clean(text)))
     return number(found[-1]) if found else None
 
