@@ -7,6 +7,7 @@ from rim.data.files import clean
 from rim.data.published import Row
 
 LETTERS = "ABCDEFGH"
+FEWEST = 2
 FEWEST_LABELS = 2
 """A letter in one option alone may belong to its text; where two options have their own letters, all are labels."""
 
@@ -15,8 +16,10 @@ def lay_out(row: Row, question: str, options: Sequence[str], labelled: bool = Tr
     """A question and its options, each on a line of its own; `labelled`: copies put letters before them.
 
     Raises:
-        DataError: an option is empty.
+        DataError: an option is empty, or there are too many or too few.
     """
+    if not FEWEST <= len(options) <= len(LETTERS):
+        raise row.broken(f"{len(options)} options", f"a question has {FEWEST} to {len(LETTERS)}")
     texts = without_labels(options) if labelled else [" ".join(option.split()) for option in options]
     if not all(texts):
         raise row.broken(f"option {LETTERS[texts.index('')]} is empty", "every option is a text")

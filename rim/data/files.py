@@ -123,7 +123,11 @@ def table(path: Path) -> Iterator[tuple[int | str, Any]]:
         raise DataError(f"{path} is no CSV file: {error}. Copy the file again") from None
     if not found:
         raise DataError(f"{path} is empty: a data file has a row on every line. Copy the file again")
-    yield from ((f"row {number}", row) for number, row in enumerate(found, start=1))
+    for number, row in enumerate(found, start=1):
+        if None in row:
+            rule = f"the first line names {len(row) - 1}"
+            raise broken(path, f"row {number}", f"{len(row[None])} fields too many", rule, "copy the file again")
+        yield f"row {number}", row
 
 
 def decoded(path: Path) -> str:

@@ -6,7 +6,7 @@ test 5,000; answers compared as LaTeX (`modeling/math_equivalence.py`). MATH-500
 A problem is `{"problem", "level", "type", "solution"}`. The publisher has one file for each, in a folder for each
 subject (`math/train/algebra/1.json`, ...); a file `math/train.jsonl` with a row on every line is read as well. The
 answer is the last `\\boxed{...}` of the solution, and its sentences are the steps; a solution without a box is left
-out and counted.
+out and counted. An answer is read as one line: LaTeX has no other line ends than `\\\\`.
 """
 
 import json
@@ -50,9 +50,9 @@ def parse(row: Row) -> Example | str:
     """The example of a row."""
     values = row.check({"problem": str, "solution": str})
     answer = boxed(values["solution"])
-    if not answer:
+    if not answer or not answer.strip():
         return NO_BOX
-    return row.example(values["problem"], sentences(values["solution"]), answer)
+    return row.example(values["problem"], sentences(values["solution"]), " ".join(answer.split()))
 
 
 SOURCES = {

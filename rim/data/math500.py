@@ -18,7 +18,7 @@ REVISION = "6e4ed1a2a79af7d8630a6b768ec859cb5af4d3be"
 def parse(row: Row) -> Example:
     """The example of a row."""
     values = row.check({"problem": str, "solution": str, "answer": str})
-    return row.example(values["problem"], sentences(values["solution"]), values["answer"])
+    return row.example(values["problem"], sentences(values["solution"]), " ".join(values["answer"].split()))
 
 
 TABLE = hub.Table("HuggingFaceH4/MATH-500", None, "test", REVISION)

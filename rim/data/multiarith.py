@@ -24,7 +24,10 @@ def parse(row: Row) -> Example:
     values = row.check({"sQuestion": str, "lEquations": list, "lSolutions": list})
     if len(values["lSolutions"]) != 1 or len(values["lEquations"]) != 1:
         raise row.broken(f"'lSolutions' is {values['lSolutions']!r:.60}", "a row has one equation and one solution")
-    answer = number_text(values["lSolutions"][0])
+    try:
+        answer = number_text(values["lSolutions"][0])
+    except (ArithmeticError, ValueError):
+        raise row.broken(f"'lSolutions' is {values['lSolutions']!r:.60}", "a solution is a number") from None
     written = equation(row.texts("lEquations")[0].split("=", 1)[-1], answer)
     return row.example(values["sQuestion"], in_form((written,), row.form, row.where, row.place), answer)
 

@@ -90,9 +90,7 @@ def _in_files(own: Own) -> Task:
     rows = Published(OWN, sources, ("test",), own.answer_rule, parse, WRITTEN)
 
     def read(split: str, config: Data) -> Reading:
-        reading = rows.read(split, _here(split, paths[split], config))
-        _require_different(reading, paths[split])
-        return reading
+        return rows.read(split, _here(split, paths[split], config))
 
     def fingerprint(split: str, config: Data) -> str:
         return rows.fingerprint(split, _here(split, paths[split], config))
@@ -109,16 +107,6 @@ def _here(split: str, path: str, config: Data) -> Data:
             f"give its new place: data.own.{split}=FILE. {PATHS}"
         )
     return replace(config, root="")
-
-
-def _require_different(reading: Reading, path: str) -> None:
-    seen: set[str] = set()
-    for example in reading.examples:
-        if example.id in seen:
-            raise DataError(
-                f"{path}: two rows are named '{example.id}'. Ids differ: mend one, or leave all of them out"
-            )
-        seen.add(example.id)
 
 
 def _defined_in(path: str) -> Task:

@@ -148,6 +148,7 @@ class Published:
                 dropped[found] += 1
             else:
                 examples.append(found)
+        _require_different(examples, where)
         return Reading(examples, len(examples) + dropped.total(), dict(dropped), origin)
 
     def fingerprint(self, split: str, config: Data) -> str:
@@ -173,3 +174,13 @@ class Published:
         tables = [hub.at(table, config.revisions) for table in source.tables]
         rows = (row for table in tables for row in enumerate(hub.rows(table, source.files), start=1))
         return tables[0].name, "; ".join(hub.origin(table, source.files) for table in tables), rows
+
+
+def _require_different(examples: Iterable[Example], where: object) -> None:
+    seen: set[str] = set()
+    for example in examples:
+        if example.id in seen:
+            raise DataError(
+                f"{where}: two rows are named '{example.id}'. Ids differ: mend one, or leave all of them out"
+            )
+        seen.add(example.id)

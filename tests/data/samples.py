@@ -102,9 +102,11 @@ SAMPLES = (
                 "level": "Level ?",
                 "type": "Algebra",
                 "solution": "See $x. Y$ here. It is $\\boxed{\\frac{1}{2}}.$",
-            }
+            },
+            {"problem": "Both?", "solution": "$\\boxed{\n(1,\n2)\n}$"},
         ),
         ("Half?", ("See $x. Y$ here.", "It is $\\boxed{\\frac{1}{2}}.$"), "\\frac{1}{2}"),
+        ("Both?", ("$\\boxed{ (1, 2) }$",), "(1, 2)"),
     ),
     sample(
         *("math500/test", "math500/test.jsonl", "sentences"),

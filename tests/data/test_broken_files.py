@@ -116,6 +116,42 @@ def test_json_that_python_does_not_read(tmp_path: Path, value: str, part: str) -
     assert f"line 1: not valid JSON ({part}); the file is one JSON array of rows" in text
 
 
+@pytest.mark.parametrize(
+    ("source", "file", "content", "part"),
+    [
+        (
+            *("aqua/test", "aqua/test.json"),
+            json.dumps({"question": "q", "options": list("123456789"), "rationale": "r", "correct": "A"}),
+            "line 1: 9 options; a question has 2 to 8",
+        ),
+        (
+            *("multiarith/test", "multiarith/MultiArith.json"),
+            json.dumps([{"sQuestion": "q", "lEquations": ["X=1"], "lSolutions": ["one"]}]),
+            "row 1: 'lSolutions' is ['one']; a solution is a number",
+        ),
+        (
+            "gpqa/main",
+            "gpqa/gpqa_main.csv",
+            "Question,Correct Answer\nq,a\nq,a,b\n",
+            "row 1: no field 'Incorrect Answer 1'",
+        ),
+        (
+            "gpqa/main",
+            "gpqa/gpqa_main.csv",
+            "Question,Correct Answer\nq,a,b\n",
+            "row 1: 1 fields too many; the first line",
+        ),
+        (
+            *("svamp/test", "svamp/SVAMP.json"),
+            json.dumps([{"ID": "c1", "Body": "b", "Question": "q", "Equation": "1", "Answer": 1.0}] * 2),
+            "two rows are named 'svamp/test/c1'. Ids differ: mend one",
+        ),
+    ],
+)
+def test_rows_that_would_be_read_wrong(tmp_path: Path, source: str, file: str, content: str, part: str) -> None:
+    assert part in message(tmp_path, source, file, content.encode())
+
+
 def test_a_target_that_is_no_float(tmp_path: Path) -> None:
     content = b'{"input": "q?", "target": "12"}\n'
     text = message(tmp_path, "gsm_hard/test", "gsm_hard/gsmhardv2.jsonl", content)
