@@ -9,7 +9,7 @@ from rim.comparison.budget import PLAN, Ledger
 from rim.comparison.children import Stopped
 from rim.comparison.collect import FinishedRun, collect, latency_run
 from rim.comparison.grouping import collect_named
-from rim.comparison.plan import PlannedRun, check_plan, plan_runs
+from rim.comparison.plan import PlannedRun, check_plan, distinct, plan_runs
 from rim.comparison.publish import publish
 from rim.comparison.sameness import ComparisonError, common_decode
 from rim.comparison.settings import Comparison
@@ -31,18 +31,19 @@ def compare_planned(comparison: Comparison, dry_run: bool) -> int:
     runs = plan_runs(comparison)
     ledger = Ledger(comparison.path / PLAN)
     check_plan(comparison, runs)
+    once = distinct(runs)
     if dry_run:
-        print(plan_table(runs, ledger))
+        print(plan_table(once, ledger))
         return 0
     try:
-        failures = train(comparison, runs, ledger)
+        failures = train(comparison, once, ledger)
     except Stopped:
-        done = sum(run.done for run in runs)
-        print(f"stopped by a signal: {done} of {len(runs)} runs are done; repeat the command to go on", flush=True)
+        done = sum(run.done for run in once)
+        print(f"stopped by a signal: {done} of {len(once)} runs are done; repeat the command to go on", flush=True)
         return 143
     _publish_planned(comparison, runs)
     if failures:
-        print(f"\n{failure_report(failures, len(runs))}")
+        print(f"\n{failure_report(failures, len(once))}")
     return 1 if failures else 0
 
 
@@ -56,7 +57,7 @@ def _publish_planned(comparison: Comparison, runs: Sequence[PlannedRun]) -> None
     )
     if not done:
         return
-    missing = [run.name for run in runs if not run.done]
+    missing = [run.name for run in distinct(runs) if not run.done]
     notes = [f"Not finished, and not in these numbers: {', '.join(missing)}."] if missing else []
     finished = [collect(run.folder, run.budget.name, run.entry.name) for run in done]
     _finish(comparison.name, comparison.path, finished, comparison.reference_entry, notes)

@@ -94,6 +94,11 @@ def plan_runs(comparison: Comparison) -> list[PlannedRun]:
     ]
 
 
+def distinct(runs: Sequence[PlannedRun]) -> list[PlannedRun]:
+    """Each run once: one that stands in two budgets, which the run that a budget is measured by does, is one run."""
+    return list({run.folder: run for run in runs}.values())
+
+
 def check_plan(comparison: Comparison, runs: Sequence[PlannedRun]) -> None:
     """Refuse what would come up later: settings of runs, stages that escape the budget, folders of other runs.
 

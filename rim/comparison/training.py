@@ -15,11 +15,13 @@ from rim.training.children import thread_settings
 def train(comparison: Comparison, runs: Sequence[PlannedRun], ledger: Ledger) -> list[Failure]:
     """Train all runs that are not done; those that failed come back, and do not stop the others.
 
+    Args:
+        runs: each once.
+
     Raises:
         ComparisonError: a run is under way in another process.
         Stopped: a signal asked to.
     """
-    runs = list({run.folder: run for run in runs}.values())
     waiting = [run for run in runs if not run.done]
     check_free(waiting)
     print(f"{len(runs) - len(waiting)} of {len(runs)} runs are done; {comparison.jobs} side by side", flush=True)
@@ -66,9 +68,10 @@ def _threads(run: PlannedRun) -> list[str]:
 
 
 def plan_table(runs: Sequence[PlannedRun], ledger: Ledger) -> str:
-    """What would be trained, as Markdown."""
+    """What would be trained, as Markdown, and how much of it is left."""
     rows = [(run.name, _updates(run, ledger), _flops(run, ledger), run.entry.start or "", run.state) for run in runs]
-    return table(rows, ("run", "updates", "training FLOPs", "starts from", "state"))
+    listed = table(rows, ("run", "updates", "training FLOPs", "starts from", "state"))
+    return f"{listed}\n\n{sum(run.done for run in runs)} of {len(runs)} runs are done"
 
 
 def _updates(run: PlannedRun, ledger: Ledger) -> str:
