@@ -98,7 +98,7 @@ def load_backbone(
     """
     check_implementation(config.attention)
     special = add_memory_tokens(tokenizer)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(devices=[]):  # weights are made in main memory; GPUs are none of their concern
         torch.manual_seed(seed)
         if config.source == "scratch" or architecture is not None:
             model = _random(config, tokenizer, architecture)

@@ -1,0 +1,170 @@
+"""What is done on the second device, in processes that end with their test."""
+
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
+
+from rim.backbone.backbone import Backbone
+from rim.backbone.decode import greedy
+from rim.backbone.fast import FastDecoder
+from rim.backbone.tokenizer import Slots
+from rim.config import Config
+from rim.methods.method import Method
+from rim.methods.registry import build_method
+from rim.moment import Moment
+from rim.tree import pad
+from tests.device import pretended
+from tests.models import example, stopped, tiny_backbone
+from tests.training.children import Patch
+from tests.variants import settings
+
+EXAMPLES = [stopped(example(length, seed=length), 1) for length in (9, 5, 14)]
+NEW = 6
+"""Tokens of an answer at most."""
+
+
+@dataclass(frozen=True)
+class OnDevice:
+    """A patch: everything that is trained or scored in this process is so on the device."""
+
+    also: Patch | None = None
+
+    def __call__(self) -> None:
+        """Put the patch in place, for as long as the process lives."""
+        pretended.install()
+        pretended.Pretence().__enter__()
+        _score_there()
+        _train_there()
+        if self.also is not None:
+            self.also()
+
+
+def _score_there() -> None:
+    """Whoever has imported the rule gets another one."""
+    from rim.evaluation.device import scoring_device
+
+    for module in list(sys.modules.values()):
+        if getattr(module, "scoring_device", None) is scoring_device:
+            module.scoring_device = lambda accelerator: pretended.device()  # type: ignore[attr-defined]
+
+
+def _train_there() -> None:
+    trainer = pl.Trainer
+
+    def made(*, accelerator: Any, devices: Any, strategy: Any, **rest: Any) -> pl.Trainer:
+        there = SingleDeviceStrategy(device=pretended.device(), accelerator=pretended.PretendedAccelerator())
+        return trainer(strategy=there, **rest)
+
+    pl.Trainer = made  # type: ignore[assignment,misc]
+
+
+COMMANDS = (
+    ("evaluate", "evaluation.controls=[removed,swapped,noise]", "evaluation.decode=static"),
+    ("evaluate", "--protocol", "evaluation.selection_rows=4", "evaluation.selection_splits=2"),
+    ("bench", "--questions", "2", "--rounds", "1"),
+)
+"""What is asked of a finished run; a benchmark reads its answers early, by all rules."""
+
+
+def asked(run: Path, patch: Patch | None) -> list[int]:
+    """Exit status of every command, in a process that ends afterwards."""
+    if patch is not None:
+        patch()
+    mains = [(importlib.import_module(f"rim.{verb}").main, line) for verb, *line in COMMANDS]
+    return [main(["--run", str(run), *line]) for main, line in mains]
+
+
+def start() -> None:
+    """What a process for the jobs below begins with."""
+    pretended.install()
+    torch.set_num_threads(1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job gave on the CPU and on the device, and what crossed between them."""
+
+    cpu: Any
+    device: Any
+    crossings: list[str]
+
+
+def on_both(job: Callable[..., Any], *arguments: Any) -> Outcome:
+    """A job of this module, done on the CPU and then on the device; its first argument is where."""
+    cpu = job(torch.device("cpu"), *arguments)
+    pretended.CROSSINGS.clear()
+    with pretended.Pretence():
+        there = job(pretended.device(), *arguments)
+    return Outcome(cpu, there, list(pretended.CROSSINGS))
+
+
+def crossed(place: torch.device) -> dict[str, Any]:
+    """Numbers that were made in main memory, in the ways in which a program can get at them."""
+    numbers = torch.tensor([1.0, 2.0, 3.0]).to(place)
+    return {"sum": numbers.sum().item(), "list": numbers.tolist()}
+
+
+def mixed() -> str:
+    """What is said of an addition of tensors on both devices."""
+    with pretended.Pretence():
+        try:
+            torch.ones(3, device=pretended.device()) + torch.ones(3)
+        except pretended.BothDevices as error:
+            return str(error)
+    return "nothing"
+
+
+def made(place: torch.device, variant: str) -> tuple[Method, Backbone]:
+    """A method and a tiny model there; the family that has rotary positions, where memory may enter above."""
+    chosen = settings(variant)
+    backbone = tiny_backbone("llama" if "memory" in variant else "gpt2", slots=Slots.of(chosen))
+    method = build_method(chosen, backbone.tokenizer)
+    method.equip(backbone)
+    return method, backbone.to(place)
+
+
+def moments(config: Config) -> Iterator[Moment]:
+    """The middle of every stage."""
+    for stage in config.stages:
+        yield Moment(stage, 500, 1000, 0.75)
+
+
+def learned(place: torch.device, variant: str) -> list[tuple[float, float]]:
+    """Loss, and norm of all gradients, in every stage."""
+    method, backbone = made(place, variant)
+    found = []
+    for moment in moments(method.config):
+        backbone.zero_grad()
+        trees = pad([method.layout(each, moment) for each in EXAMPLES], backbone.special.pad).to(place)
+        losses = method.losses(backbone, trees)
+        losses.total.backward()
+        norms = [p.grad.norm().item() for p in backbone.parameters() if p.grad is not None]
+        found.append((losses.total.item(), sum(norms)))
+    return found
+
+
+def answers(place: torch.device, variant: str) -> list[Any]:
+    """By the plain decoder, and by the one of fixed shapes."""
+    method, backbone = made(place, variant)
+    prompts, read = [method.prompt(each) for each in EXAMPLES], method.reader(backbone)
+    return [way(backbone, prompts, NEW, read=read) for way in (greedy, FastDecoder("static"))]
+
+
+def passes(place: torch.device, family: str, changes: dict[str, Any]) -> list[str]:
+    """What crosses while the two passes of a prepared shape are made, as they are recorded for a GPU."""
+    backbone, quick = tiny_backbone(family, **changes).to(place), FastDecoder("static")
+    method = build_method(settings("memory_blocks"), backbone.tokenizer)
+    quick(backbone, [method.prompt(each) for each in EXAMPLES], NEW)
+    assert quick.last is not None
+    pretended.CROSSINGS.clear()
+    with torch.no_grad():
+        quick.last.prefill()
+        quick.last.advance()
+    return list(pretended.CROSSINGS)
