@@ -13,7 +13,7 @@ from typing import Any
 from rim.backbone.observer import layer_at
 from rim.benchmark.publish import origin_here
 from rim.benchmark.settings import one_by_one_problem
-from rim.benchmark.stops import Asked, every_rule, measure_stops
+from rim.benchmark.stops import Subject, every_rule, measure_stops
 from rim.benchmark.summary import AT_ONCE, Stop, Stops, stops_json
 from rim.benchmark.tables import stops_table
 from rim.benchmark.workload import BenchmarkError
@@ -63,7 +63,7 @@ def _stops(run: AdaptiveRun, source: str, questions: int, rounds: int) -> Stops:
         [written] = run.backbone.tokenizer.batch_decode([[*tokens]], skip_special_tokens=True)
         return evaluator.method.answer_in(written)
 
-    asked = Asked(
+    subject = Subject(
         backbone=run.backbone,
         method=evaluator.method,
         examples=[split[row] for row in evenly(len(split), questions)],
@@ -72,7 +72,7 @@ def _stops(run: AdaptiveRun, source: str, questions: int, rounds: int) -> Stops:
         max_new_tokens=lambda _: evaluator.max_new_tokens(),
     )
     rules = every_rule(run.backbone.width, text)
-    return measure_stops(asked, rules, rounds, WARMUP, lambda line: print(line, file=sys.stderr, flush=True))
+    return measure_stops(subject, rules, rounds, WARMUP, lambda line: print(line, file=sys.stderr, flush=True))
 
 
 def _publish(run: AdaptiveRun, result: Adaptive, stops: Stops, folder: Path, rounds: int) -> None:

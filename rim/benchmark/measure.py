@@ -77,7 +77,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Contender:
     """An entry with a way of decoding, which keeps what it has prepared."""
 
     job: Job
@@ -103,7 +103,7 @@ def measure(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> Measured
     Raises:
         DecodeError: a way of decoding cannot be had here.
     """
-    asked = [Asked(job, name, decoder(name)) for name in bench.decode for job in jobs]
+    contenders = [Contender(job, name, decoder(name)) for name in bench.decode for job in jobs]
     measured = Measured()
     for job in jobs:
         measured.work[job.name] = work_of(job, [row for batch in batches(bench, 1) for row in batch])
@@ -111,7 +111,7 @@ def measure(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> Measured
     for number in range(bench.warmup + bench.rounds):
         counts = number >= bench.warmup
         begin = perf_counter()
-        found = one_round(bench, asked, number, None if counts else measured.memory)
+        found = one_round(bench, contenders, number, None if counts else measured.memory)
         if counts:
             for case, seconds in found.items():
                 measured.seconds[case].append(seconds)
@@ -121,7 +121,7 @@ def measure(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> Measured
 
 
 def one_round(
-    bench: Benchmark, asked: Sequence[Asked], number: int, memory: dict[Case, int] | None
+    bench: Benchmark, contenders: Sequence[Contender], number: int, memory: dict[Case, int] | None
 ) -> dict[Case, Seconds]:
     """Every entry answers all questions at all batch sizes, batch by batch in turn.
 
@@ -132,7 +132,7 @@ def one_round(
     found: dict[Case, list[Seconds]] = defaultdict(list)
     for size in bench.batch_sizes:
         for index, batch in enumerate(batches(bench, size)):
-            for each in rotated(asked, number + index):
+            for each in rotated(contenders, number + index):
                 case = Case(each.job.name, each.decode, size)
                 watched = memory is not None and case not in memory
                 if watched and memory is not None:
@@ -147,31 +147,31 @@ def rotated(items: Sequence[Any], by: int) -> list[Any]:
     return [*items[start:], *items[:start]]
 
 
-def _seconds(asked: Asked, batch: Sequence[int]) -> Seconds:
-    tokens = asked.job.tokens(batch)
-    first = asked(batch, tokens.first)
-    one = first if tokens.first == 1 else asked(batch, 1)
-    return Seconds(one, first, asked(batch, tokens.full), tokens.full - 1)
+def _seconds(contender: Contender, batch: Sequence[int]) -> Seconds:
+    tokens = contender.job.tokens(batch)
+    first = contender(batch, tokens.first)
+    one = first if tokens.first == 1 else contender(batch, 1)
+    return Seconds(one, first, contender(batch, tokens.full), tokens.full - 1)
 
 
-def memory_of(asked: Asked, batch: Sequence[int]) -> int:
+def memory_of(contender: Contender, batch: Sequence[int]) -> int:
     """Bytes for answering a batch. On a GPU: of the weights, and the most that is allocated beyond what was before.
 
     On a CPU: of the weights and of the cache at its largest, exactly; activations are not in it.
     """
-    backbone, tokens = asked.job.backbone, asked.job.tokens(batch).full
+    backbone, tokens = contender.job.backbone, contender.job.tokens(batch).full
     weights = sum(each.nbytes for each in {id(each): each for each in backbone.parameters()}.values())
     if backbone.device.type == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-        asked(batch, tokens)
+        contender(batch, tokens)
         return weights + torch.cuda.max_memory_allocated() - before
-    if isinstance(asked.answer, FastDecoder):
-        asked(batch, tokens)
-        return weights + asked.answer.cache_bytes
+    if isinstance(contender.answer, FastDecoder):
+        contender(batch, tokens)
+        return weights + contender.answer.cache_bytes
     with watched(backbone) as passes:
-        asked(batch, tokens)
+        contender(batch, tokens)
     return weights + max(each.cache_bytes for each in passes)
 
 
@@ -212,7 +212,7 @@ def _work(job: Job, row: int) -> tuple[float, ...]:
     tokens = job.tokens([row])
     counter = FlopCounterMode(display=False)
     with watched(job.backbone) as passes, sdpa_kernel(SDPBackend.MATH), counter:  # whose products the counter knows
-        Asked(job, "plain", greedy)([row], tokens.full)
+        Contender(job, "plain", greedy)([row], tokens.full)
     first = len(passes) - (tokens.full - tokens.first)
     positions = [each.positions for each in passes]
     return (first, len(passes), sum(positions[:first]), sum(positions), counter.get_total_flops(), tokens.full)

@@ -32,7 +32,7 @@ from rim.methods.method import Method
 
 
 @dataclass(frozen=True)
-class Asked:
+class Subject:
     """Who is asked what: K blocks at most, the module whose states a rule wants, and how long each answer may be."""
 
     backbone: Backbone
@@ -43,18 +43,18 @@ class Asked:
     max_new_tokens: Callable[[EncodedExample], int]
 
 
-def measure_stops(asked: Asked, rules: Mapping[str, Rule], rounds: int, warmup: int, say: Say = print) -> Stops:
+def measure_stops(subject: Subject, rules: Mapping[str, Rule], rounds: int, warmup: int, say: Say = print) -> Stops:
     """Milliseconds of an answer: median over rounds, with 10th and 90th percentile.
 
     Args:
         rules: by name; what they decide is not followed.
         say: is told what happens.
     """
-    ways = dict(_ways(asked, rules))
+    ways = dict(_ways(subject, rules))
     found: dict[Stop, list[float]] = defaultdict(list)
     for number in range(warmup + rounds):
         begin = perf_counter()
-        for stop, milliseconds in _round(asked, ways, number).items():
+        for stop, milliseconds in _round(subject, ways, number).items():
             if number >= warmup:
                 found[stop].append(milliseconds)
         kind = f"round {number - warmup + 1} of {rounds}" if number >= warmup else "warm-up"
@@ -69,7 +69,7 @@ def measure_entry(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> St
         return {}
     [job] = named
     settings = job.method.config
-    asked = Asked(
+    subject = Subject(
         backbone=job.backbone,
         method=job.method,
         examples=job.examples[: bench.questions],
@@ -77,7 +77,7 @@ def measure_entry(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> St
         layer=layer_at(job.backbone, settings.evaluation.probe_layer),
         max_new_tokens=lambda example: tokens_of(job.method, example).full,
     )
-    return measure_stops(asked, every_rule(job.backbone.width, str), bench.rounds, bench.warmup, say)
+    return measure_stops(subject, every_rule(job.backbone.width, str), bench.rounds, bench.warmup, say)
 
 
 def every_rule(width: int, text: Callable[[Sequence[int]], str]) -> dict[str, Rule]:
@@ -97,16 +97,16 @@ def every_rule(width: int, text: Callable[[Sequence[int]], str]) -> dict[str, Ru
 Way = Callable[[EncodedExample], object]
 
 
-def _ways(asked: Asked, rules: Mapping[str, Rule]) -> Iterator[tuple[Stop, Way]]:
-    for block in range(1, asked.blocks + 1):
-        yield Stop(AT_ONCE, block), partial(_at_once, asked, block)
+def _ways(subject: Subject, rules: Mapping[str, Rule]) -> Iterator[tuple[Stop, Way]]:
+    for block in range(1, subject.blocks + 1):
+        yield Stop(AT_ONCE, block), partial(_at_once, subject, block)
         for name, rule in rules.items():
-            yield Stop(name, block), partial(_one_by_one, asked, block, rule)
+            yield Stop(name, block), partial(_one_by_one, subject, block, rule)
 
 
-def _round(asked: Asked, ways: Mapping[Stop, Way], number: int) -> dict[Stop, float]:
+def _round(subject: Subject, ways: Mapping[Stop, Way], number: int) -> dict[Stop, float]:
     seconds: dict[Stop, list[float]] = defaultdict(list)
-    for index, example in enumerate(asked.examples):
+    for index, example in enumerate(subject.examples):
         for stop, way in rotated([*ways.items()], number + index):
             begin = perf_counter()
             way(example)
@@ -114,16 +114,16 @@ def _round(asked: Asked, ways: Mapping[Stop, Way], number: int) -> dict[Stop, fl
     return {stop: 1e3 * fmean(each) for stop, each in seconds.items()}
 
 
-def _at_once(asked: Asked, block: int, example: EncodedExample) -> list[list[list[int]]]:
-    prompt = asked.method.prompt(example, blocks=block).final
-    read = asked.method.reader(asked.backbone)
-    return greedy(asked.backbone, [prompt], asked.max_new_tokens(example), read=read)
+def _at_once(subject: Subject, block: int, example: EncodedExample) -> list[list[list[int]]]:
+    prompt = subject.method.prompt(example, blocks=block).final
+    read = subject.method.reader(subject.backbone)
+    return greedy(subject.backbone, [prompt], subject.max_new_tokens(example), read=read)
 
 
-def _one_by_one(asked: Asked, block: int, rule: Rule, example: EncodedExample) -> list[int]:
+def _one_by_one(subject: Subject, block: int, rule: Rule, example: EncodedExample) -> list[int]:
     def forced(seen: Sequence[Readout]) -> bool:
         rule(seen)
         return len(seen) == block
 
-    prompt = asked.method.prompt(example, blocks=asked.blocks)
-    return read_until(asked.backbone, prompt, asked.max_new_tokens(example), forced, asked.layer).answer
+    prompt = subject.method.prompt(example, blocks=subject.blocks)
+    return read_until(subject.backbone, prompt, subject.max_new_tokens(example), forced, subject.layer).answer

@@ -12,7 +12,7 @@ from rim import bench, evaluate
 from rim.backbone.observer import layer_at
 from rim.benchmark import stops
 from rim.benchmark.early import milliseconds, timed
-from rim.benchmark.stops import Asked, every_rule, measure_stops
+from rim.benchmark.stops import Subject, every_rule, measure_stops
 from rim.benchmark.summary import AT_ONCE, Spread, Stop
 from rim.training.run import fit
 from tests.benchmark.fakes import BACKBONE, job
@@ -36,10 +36,10 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def test_every_way_takes_its_passes() -> None:
     """At once one, one by one as many as blocks; then one for every token but the first; agreement decodes them all."""
     made = job("rim", "memory_blocks", 9, 7)
-    asked = Asked(BACKBONE, made.method, made.examples, BLOCKS, layer_at(BACKBONE, None), lambda _: TOKENS)
+    subject = Subject(BACKBONE, made.method, made.examples, BLOCKS, layer_at(BACKBONE, None), lambda _: TOKENS)
     rules = every_rule(BACKBONE.width, str)
     said: list[str] = []
-    found = measure_stops(asked, rules, rounds=2, warmup=1, say=said.append)
+    found = measure_stops(subject, rules, rounds=2, warmup=1, say=said.append)
     passes = {stop: spread.median / 1e3 for stop, spread in found.items()}
     lengths = {block: passes[Stop(AT_ONCE, block)] - 1 for block in range(1, BLOCKS + 1)}
     for block in range(1, BLOCKS + 1):

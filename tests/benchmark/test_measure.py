@@ -10,7 +10,7 @@ from rim.backbone.decode import greedy
 from rim.backbone.fast import FastDecoder
 from rim.benchmark import bound
 from rim.benchmark.bound import Bound, bound_of, weight_bytes
-from rim.benchmark.measure import Asked, Case, Seconds, measure, memory_of, one_round, rotated, work_of
+from rim.benchmark.measure import Case, Contender, Seconds, measure, memory_of, one_round, rotated, work_of
 from rim.benchmark.workload import Job
 from tests.benchmark.fakes import BACKBONE, bench, job
 from tests.models import tiny_backbone
@@ -20,7 +20,7 @@ def test_each_round_begins_with_another() -> None:
     assert [rotated("abc", number) for number in range(4)] == [[*"abc"], [*"bca"], [*"cab"], [*"abc"]]
 
 
-class Says(Asked):
+class Says(Contender):
     """Takes as many seconds as its name says for a token, and notes that it was called."""
 
     calls: list[tuple[str, tuple[int, ...], int]] = []  # noqa: RUF012 - shared on purpose
@@ -36,7 +36,7 @@ def calls() -> list[tuple[str, tuple[int, ...], int]]:
     return Says.calls
 
 
-def says(*names: str, method: str = "direct") -> list[Asked]:
+def says(*names: str, method: str = "direct") -> list[Contender]:
     return [Says(job(name, method, 9, 8, 7, 6), "plain", greedy) for name in names]
 
 
@@ -63,9 +63,9 @@ def test_a_round_gives_means_over_its_batches(calls: list[Any]) -> None:
 
 
 def test_a_chain_is_timed_to_its_first_token_to_the_answer_and_to_the_end(calls: list[Any]) -> None:
-    (asked,) = says("1", method="cot")
-    tokens = asked.job.tokens([0])
-    found = one_round(bench("1", questions=1), [asked], 0, None)[Case("1", "plain", 1)]
+    (contender,) = says("1", method="cot")
+    tokens = contender.job.tokens([0])
+    found = one_round(bench("1", questions=1), [contender], 0, None)[Case("1", "plain", 1)]
     assert found == Seconds(1, tokens.first, tokens.full, tokens.full - 1) and found.token == 1
 
 
@@ -117,9 +117,9 @@ def test_memory_on_a_cpu_is_weights_and_the_cache_at_its_largest() -> None:
     weights = sum(each.nbytes for each in BACKBONE.parameters())
     made = job("direct", "direct", 9, 5)
     column = 3 * 2 * 2 * 8 * 4
-    assert memory_of(Asked(made, "plain", greedy), [0]) == weights + 11 * column
-    assert memory_of(Asked(made, "plain", greedy), [0, 1]) == weights + 2 * 11 * column
-    assert memory_of(Asked(made, "static", FastDecoder("static")), [0]) == weights + (32 + 16 + 16) * column
+    assert memory_of(Contender(made, "plain", greedy), [0]) == weights + 11 * column
+    assert memory_of(Contender(made, "plain", greedy), [0, 1]) == weights + 2 * 11 * column
+    assert memory_of(Contender(made, "static", FastDecoder("static")), [0]) == weights + (32 + 16 + 16) * column
     assert not BACKBONE._forward_hooks
 
 
