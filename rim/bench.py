@@ -6,7 +6,8 @@ second at several batch sizes, memory, passes, positions and operations; beside 
 takes at least. Entries take turns in every round, so that drift of the machine cancels in ratios.
 
 The model has random weights of a shape, or comes from a hub name; the lengths of chains and answers are the data's own.
-Overrides are settings of the benchmark: rounds=3 'batch_sizes=[1,8]' 'decode=[plain,graph]' root=FOLDER name=mine.
+Overrides are settings of the benchmark, rounds=3 'batch_sizes=[1,8]' 'decode=[plain,graph]' root=FOLDER name=mine, or
+of all its entries, backbone.scratch.layers=4.
 
 With --run: what reading a finished run's answers early saves. Each stopping rule of rim.evaluate --adaptive, with its
 accuracy, its blocks and its milliseconds; overrides are those of rim.evaluate.
@@ -27,8 +28,12 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--run", metavar="DIR", help="run folder whose stopping rules are timed, such as runs/demo")
     parser.add_argument("--test", nargs="+", metavar="SOURCE", help="with --run: test sets; default: the run's own")
     parser.add_argument("--weights", metavar="NAME", help="with --run: a file of DIR/weights; default: the final pick")
-    parser.add_argument("--questions", type=int, metavar="N", help=f"with --run: timed; default: {QUESTIONS}")
-    parser.add_argument("--rounds", type=int, metavar="N", help=f"with --run: that count; default: {ROUNDS}")
+    parser.add_argument(
+        "--questions", type=int, metavar="N", help=f"with --run: as many are timed; default: {QUESTIONS}"
+    )
+    parser.add_argument(
+        "--rounds", type=int, metavar="N", help=f"with --run: after those to warm up; default: {ROUNDS}"
+    )
 
 
 @user_errors()

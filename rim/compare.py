@@ -6,7 +6,7 @@ times and the cost of training, as tables (Markdown, CSV, JSON), figures and Ten
 
 Of finished runs: those that differ in nothing but name, folder and seed are seeds of one entry.
 With --config: entries x seeds x budgets are trained first, what is done is skipped, what was interrupted resumes.
-Overrides are settings of the comparison: seeds=[0,1] jobs=2 'overrides=["training.batch_size=32"]'.
+Overrides are settings of the comparison, seeds=[0,1] jobs=2, or of all its runs, training.batch_size=32.
 """
 
 import sys

@@ -70,16 +70,27 @@ class Merge:
             self.place(f"{path}[{index}]", kind, item, origin)
 
     def override(self, text: str) -> None:
-        """Place one `key=value`; a `*` in the key is every index of a list."""
+        """Place one `key=value`; a `*` in the key is every index of a list.
+
+        Where the root has `overrides` of many runs, a setting of a run goes to their end: it wins over those of a file.
+        """
         key, equals, value = text.partition("=")
         key, origin = key.strip(), f"{_OVERRIDE} '{text}'"
         if not equals or not key:
             raise SettingsError(f"{origin}: an override is written `key=value`; a file stands after --config")
+        if self._is_of_runs(key):
+            self.tree.overrides.append(text)
+            return
         places: list[tuple[str, Any]] = [("", self.root)]
         for part in [part for part in re.split(r"[.\[\]]+", key) if part]:
             places = [below for path, kind in places for below in self._descend(path, kind, part, value, origin)]
         for path, kind in places:
             self.place(path, kind, _parse(path, kind, value, origin), origin)
+
+    def _is_of_runs(self, key: str) -> bool:
+        """Whether the root lists `overrides` of runs, and this is a setting of a run and none of its own."""
+        own, section = schema.types_of(self.root), re.split(r"[.\[]", key)[0]
+        return "overrides" in own and section not in own and section in schema.types_of(Config)
 
     def _descend(self, path: str, kind: Any, part: str, value: str, origin: str) -> list[tuple[str, Any]]:
         """Paths and types that a part of a key leads to: one, or with `*` that of every element of a list."""

@@ -8,7 +8,7 @@ space:                                              # axes; key=value: space.mem
   stages.*.learning_rate: {low: 1e-5, high: 1e-3, log: true}   # a range, for samplers random and tpe; also step
   curriculum: {both: [], one: ["stages=[...]"]}     # a name with variants, each a list of overrides
 baselines: {direct: [method.name=direct]}           # further runs that the points are compared with
-All settings: --help-config.
+All settings: --help-config. A setting of all runs is given as it is: training.batch_size=32.
 """
 
 import sys

@@ -40,6 +40,17 @@ def test_what_is_read(file: Path) -> None:
     ]
 
 
+def test_a_setting_of_a_run_is_given_to_all_after_those_of_the_file(file: Path) -> None:
+    more = file.with_name("more.yaml")
+    more.write_text("overrides: [training.clip=2, training.batch_size=32]")
+    found = load_comparison([file, more], ["training.batch_size=8", "stages.*.learning_rate=1e-2", "jobs=2"])
+    assert found.overrides == [
+        *("training.clip=2", "training.batch_size=32"),
+        *("training.batch_size=8", "stages.*.learning_rate=1e-2"),
+    ]
+    assert load_comparison([file, more], ["overrides=[]", "training.clip=3"]).overrides == ["training.clip=3"]
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [

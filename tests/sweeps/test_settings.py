@@ -37,6 +37,7 @@ def test_what_is_read(file: Path, tmp_path: Path) -> None:
     more.write_text("space: {memory.blocks: [4], training.clip: [1, 2]}\nquestion: why?")
     found = load_sweep([file, more], ["jobs=2", "folder=out"])
     assert (found.name, found.question, found.jobs, found.path) == ("sweeps/x", "why?", 2, Path("out/sweeps/x"))
+    assert load_sweep([file], ["training.batch_size=8"]).overrides == ["training.batch_size=8"]
     assert found.address == "sqlite:///out/sweeps/x/study.db"
     assert found.space == {
         "memory.blocks": [4],
