@@ -53,9 +53,14 @@ def parse(
         options(parser)
     given = list(sys.argv[1:] if argv is None else argv)
     parsed = vars(parser.parse_intermixed_args(given))
-    named, positional = parsed.pop("config", None) or [], parsed.pop("overrides")
-    files = [item for item in named if "=" not in item or exists(item)]
-    overrides = [item for item in named if item not in files] + positional
+    overrides = parsed.pop("overrides")
+    lists = {name: items for name, items in parsed.items() if isinstance(items, list)}
+    for name, items in lists.items():  # an option of several words takes overrides that follow it, too
+        parsed[name] = [item for item in items if "=" not in item or exists(item)]
+        overrides += [item for item in items if item not in parsed[name]]
+        if not parsed[name]:
+            raise UsageError(f"--{name} names nothing: '{items[0]}' is an override; see python -m rim.{verb} --help")
+    files = parsed.pop("config", None) or []
     overrides.sort(key=lambda item: len(given) - given[::-1].index(item))  # the later one wins, as it was written
     return CommandLine(tuple(files), tuple(overrides), Namespace(**parsed))
 

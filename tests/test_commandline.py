@@ -16,6 +16,7 @@ from rim.schema import leaves, reference, sections, sentences, types_of
 
 def options(parser: ArgumentParser) -> None:
     parser.add_argument("--run", metavar="DIR")
+    parser.add_argument("--only", nargs="+", metavar="ENTRY")
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,8 @@ def options(parser: ArgumentParser) -> None:
         ("--config x.yaml a=2 --run d a=1 --config y.yaml", ("x.yaml", "y.yaml"), ("a=2", "a=1")),
         ("--config lr=1.yaml lr=2.yaml", ("lr=1.yaml",), ("lr=2.yaml",)),
         ("x.yaml", (), ("x.yaml",)),
+        ("--config x.yaml --only rim direct a=1 b=2", ("x.yaml",), ("a=1", "b=2")),
+        ("a=1 --only rim a=2 --config x.yaml a=3", ("x.yaml",), ("a=1", "a=2", "a=3")),
     ],
 )
 def test_files_and_overrides_mix_in_any_order(
@@ -36,7 +39,8 @@ def test_files_and_overrides_mix_in_any_order(
     (in_folder / "lr=1.yaml").touch()
     line = parse("fit", "Train.", argv.split(), options)
     assert (line.files, line.overrides) == (files, overrides)
-    assert vars(line.options) == {"run": "d" if "--run" in argv else None}
+    only = ["rim", "direct"] if "direct" in argv else ["rim"] if "rim" in argv else None
+    assert vars(line.options) == {"run": "d" if "--run" in argv else None, "only": only}
 
 
 @pytest.mark.parametrize(
@@ -45,6 +49,7 @@ def test_files_and_overrides_mix_in_any_order(
         ("--confg x", "'--confg' is no option; did you mean --config?; there are -h, --help, --config,"),
         ("--data.train=a/b", "'--data.train=a/b' is no option: an override is written without dashes, data.train=a/b"),
         ("--config", "argument --config: expected at least one argument; see python -m rim.fit --help"),
+        ("--only a=1 b=2", "--only names nothing: 'a=1' is an override; see python -m rim.fit --help"),
         ("--run", "argument --run: expected one argument; see python -m rim.fit --help"),
         ("--help-config dat", "--help-config dat: there is no such section; there are run, data, backbone,"),
     ],
