@@ -16,6 +16,7 @@ from rim.evaluation.report import table
 from rim.sweeps.space import Part, Run, spread
 from rim.sweeps.study import DONE, Found, records_of
 from rim.sweeps.trial import RunFailed, train
+from rim.training.children import log_of
 from rim.training.signals import StopRequest
 
 MOST_POINTS = 6
@@ -99,13 +100,14 @@ def _pending(part: Part, found: Found) -> list[Run]:
 
 
 def _timed(runs: Sequence[Run], alone: bool, stop: StopRequest) -> tuple[list[Timing], list[str]]:
-    timings, problems = [], []
+    timings: list[Timing] = []
+    failed: dict[str, list[str]] = {}
     for run in runs:
         try:
             timings.append(time_run(run, alone, stop))
         except RunFailed as error:
-            problems.append(f"{run.name} could not be timed: {error}")
-    return timings, problems
+            failed.setdefault(str(error), []).append(run.name)
+    return timings, [f"{', '.join(names)} could not be timed: {reason}" for reason, names in failed.items()]
 
 
 def time_run(run: Run, alone: bool, stop: StopRequest) -> Timing:
@@ -128,6 +130,8 @@ def time_run(run: Run, alone: bool, stop: StopRequest) -> Timing:
         with suppress(_Enough):
             train(trial, alone, stop, watch)
         return _timing(trial)
+    except RunFailed as error:  # the log is gone with the folder
+        raise RunFailed(str(error).replace(str(log_of(trial.folder)), "its log")) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
