@@ -83,9 +83,17 @@ def _fit_latency(axes: Axes, entries: Sequence[EntrySummary]) -> None:
     axes.set_xlim(least / 1.25, most * max(1.4, (most / least) ** 0.3))
     axes.xaxis.set_major_formatter(ScalarFormatter())
     if most / least < 30:
-        ticks = [base * 10.0**power for power in range(-2, 6) for base in (1, 2, 5)]
-        axes.set_xticks([tick for tick in ticks if axes.get_xlim()[0] <= tick <= axes.get_xlim()[1]])
+        axes.set_xticks(_ticks(*axes.get_xlim()))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round numbers between two limits; where only one of 1, 2 and 5 lies there, finer ones."""
+    for bases in ((1, 2, 5), (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)):
+        found = [base * 10.0**power for power in range(-2, 6) for base in bases if low <= base * 10.0**power <= high]
+        if len(found) > 1:
+            break
+    return found
 
 
 def _label(axes: Axes, entries: Sequence[EntrySummary], source: str, looks: dict[str, Style]) -> None:
@@ -133,7 +141,7 @@ def spread_out(heights: Sequence[float], gap: float) -> list[float]:
 
 
 def steps_picture(summary: Summary) -> Figure | None:
-    """Accuracy with its interval over the number of steps, test sets of a task joined; None: no test set has steps."""
+    """Accuracy with its interval over the number of steps, test sets of a task joined; None: nothing to draw."""
     strips = strips_of(summary)
     if not strips:
         return None
@@ -152,7 +160,10 @@ def steps_picture(summary: Summary) -> Figure | None:
 
 
 def strips_of(summary: Summary) -> list[Strip]:
-    """Test sets by task; those of one task whose numbers of steps do not overlap stand in one panel."""
+    """Test sets by task; those of one task whose numbers of steps do not overlap stand in one panel.
+
+    One number of steps alone is no curve: the tables have it, and there is no panel.
+    """
     found: list[Strip] = []
     for source in sorted(summary.sources, key=lambda source: min(_steps(summary, source))):
         if set(_steps(summary, source)) == {0}:
@@ -164,7 +175,7 @@ def strips_of(summary: Summary) -> list[Strip]:
                 break
         else:
             found.append(Strip(source, (source,)))
-    return found
+    return [strip for strip in found if len({n for source in strip.sources for n in _steps(summary, source)}) > 1]
 
 
 def _steps(summary: Summary, source: str) -> list[int]:

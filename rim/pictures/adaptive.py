@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 COLOURS = {"confidence": "#0072B2", "agreement": "#009E73", "probe": "#D55E00"}
 AXES = {"blocks": "mean number of blocks read", "ms": "mean milliseconds to the full answer"}
-NAMES = {"confidence": "confidence in the first token", "agreement": "equal answers", "probe": "probe"}
+NAMES = {"confidence": "confidence in the first token", "agreement": "agreement of answers", "probe": "probe"}
 
 Record = Mapping[str, Any]
 

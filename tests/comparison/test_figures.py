@@ -51,6 +51,14 @@ def test_accuracy_over_waiting_time() -> None:
     assert (low, high) == pytest.approx((0.15, 0.25))
 
 
+@pytest.mark.parametrize(("times", "marked"), [((5, 5), {4, 5, 6, 8}), ((1.1, 1.1), {1, 1.2, 1.5}), ((5, 80), {5, 50})])
+def test_an_axis_of_time_has_two_marks_or_more(times: tuple[float, float], marked: set[float]) -> None:
+    figure = latency_picture(
+        summary(*(entry(name, 0.2, ms, **SPLITS) for name, ms in zip(("direct", "cot"), times, strict=True)))
+    )
+    assert figure is not None and set(figure.axes[0].get_xticks()) >= marked
+
+
 def test_labels_of_equal_points_do_not_cover_each_other() -> None:
     names = ["direct", "cot", "pause", "icot", "codi"]
     figure = latency_picture(summary(*(entry(name, 0.5, 5 + n, **SPLITS) for n, name in enumerate(names))))
@@ -81,11 +89,12 @@ def test_which_test_sets_share_a_panel() -> None:
     one = entry(
         "direct", 0.5, None,
         tracking__ood={5: 0.1}, tracking__test={1: 0.5, 4: 0.2}, arithmetic__test={1: 0.2},
-        gsm8k__test={1: 0.1, 8: 0.1}, gsm8k__other={2: 0.1}, gsm_hard__test={0: 0.1},
+        gsm8k__test={1: 0.1, 8: 0.1}, gsm8k__other={2: 0.1, 3: 0.1}, gsm_hard__test={0: 0.1},
     )  # fmt: skip
     assert [strip.sources for strip in strips_of(summary(one))] == [
-        ("tracking/test", "tracking/ood"), ("arithmetic/test",), ("gsm8k/test",), ("gsm8k/other",),
+        ("tracking/test", "tracking/ood"), ("gsm8k/test",), ("gsm8k/other",),
     ]  # fmt: skip
+    assert steps_picture(summary(entry("direct", 0.5, None, own__test={2: 0.1}))) is None, "one point is no curve"
     assert steps_picture(summary(entry("direct", 0.5, None, gsm_hard__test={0: 0.1}))) is None
 
 

@@ -187,7 +187,13 @@ def test_the_picture_shows_every_rule_dot_and_the_oracle() -> None:
     facts = {"source": "made/test", **adaptive_json(found, 0.9)}
     axes = adaptive_picture(facts).axes[0]
     assert axes.get_xlabel() == "mean number of blocks read" and axes.get_ylabel() == "accuracy (50 examples)"
-    names = ["confidence in the first token", "equal answers", "probe", "first right block (oracle)", "always block k"]
+    names = [
+        "confidence in the first token",
+        "agreement of answers",
+        "probe",
+        "first right block (oracle)",
+        "always block k",
+    ]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == names
     lines = {line.get_label(): line for line in axes.get_lines()}
     for curve, name in zip(found.curves, names, strict=False):
