@@ -1,7 +1,8 @@
 """python -m rim.evaluate --run runs/NAME [--test task/split …] [--weights NAME] [--protocol | --adaptive] [key=value …]
 
 Score a run's model: accuracy after every block, by steps and by size, with the controls, and the predictions as
-JSON lines. Settings come from the run folder; overrides may change `evaluation.*`, `data.*` and `memory.blocks`.
+JSON lines. Settings come from the run folder; overrides may change `evaluation.*`, `data.*`, `memory.blocks`,
+`training.accelerator` and `training.threads`.
 """
 
 import sys
