@@ -13,7 +13,7 @@ STEP_COLUMNS = 7
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """An aligned Markdown table: the first column to the left, the others to the right.
+    """An aligned Markdown table: the first column and those of words to the left, those of numbers to the right.
 
     Raises:
         ValueError: a row has another number of cells than the header.
@@ -23,9 +23,9 @@ def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
         if len(row) != len(header):
             raise ValueError(f"the row {row} has {len(row)} cells, the header {len(header)}: {list(header)}")
     widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
-    rule = [("-" * width) if column == 0 else "-" * (width - 1) + ":" for column, width in enumerate(widths)]
-    lines = [_line(cells[0], widths), _line(rule, widths), *(_line(row, widths) for row in cells[1:])]
-    return "\n".join(lines)
+    right = [column > 0 and not _is_words([row[column] for row in cells[1:]]) for column in range(len(header))]
+    rule = ["-" * (width - 1) + ":" if numbers else "-" * width for width, numbers in zip(widths, right, strict=True)]
+    return "\n".join(_line(row, widths, right) for row in (cells[0], rule, *cells[1:]))
 
 
 def accuracy_report(
@@ -196,10 +196,15 @@ def _cell(value: object) -> str:
     return " ".join(str(value).split()).replace("|", "\\|")
 
 
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = zip(cells, widths, strict=True)
-    padded = [first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]
-    return f"| {' | '.join(padded)} |"
+def _is_words(cells: Sequence[str]) -> bool:
+    """Whether something stands in the column, and nothing in it begins as a number does."""
+    said = [cell.lstrip("*+-−") for cell in cells]
+    return any(cell[:1].isalpha() for cell in said) and not any(cell[:1].isdigit() for cell in said)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    columns = zip(cells, widths, right, strict=True)
+    return f"| {' | '.join(cell.rjust(width) if numbers else cell.ljust(width) for cell, width, numbers in columns)} |"
 
 
 def _interval(share: Proportion, confidence: float) -> str:

@@ -20,6 +20,16 @@ def test_a_table_is_aligned_markdown():
     ]  # fmt: skip
 
 
+def test_columns_of_words_are_aligned_as_words():
+    rows = [("rim", "updates", "—", "**1.5** (1 to 2)", "met"), ("direct_1", "4,000", "cot", "—", "not met")]
+    assert table(rows, ("entry", "budget", "start", "ratio", "bar")).split("\n") == [
+        "| entry    |  budget | start |            ratio | bar     |",
+        "| -------- | ------: | ----- | ---------------: | ------- |",
+        "| rim      | updates | —     | **1.5** (1 to 2) | met     |",
+        "| direct_1 |   4,000 | cot   |                — | not met |",
+    ]  # fmt: skip
+
+
 def test_a_row_of_another_length_is_refused():
     with pytest.raises(ValueError, match=r"the row \['1', '2'\] has 2 cells, the header 1: \['a'\]"):
         table([(1, 2)], ("a",))
