@@ -114,7 +114,8 @@ def task(name: str, config: Data | None = None) -> Task:
         return own[name]
     if name not in TASKS:
         known = [*TASKS, *own]
-        way = "; name its files: data.own.train=FILE, data.own.validation=FILE, data.own.test=FILE" * (name == OWN)
+        files = "; name its files: data.own.train=FILE, data.own.validation=FILE, data.own.test=FILE"
+        way = files if name == OWN else "; one of your own is a Python file that data.modules=[FILE] names"
         raise DataError(f"unknown task '{name}'{_nearest(name, known)}: the tasks are {', '.join(known)}{way}")
     module, attribute = TASKS[name].split(":")
     found: Task = getattr(import_module(module), attribute)

@@ -67,7 +67,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
             else:
                 blank = blank or number
     if number == 0 or blank == 1:
-        raise DataError(f"{path} is empty: a data file has a row on every line. Copy the file again")
+        raise DataError(f"{path} is empty: a data file has a row on every line. Copy or write the file again")
 
 
 def rows(path: Path) -> Iterator[tuple[int, Any]]:
@@ -103,7 +103,7 @@ def records(path: Path, key: str = "") -> Iterator[tuple[int | str, Any]]:
     found = whole.get(key) if isinstance(whole, dict) else whole
     if not isinstance(found, list) or not found:
         inside = f" under '{key}'" if key else ""
-        raise DataError(f"{path} holds no rows: it is a JSON array of rows{inside}. Copy the file again")
+        raise DataError(f"{path} holds no rows: it is a JSON array of rows{inside}. Copy or write the file again")
     yield from ((f"row {number}", row) for number, row in enumerate(found, start=1))
 
 
@@ -120,9 +120,9 @@ def table(path: Path) -> Iterator[tuple[int | str, Any]]:
     try:
         found = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except csv.Error as error:
-        raise DataError(f"{path} is no CSV file: {error}. Copy the file again") from None
+        raise DataError(f"{path} is no CSV file: {error}. Copy or write the file again") from None
     if not found:
-        raise DataError(f"{path} is empty: a data file has a row on every line. Copy the file again")
+        raise DataError(f"{path} is empty: a data file has a row on every line. Copy or write the file again")
     for number, row in enumerate(found, start=1):
         if None in row:
             rule = f"the first line names {len(row) - 1}"

@@ -30,7 +30,7 @@ def blocks(path: Path) -> Iterator[tuple[int | str, object]]:
     """
     text = files.decoded(path)
     if not text.strip():
-        raise DataError(f"{path} is empty: {RULE}. Copy the file again")
+        raise DataError(f"{path} is empty: {RULE}. Copy or write the file again")
     lines = [line.rstrip("\r") for line in text.rstrip().split("\n")]
     if lines[0].strip():
         lines.insert(0, "")  # copies without spaces around them have lost the first, empty line

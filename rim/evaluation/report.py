@@ -53,9 +53,10 @@ def accuracy_report(
     parts = [_headline(name, score, confidence)]
     if len(score.correct_K) > 1:
         parts.append(_blocks(score, confidence))
-    if set(score.by_steps) != {0}:  # test sets without written steps state none
+    if len(score.by_steps) > 1:  # examples of one kind alone would repeat the headline
         parts.append(_by_steps(score))
-    parts.append(_by_size(score, confidence))
+    if len(score.by_size) > 1:
+        parts.append(_by_size(score, confidence))
     if controls:
         parts.append(_controls(score, controls, confidence))
     if read_with:

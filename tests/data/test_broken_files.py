@@ -24,7 +24,7 @@ def message(folder: Path, source: str, file: str, content: bytes) -> str:
 @pytest.mark.parametrize(
     ("content", "parts"),
     [
-        (b"", ["is empty", "a row on every line", "Copy the file again"]),
+        (b"", ["is empty", "a row on every line", "Copy or write the file again"]),
         (b"\n\n", ["is empty"]),
         (GOOD + b"\n" + GOOD, ["line 2", "the line is empty", "delete the empty line"]),
         (GOOD + b'{"question": "q?"\n', ["line 2", "not valid JSON", "column", "one JSON object", "mend or delete"]),

@@ -27,6 +27,9 @@ def test_a_source_is_a_task_and_a_split() -> None:
     assert (found.name, split) == ("gsm8k_aug", "validation")
 
 
+OWN_MODULE = "; one of your own is a Python file that data.modules=[FILE] names"
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [
@@ -43,9 +46,9 @@ def test_a_source_is_a_task_and_a_split() -> None:
         ),
         (
             "gsmhard/test",
-            f"unknown task 'gsmhard' (did you mean 'gsm_hard'?): the tasks are {', '.join(TASKS)}",
+            f"unknown task 'gsmhard' (did you mean 'gsm_hard'?): the tasks are {', '.join(TASKS)}{OWN_MODULE}",
         ),
-        ("zzz/test", f"unknown task 'zzz': the tasks are {', '.join(TASKS)}"),
+        ("zzz/test", f"unknown task 'zzz': the tasks are {', '.join(TASKS)}{OWN_MODULE}"),
         (
             "own/test",
             f"unknown task 'own': the tasks are {', '.join(TASKS)}; name its files: data.own.train=FILE, "
