@@ -6,7 +6,7 @@ command goes on where an interrupted run stopped, and answers at once where it i
 
 import sys
 
-from rim.commandline import parse, user_errors
+from rim.commandline import UsageError, parse, user_errors
 from rim.settings import load
 
 
@@ -14,6 +14,8 @@ from rim.settings import load
 def main(argv: list[str] | None = None) -> int:
     """Read the settings (light), then do the work (heavy imports)."""
     line = parse("fit", __doc__, argv)
+    if not line.files and not line.overrides:
+        raise UsageError("nothing to train: name a file of settings, --config conf/demo.yaml, or settings, key=value")
     config = load(line.files, line.overrides)
 
     from rim.training.run import fit

@@ -37,6 +37,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
+def test_training_nothing_is_refused(refused) -> None:
+    text = refused(fit)
+    assert text == "error: nothing to train: name a file of settings, --config conf/demo.yaml, or settings, key=value\n"
+
+
 def rows(count: int = 12) -> str:
     row = {"question": "Ann has {} cups and gets 1 more. How many?", "answer": "<<1+1=2>>2\n#### 2"}
     return "".join(json.dumps({**row, "question": row["question"].format(i)}) + "\n" for i in range(count))
