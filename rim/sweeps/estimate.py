@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -102,7 +103,8 @@ def _pending(part: Part, found: Found) -> list[Run]:
 def _timed(runs: Sequence[Run], alone: bool, stop: StopRequest) -> tuple[list[Timing], list[str]]:
     timings: list[Timing] = []
     failed: dict[str, list[str]] = {}
-    for run in runs:
+    for number, run in enumerate(runs, start=1):
+        print(f"timing point {number} of {len(runs)}: {run.name}", file=sys.stderr, flush=True)
         try:
             timings.append(time_run(run, alone, stop))
         except RunFailed as error:

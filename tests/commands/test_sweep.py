@@ -74,7 +74,9 @@ time.sleep(60)
 """
 
 
-def test_a_dry_run_times_some_points_and_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dry_run_times_some_points_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """At 16 examples a second, 8 an update: 20 updates take 10 seconds; 8 runs, two at once, 40."""
     file, seen, place = write(tmp_path), [], tmp_path / "temporary"
 
@@ -96,6 +98,8 @@ def test_a_dry_run_times_some_points_and_leaves_nothing_behind(tmp_path: Path, m
         ("memory.blocks=1", "memory.insertion_layer=0"), ("memory.blocks=2", "memory.insertion_layer=1"),
     ]  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["temporary", "x.yaml"] and not [*place.iterdir()]
+    told = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in told] == ["timing point 1 of 2", "timing point 2 of 2"]
 
 
 def test_a_signal_ends_a_dry_run_and_what_it_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
