@@ -53,6 +53,11 @@ class Backbone(nn.Module):
         self.special = special
         self.extra = nn.ModuleDict()
 
+    def eval(self) -> "Backbone":
+        """Evaluation mode, of backbone and model together: where both are in it, their modules are not walked through,
+        which takes 0.8 ms at 16 layers, and every answer asks for it."""
+        return super().eval() if self.training or self.model.training else self
+
     @property
     def positions(self) -> int | None:
         """Longest sequence that the model can read, in positions; None where it states no limit."""
