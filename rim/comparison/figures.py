@@ -59,8 +59,9 @@ def latency_picture(summary: Summary) -> Figure | None:
                 _fit_latency(panels[row][column], timed)
                 if len(timed) <= MOST_LABELS:
                     _label(panels[row][column], timed, source, styles(summary))
+    asked = {entry.cost.latency["source"] for entry in summary.entries if entry.cost.latency}
     for axes in panels[-1]:
-        axes.set_xlabel("time to the full answer (ms, logarithmic)")
+        axes.set_xlabel(f"time to the full answer (ms, logarithmic)\non questions of {', '.join(sorted(asked))}")
     _legend(figure, summary)
     return figure
 
