@@ -1,6 +1,6 @@
-"""The rules of memory blocks, apart from `checks.py`: blocks that a method has none of, or that could not be read.
+"""Blocks that a method has none of, or that could not be read.
 
-As there, a rule is a generator of (path, sentence).
+A rule is a generator of (path, sentence).
 """
 
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ MOVABLE = ("memory_blocks", "pause")
 """Methods whose blocks may stand elsewhere and enter above layer 0."""
 
 
-def memory(config: Config) -> Iterator[tuple[str, str]]:
+def readable(config: Config) -> Iterator[tuple[str, str]]:
     """Blocks that the method has none of, or that could not be read where they are to stand."""
     settings, method = config.memory, config.method
     if settings.tokens != "shared" and method.name not in WITH_BLOCKS:

@@ -1,0 +1,42 @@
+"""Contradictions that types cannot see, refused before anything is built: what, the rule, the way out.
+
+Every rule is a generator of (path, sentence); `problems` is their sum.
+"""
+
+from collections.abc import Iterator
+
+from rim.checks import memory, scoring, sources, stages, values
+from rim.checks.memory import WITH_BLOCKS
+from rim.checks.scoring import CONTROLS
+from rim.checks.stages import OBJECTIVES
+from rim.checks.values import ATTENTION, value_at
+from rim.config import Config
+from rim.errors import SettingsError
+from rim.schema import shown
+
+__all__ = ["ATTENTION", "CONTROLS", "OBJECTIVES", "WITH_BLOCKS", "check", "problems", "value_at"]
+
+RULES = (
+    *(values.sizes, values.names, values.batches, values.heads, values.rates),
+    *(sources.generated, sources.usable, stages.fitting, stages.durations),
+    *(scoring.possible, stages.settings, memory.readable),
+)
+"""In the order in which their findings are told."""
+
+
+def check(config: Config) -> None:
+    """Refuse settings that cannot be used together.
+
+    Raises:
+        SettingsError: all that was found, a line each: path, value, rule, way out.
+    """
+    found = [text for _, text in problems(config)]
+    if found:
+        raise SettingsError("\n".join(found))
+
+
+def problems(config: Config) -> Iterator[tuple[str, str]]:
+    """(path, `path = value: rule`) of every setting that cannot be used."""
+    for rule in RULES:
+        for path, sentence in rule(config):
+            yield path, f"{path} = {shown(value_at(config, path))}: {sentence}"

@@ -1,0 +1,98 @@
+"""Sources that there are not, that may not train, choose or be scored, or that lack the steps asked for.
+
+A rule is a generator of (path, sentence).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from rim import answers
+from rim.checks.scoring import known_rules
+from rim.config import Config
+from rim.errors import UserError
+
+
+def generated(config: Config) -> Iterator[tuple[str, str]]:
+    """Generated tasks without stories of some length."""
+    if not 3 <= config.data.tracking.people <= 8:
+        yield "data.tracking.people", "must be 3 to 8"
+    from rim.data.mixture import sources_in
+
+    sources = {*sources_in(config.data.train), *sources_in(config.data.validation), *config.data.test}
+    for name in ("tracking", "arithmetic"):
+        task = getattr(config.data, name)
+        if task.min_steps > task.max_steps:
+            yield f"data.{name}.min_steps", f"must not be above data.{name}.max_steps = {task.max_steps}"
+        if f"{name}/ood" in sources and task.ood_steps <= task.max_steps:
+            yield f"data.{name}.ood_steps", f"must be above data.{name}.max_steps = {task.max_steps} for {name}/ood"
+
+
+def usable(config: Config) -> Iterator[tuple[str, str]]:
+    """Sources that there are not, or that may not be what they are to be."""
+    from rim.data.example import own_tasks, parse_source  # the table of tasks knows the names
+
+    for index, entry in enumerate(config.data.revisions):
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+@[\w./-]+", entry):
+            yield f"data.revisions[{index}]", "is written owner/name@revision, such as openai/gsm8k@main"
+    if config.data.own.answer_rule not in answers.RULES:
+        yield "data.own.answer_rule", known_rules(config.data.own.answer_rule)
+        return
+    try:
+        own_tasks(config.data)
+    except UserError as error:
+        yield "data.modules" if config.data.modules else "data.own", str(error)
+        return
+    yield from _training(config)
+    yield from _heldout(config)
+    for index, source in enumerate(config.data.test):
+        try:
+            parse_source(source, config.data)
+        except UserError as error:
+            yield f"data.test[{index}]", str(error)
+    for name, count in Counter(config.data.test).items():
+        if count > 1:
+            yield "data.test", f"'{name}' stands there {count} times; once will do"
+
+
+def _training(config: Config) -> Iterator[tuple[str, str]]:
+    """What trains: sources that may, and steps in a form that they have; of a mixture one of them has it."""
+    from rim.data.example import parse_source
+    from rim.data.mixture import training_parts
+
+    try:
+        sources = [part.source for part in training_parts(config.data.train)]
+        tasks = [parse_source(source, config.data)[0] for source in sources]
+    except UserError as error:
+        yield "data.train", str(error)
+        return
+    closed = [sentence for source in sources for sentence in _closed(source, config, alone=len(sources) == 1)]
+    yield from (("data.train", sentence) for sentence in closed)
+    forms = {task.name: task.forms for task in tasks if task.forms}
+    if not closed and forms and not any(config.data.steps in each for each in forms.values()):
+        has = "; ".join(f"{name} has steps of no such form; it has {', '.join(each)}" for name, each in forms.items())
+        yield "data.steps", has
+
+
+def _heldout(config: Config) -> Iterator[tuple[str, str]]:
+    from rim.data.mixture import heldout_parts
+
+    try:
+        sources = heldout_parts(config.data.validation)
+        for source in sources:
+            for sentence in _closed(source, config, alone=len(sources) == 1):
+                yield "data.validation", sentence
+    except UserError as error:
+        yield "data.validation", str(error)
+
+
+def _closed(source: str, config: Config, alone: bool) -> Iterator[str]:
+    """Why a source may neither train nor choose; in a mixture it is named."""
+    from rim.data.example import parse_source
+
+    task, split = parse_source(source, config.data)
+    if split in task.test_splits:
+        others = ", ".join(f"{task.name}/{other}" for other in task.open_splits)
+        use = f"use one of {others}" if others else "use another task"
+        what = "a test split neither" if alone else f"{source} is a test split, which neither"
+        yield f"{what} trains nor chooses a checkpoint; {use}"

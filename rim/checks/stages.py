@@ -1,0 +1,113 @@
+"""Stages and settings that the chosen method would not read, or cannot use.
+
+A rule is a generator of (path, sentence).
+"""
+
+import re
+from collections.abc import Iterator
+
+from rim.config import Config, Stage
+from rim.duration import updates
+
+OBJECTIVES = {
+    "memory_blocks": ("grounding", "refinement"),
+    "looped": ("grounding", "refinement"),
+    "direct": ("answer",),
+    "cot": ("chain",),
+    "pause": ("answer",),
+    "pause_curriculum": ("chain", "latent"),
+    "icot": ("chain", "removal", "answer"),
+    "coconut": ("chain", "latent"),
+    "codi": ("distillation",),
+}
+"""Objectives of stages that belong to each method."""
+
+
+def fitting(config: Config) -> Iterator[tuple[str, str]]:
+    """Stages whose names clash, or whose objective belongs to another method."""
+    allowed = OBJECTIVES[config.method.name]
+    names = [stage.name for stage in config.stages]
+    for index, stage in enumerate(config.stages):
+        if not re.fullmatch(r"[\w.-]+", stage.name):
+            yield f"stages[{index}].name", "stands in file names: letters, digits, and . _ - only"
+        elif stage.name in names[:index]:
+            yield f"stages[{index}].name", f"stages[{names.index(stage.name)}] has this name; every stage needs its own"
+        if stage.objective not in allowed:
+            owner = next(name for name, objectives in OBJECTIVES.items() if stage.objective in objectives)
+            rule = f"method {config.method.name} has {', '.join(allowed)}; {stage.objective} belongs to method {owner}"
+            yield f"stages[{index}].objective", rule
+
+
+def durations(config: Config) -> Iterator[tuple[str, str]]:
+    """Lengths that do not parse, or that are a share of nothing."""
+    for name in ("validate_every", "save_every"):
+        yield from _duration(f"training.{name}", getattr(config.training, name), least=1)
+    whole = config.training.duration
+    if whole is not None:
+        yield from _duration("training.duration", whole, least=1)
+        if "%" in whole:
+            yield "training.duration", "is what per cent of stages refer to: write steps, examples or epochs"
+    for index, stage in enumerate(config.stages):
+        yield from _stage_durations(f"stages[{index}]", stage, whole)
+
+
+def _stage_durations(path: str, stage: Stage, whole: str | None) -> Iterator[tuple[str, str]]:
+    yield from _duration(f"{path}.duration", stage.duration, least=1)
+    yield from _duration(f"{path}.warmup", stage.warmup, least=0)
+    if "%" in stage.duration and whole is None:
+        yield f"{path}.duration", "is per cent of nothing: set training.duration, or write steps, examples or epochs"
+
+
+def _duration(path: str, text: str, least: int) -> Iterator[tuple[str, str]]:
+    """A duration that does not parse, is shorter than `least` updates, or more than all of what it is a part of."""
+    try:
+        length = updates(text, batch_size=1, rows=1, whole=1_000_000)
+    except ValueError as error:
+        yield path, str(error)
+        return
+    if length < least:
+        yield path, "must be longer than 0"
+    if "%" in text and length > 1_000_000:
+        yield path, "must be at most 100%"
+
+
+def settings(config: Config) -> Iterator[tuple[str, str]]:
+    """Settings that the chosen method would not read, or cannot use."""
+    method = config.method
+    for field in ("parallel_steps", "teacher", "removal_smoothing", "distillation"):
+        if (value := getattr(method, field)) is not None and not 0 <= value < float("inf"):
+            yield f"method.{field}", "must be 0 or more"
+    if method.parallel_steps and method.name not in ("memory_blocks", "looped"):
+        yield (
+            "method.parallel_steps",
+            f"reads steps off memory blocks, and method {method.name} grounds none in steps; set 0",
+        )
+    if method.distillation and method.name not in ("memory_blocks", "codi"):
+        yield "method.distillation", f"belongs to methods memory_blocks and codi, not to {method.name}; leave it empty"
+    if method.name == "codi" and method.latents < 1:
+        yield (
+            "method.latents",
+            "must be at least 1: codi projects states into latents; without latents it is method direct",
+        )
+    yield from _last_stage(config)
+
+
+def _last_stage(config: Config) -> Iterator[tuple[str, str]]:
+    """The finished model answers as the last stage has taught it to."""
+    for index, stage in enumerate(config.stages):
+        path = f"stages[{index}].replaced_steps"
+        if stage.replaced_steps is not None and stage.objective != "latent":
+            yield path, f"belongs to objective latent, not to {stage.objective}; leave it empty"
+        elif stage.replaced_steps is not None and stage.replaced_steps < 1:
+            yield path, "must be at least 1; chains without latents are objective chain"
+    last = config.stages[-1] if config.stages else None
+    if last is None or config.method.name not in ("pause_curriculum", "coconut", "icot"):
+        return
+    wanted = "answer" if config.method.name == "icot" else "latent"
+    if last.objective != wanted:
+        yield f"stages[{len(config.stages) - 1}].objective", f"method {config.method.name} ends in objective {wanted}"
+    if last.replaced_steps is not None:
+        yield (
+            f"stages[{len(config.stages) - 1}].replaced_steps",
+            "must be empty in the last stage: all steps are replaced",
+        )

@@ -1,0 +1,127 @@
+"""Sizes, rates and names that no run can have, whatever its method.
+
+A rule is a generator of (path, sentence).
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from rim import schema
+from rim.config import Config, Scratch, Training
+from rim.errors import did_you_mean
+
+ATTENTION = ("sdpa", "eager")
+"""Attention implementations that honour a four-dimensional mask."""
+
+_FROM_ZERO = {
+    *("run.seed", "data.tracking.seed", "data.arithmetic.seed", "data.workers"),
+    *("method.latents", "memory.insertion_layer", "evaluation.probe_layer"),
+}
+"""Whole numbers that may be 0; every other one is at least 1."""
+
+
+def value_at(config: Config, path: str) -> Any:
+    """The value at a path such as `stages[0].name`."""
+    node: Any = config
+    for part in re.findall(r"[^.\[\]]+", path):
+        node = node[int(part)] if part.isdecimal() else getattr(node, part)
+    return node
+
+
+def sizes(config: Config) -> Iterator[tuple[str, str]]:
+    """Whole numbers that are too small, and penalties that are negative."""
+    for path, kind in schema.leaves():
+        if int in schema.alternatives(kind) and path != "memory.blocks" and not path.startswith("stages"):
+            value, least = value_at(config, path), 0 if path in _FROM_ZERO else 1
+            if value is not None and value < least:
+                yield path, f"must be at least {least}"
+    if config.memory.blocks < 1:
+        yield "memory.blocks", "must be at least 1; a model without blocks is method.name=direct"
+    for path in ("training.weight_decay", "training.clip"):
+        if not 0 <= value_at(config, path) < float("inf"):
+            yield path, "must be 0 or more"
+
+
+def _any_below_one(*sizes: int | None) -> bool:
+    return any(size is not None and size < 1 for size in sizes)
+
+
+def names(config: Config) -> Iterator[tuple[str, str]]:
+    """Names that no folder, backbone or adapter can have."""
+    if not re.fullmatch(r"[\w.+-]+(/[\w.+-]+)*", config.run.name) or ".." in config.run.name.split("/"):
+        yield "run.name", "names a folder: letters, digits, and . _ + - only, with / between folders"
+    if config.backbone.attention not in ATTENTION:
+        hint = did_you_mean(config.backbone.attention, ATTENTION)
+        allowed = " or ".join(ATTENTION)
+        yield "backbone.attention", f"must be {allowed}: others do not honour a four-dimensional mask{hint}"
+    if not config.backbone.lora.targets:
+        yield (
+            "backbone.lora.targets",
+            "must name a module, or be [all-linear]; to train every weight: backbone.training=full",
+        )
+
+
+def batches(config: Config) -> Iterator[tuple[str, str]]:
+    """A batch that devices and micro-batches do not divide."""
+    training = config.training
+    if _any_below_one(training.batch_size, training.devices, training.micro_batch_size):
+        return  # refused as sizes
+    if training.micro_batch_size is None:
+        share, of = training.devices, f"devices = {training.devices}"
+    else:
+        share = training.devices * training.micro_batch_size
+        of = f"devices x micro_batch_size = {training.devices} x {training.micro_batch_size} = {share}"
+    if training.batch_size % share:
+        below, above = training.batch_size // share * share, (training.batch_size // share + 1) * share
+        near = f"{below} or {above}" if below else str(above)
+        yield "training.batch_size", f"must be a multiple of {of}; {near} would do{_micro_batches(training)}"
+
+
+def _micro_batches(training: Training) -> str:
+    """Which micro-batch sizes fit the batch as it is."""
+    per_device, rest = divmod(training.batch_size, training.devices)
+    if rest or training.micro_batch_size is None:
+        return ""
+    fitting = [size for size in range(1, per_device + 1) if per_device % size == 0]
+    near = sorted(sorted(fitting, key=lambda size: abs(size - training.micro_batch_size))[:4])  # type: ignore[operator]
+    return f", or a micro_batch_size of {', '.join(map(str, near))}"
+
+
+def heads(config: Config) -> Iterator[tuple[str, str]]:
+    """Heads that a model cannot be built with."""
+    shape = config.backbone.scratch
+    if _any_below_one(shape.width, shape.heads, shape.key_value_heads):
+        return  # refused as sizes
+    if shape.width % shape.heads:
+        fitting = ", ".join(str(heads) for heads in range(1, min(shape.width, 64) + 1) if shape.width % heads == 0)
+        yield "backbone.scratch.heads", f"must divide width = {shape.width}: {fitting}"
+    elif shape.shape != "gpt2" and shape.width // shape.heads % 2:
+        size = shape.width // shape.heads
+        yield (
+            "backbone.scratch.heads",
+            f"gives heads of width {size}, and {shape.shape}'s rotary positions need an even one",
+        )
+    yield from _key_value_heads(shape)
+
+
+def _key_value_heads(shape: Scratch) -> Iterator[tuple[str, str]]:
+    if shape.key_value_heads is not None and shape.heads % shape.key_value_heads:
+        fitting = ", ".join(str(heads) for heads in range(1, shape.heads + 1) if shape.heads % heads == 0)
+        yield "backbone.scratch.key_value_heads", f"must divide heads = {shape.heads}: {fitting}"
+
+
+def rates(config: Config) -> Iterator[tuple[str, str]]:
+    """Dropouts, rates, confidence and moments beyond their range."""
+    dropouts = ["backbone.lora.dropout", "backbone.scratch.dropout"]
+    dropouts += [f"stages[{i}].dropout" for i, stage in enumerate(config.stages) if stage.dropout is not None]
+    for path in dropouts:
+        if not 0 <= value_at(config, path) < 1:
+            yield path, "a dropout is at least 0 and below 1"
+    if not 0 < config.evaluation.confidence < 1:
+        yield "evaluation.confidence", "lies between 0 and 1, such as 0.95"
+    if len(config.training.betas) != 2 or not all(0 <= beta < 1 for beta in config.training.betas):
+        yield "training.betas", "must be two numbers, each at least 0 and below 1, such as [0.9, 0.999]"
+    for index, stage in enumerate(config.stages):
+        if not 0 < stage.learning_rate < float("inf"):
+            yield f"stages[{index}].learning_rate", "must be above 0"
