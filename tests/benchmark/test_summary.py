@@ -97,7 +97,7 @@ def test_the_table_of_times() -> None:
 def test_the_bound_stands_beside_the_times() -> None:
     text = bound_table(drifting())
     assert text.startswith("The bound is 1 ms: 0.001 GB of weights at 1 GB/s (measured, reading a matrix).")
-    assert "| rim    |  plain |              300.00 |             70.00 |" in text
+    assert "| rim    | plain  |              300.00 |             70.00 |" in text
 
 
 def test_the_paper_stands_beside_ours() -> None:

@@ -65,7 +65,7 @@ def test_a_dry_run_lists_what_would_be_done(first: tuple[Path, str, str]) -> Non
         for seed in (0, 1) for entry, start in (("direct", ""), ("blocks", "direct"))
     ]  # fmt: skip
     _, later = run("--config", folder / "x.yaml", "--dry-run")
-    assert later.endswith("\n4 of 4 runs are done\n") and later.count(" done |") == 4 and later.count("e+0") == 4, (
+    assert later.endswith("\n4 of 4 runs are done\n") and later.count("| done ") == 4 and later.count("e+0") == 4, (
         "finished runs show the operations that they took"
     )
 

@@ -58,7 +58,7 @@ def test_a_sweep_trains_reports_and_is_done(tmp_path: Path) -> None:
     assert status == 0 and text.startswith("4 of 4 trials are done; 2 side by side\n\n") and "started" not in text
     assert run("--config", file, "--dry-run")[1].endswith("Estimated time: none, all trials are done.\n")
     _, text = run("--config", file, "--dry-run", "space.memory.blocks=[1,2,3]", "--jobs", 1)
-    assert text.count(" done |") == 4 and text.count("to do |") == 2
+    assert text.count("| done ") == 4 and text.count("| to do ") == 2
     assert " for 2 runs of " in text and ", the mean of 4 finished ones, 1 side by side." in text
 
 
