@@ -22,8 +22,13 @@ NAME = "pretended"
 ATEN = torch.ops.aten
 CARRIES = (ATEN.copy_.default, ATEN._to_copy.default)
 """Operations that take tensors of one device to the other."""
-ASKS = (ATEN._local_scalar_dense.default, ATEN.nonzero.default, ATEN.masked_select.default)
+ASKS = (
+    *(ATEN._local_scalar_dense.default, ATEN.nonzero.default, ATEN.masked_select.default, ATEN._unique2.default),
+    *(ATEN.unique_dim.default, ATEN.unique_consecutive.default, ATEN.repeat_interleave.Tensor),
+)
 """Operations for whose result a program waits: a number, or a shape that numbers decide."""
+PICKS = (ATEN.index.Tensor, ATEN.index_put.default, ATEN.index_put_.default)
+"""Operations with indices, which wait where an index is a mask."""
 CROSSINGS: list[str] = []
 """What has gone between the device and the CPU so far."""
 
@@ -97,7 +102,7 @@ def _look(func: Any, args: Sequence[Any], tensors: Sequence[Tensor], result_ther
             CROSSINGS.append(func.__name__)
     elif len(places) > 1 and any(each.ndim for each in tensors if not isinstance(each, _There)):
         raise BothDevices(f"{func.__name__}: {[(tuple(each.shape), each.device.type) for each in tensors]}")
-    elif True in places and (func in ASKS or (func is ATEN.index.Tensor and any(map(_chooses, args[1])))):
+    elif True in places and (func in ASKS or (func in PICKS and any(map(_chooses, args[1])))):
         CROSSINGS.append(func.__name__)
 
 
