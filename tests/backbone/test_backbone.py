@@ -11,6 +11,8 @@ def test_evaluation_mode_reaches_every_module() -> None:
     for part in (backbone, backbone.model):
         part.train()
         assert not any(module.training for module in backbone.eval().modules())
+    backbone.extra["added"] = nn.Sequential(nn.Dropout())
+    assert not any(module.training for module in backbone.eval().modules())
 
 
 def test_a_backbone_in_evaluation_mode_is_not_walked_through(monkeypatch: pytest.MonkeyPatch) -> None:
