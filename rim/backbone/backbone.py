@@ -54,8 +54,9 @@ class Backbone(nn.Module):
         self.extra = nn.ModuleDict()
 
     def eval(self) -> "Backbone":
-        """Evaluation mode. Where backbone, model and what a method adds are in it, modules are not walked through, which
-        takes 0.8 ms at 16 layers, and every answer asks for it.
+        """Evaluation mode. Where backbone, model and what a method adds are in it, modules are not walked through.
+
+        The walk takes 0.8 ms at 16 layers, and every answer asks for it.
         """
         parts = (self, self.model, *self.extra.values())
         return super().eval() if any(part.training for part in parts) else self
