@@ -39,7 +39,7 @@ def describe_weights(backbone: Backbone) -> dict[str, Any]:
     facts = {
         "vocabulary": len(backbone.tokenizer),
         "tokenizer": tokenizer_hash(backbone),
-        "family": backbone.model.config.model_type,
+        "family": backbone.config.model_type,
         "fingerprint": fingerprint(backbone),
     }
     return facts if backbone.insertion is None else facts | {INSERTED: inserted_fingerprint(backbone)}

@@ -1,7 +1,8 @@
 """The run folder: created once, refused where it holds another run, and enough to load its model from.
 
-config.yaml  environment.json  lengths.json  data.json  tokenizer/  architecture/  weights/*.safetensors  selection.json
-start.safetensors (with `backbone.start_from`)  resume.ckpt  curve.jsonl  tensorboard/  results/
+config.yaml  environment.json  lengths.json  adapters.json  data.json  tokenizer/  architecture/
+weights/*.safetensors  selection.json  start.safetensors (with `backbone.start_from`)  resume.ckpt  curve.jsonl
+tensorboard/  results/
 """
 
 import json

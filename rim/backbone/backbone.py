@@ -10,12 +10,17 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import Tensor, nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rim.backbone.attention import attention_mask
 from rim.backbone.insertion import Insertion, InsertionError, MemoryCache
 from rim.backbone.tokenizer import SpecialTokens
+from rim.errors import UserError
+
+
+class BackboneError(UserError):
+    """A backbone that cannot be built from its settings, or used as they ask."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,14 @@ class Backbone(nn.Module):
         return super().eval() if any(part.training for part in parts) else self
 
     @property
+    def config(self) -> PretrainedConfig:
+        """Configuration of the language model: of one that reads more than text, the part about text."""
+        return self.model.config.get_text_config()
+
+    @property
     def positions(self) -> int | None:
         """Longest sequence that the model can read, in positions; None where it states no limit."""
-        return getattr(self.model.config, "max_position_embeddings", None)
+        return getattr(self.config, "max_position_embeddings", None)
 
     @property
     def device(self) -> torch.device:
@@ -73,8 +83,24 @@ class Backbone(nn.Module):
 
     @property
     def width(self) -> int:
-        """Size D of the states."""
-        return self.embed(torch.zeros(1, 1, dtype=torch.long, device=self.device)).shape[-1]
+        """Size D of the layers' states."""
+        return int(self.config.hidden_size)
+
+    def require_even_width(self, what: str) -> None:
+        """Refuse a model whose embeddings are narrower than its states, such as OPT-350m.
+
+        Args:
+            what: the setting that needs embeddings and states of one size, as the beginning of a sentence.
+
+        Raises:
+            BackboneError: embeddings and states differ in size.
+        """
+        embedded = self.embed(torch.zeros(1, 1, dtype=torch.long, device=self.device)).shape[-1]
+        if embedded != self.width:
+            raise BackboneError(
+                f"{what} needs embeddings and states of one size, and this model ({self.config.model_type}) has "
+                f"embeddings of {embedded} and states of {self.width}: use another backbone.name, or leave it out"
+            )
 
     def embed(self, ids_BQ: Tensor) -> Tensor:
         """[B, Q, D] inputs of the tokens, before positions."""
@@ -97,8 +123,10 @@ class Backbone(nn.Module):
             position: whether embeddings of positions are added there, where the model has them.
 
         Raises:
-            InsertionError: the model has no such layer.
+            BackboneError: the model's embeddings are narrower than its states.
+            InsertionError: the model has no such layer, or layers that cannot be given other inputs.
         """
+        self.require_even_width(f"memory.insertion_layer = {layer}")
         model: Any = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         tokens = self.special.memory_tokens
         first_TD = self.embed(torch.tensor(tokens, device=self.device))
@@ -122,9 +150,7 @@ class Backbone(nn.Module):
         Raises:
             InsertionError: memory enters above layer 0, and inputs are no token ids or states are asked for.
         """
-        mask = attention_mask(
-            self.model.config, reading.visible_BQJ, reading.query_BQ, reading.key_BJ, self.model.dtype
-        )
+        mask = attention_mask(self.config, reading.visible_BQJ, reading.query_BQ, reading.key_BJ, self.model.dtype)
         with self._inserting(inputs, reading, cache, states=states):
             return self.model(
                 **{"inputs_embeds" if inputs.is_floating_point() else "input_ids": inputs},
@@ -154,12 +180,3 @@ class Backbone(nn.Module):
         """Weights that training changes, by name: all of them, or the adapters and the memory rows."""
         names = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
         return {name: value for name, value in self.state_dict().items() if name in names}
-
-
-def set_dropout(model: nn.Module, rate: float, *, adapters_only: bool) -> None:
-    """Set the dropout of the adapters, or of every layer of the model (attention included)."""
-    for name, module in model.named_modules():
-        if isinstance(module, nn.Dropout) and (not adapters_only or "lora_dropout" in name):
-            module.p = rate
-        elif not adapters_only and isinstance(getattr(module, "attention_dropout", None), int | float):
-            module.attention_dropout = rate

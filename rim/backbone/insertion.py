@@ -29,6 +29,9 @@ from transformers import DynamicCache, PreTrainedModel
 from rim.backbone.packing import at, packed
 from rim.errors import UserError
 
+READ = ("hidden_states", "attention_mask")
+"""Inputs of a layer that must have these names, for hooks to change them."""
+
 
 class InsertionError(UserError):
     """Memory that cannot enter where it is to."""
@@ -58,7 +61,7 @@ class Insertion(nn.Module):
         position: whether the vectors get the embedding of their position, where the model has a table of those.
 
     Raises:
-        InsertionError: the model has no layer ℓ.
+        InsertionError: the model has no layer ℓ, or its layers name their inputs otherwise than `READ`.
     """
 
     token_T: Tensor
@@ -67,7 +70,7 @@ class Insertion(nn.Module):
         self, model: PreTrainedModel, tokens: Sequence[int], first_TD: Tensor, layer: int, *, position: bool
     ) -> None:
         super().__init__()
-        stack, layers = _decoder(model)
+        stack, layers = layer_stack(model)
         if layer >= len(layers):
             raise InsertionError(
                 f"memory.insertion_layer = {layer}: this model ({model.config.model_type}) has {len(layers)} layers, "
@@ -78,6 +81,12 @@ class Insertion(nn.Module):
         self.register_buffer("token_T", torch.tensor(tokens, device=first_TD.device), persistent=False)
         self._layers = tuple(layers[: layer + 1])  # a tuple registers nothing: they belong to the model
         self.names = tuple(inspect.signature(layers[0].forward).parameters)
+        if missing := [name for name in READ if name not in self.names]:
+            kind, takes = model.config.model_type, ", ".join(self.names)
+            raise InsertionError(
+                f"memory.insertion_layer = {layer}: layers of '{kind}' take {takes}, and no {' and no '.join(missing)} "
+                "that could be changed; set memory.insertion_layer=0"
+            )
         self._positions = (stack.wpe,) if position and hasattr(stack, "wpe") else ()
 
     @contextmanager
@@ -199,9 +208,9 @@ class _Pass:
         return self.known[id(given)][1]
 
 
-def _decoder(model: PreTrainedModel) -> tuple[Any, nn.ModuleList]:
+def layer_stack(model: PreTrainedModel) -> tuple[Any, nn.ModuleList]:
     """The module that holds the stack of layers, and the layers."""
-    wanted = model.config.num_hidden_layers
+    wanted = model.config.get_text_config().num_hidden_layers
     for module in model.modules():
         for child in module.children():
             if isinstance(child, nn.ModuleList) and len(child) == wanted:

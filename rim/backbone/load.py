@@ -3,19 +3,18 @@
 import copy
 import os
 from collections.abc import Callable, Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from safetensors import SafetensorError
 from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from rim.backbone.adapters import add_adapters
 from rim.backbone.attention import check_family, check_implementation
-from rim.backbone.backbone import Backbone
+from rim.backbone.backbone import Backbone, BackboneError
+from rim.backbone.pretrained import fetch_tokenizer, load_pretrained
 from rim.backbone.tokenizer import (
     SHARED,
     Slots,
@@ -26,16 +25,7 @@ from rim.backbone.tokenizer import (
     build_tokenizer,
 )
 from rim.config import Backbone as BackboneConfig
-from rim.config import Lora, Scratch
-from rim.errors import UserError
-from rim.hub import check_reachable
-
-GPT2_PROJECTIONS = ["c_attn", "c_proj", "c_fc"]
-HEAD_LAYERS = ("embed_out", "lm_head")
-
-
-class BackboneError(UserError):
-    """A backbone that cannot be built from its settings."""
+from rim.config import Scratch
 
 
 def load_tokenizer(
@@ -55,7 +45,7 @@ def load_tokenizer(
     if config.source == "scratch":
         tokenizer: Tokenizer = build_tokenizer(texts(), config.scratch.vocabulary)
     else:
-        tokenizer = _fetched("tokenizer", AutoTokenizer.from_pretrained, config)
+        tokenizer = fetch_tokenizer(config)
     add_memory_tokens(tokenizer, slots)
     return tokenizer
 
@@ -103,37 +93,24 @@ def load_backbone(
         if config.source == "scratch" or architecture is not None:
             model = _random(config, tokenizer, architecture)
         else:
-            model = _pretrained(config)
+            model = load_pretrained(config)
+            _require_rows(model, tokenizer, special)
         check_family(model.config)
-        add_memory_rows(model, special, len(tokenizer), seed)
+        add_memory_rows(model, special, 1 + max(tokenizer.get_vocab().values()), seed)
         model.config.use_cache = False
         adapted = add_adapters(model, config.lora, special) if config.training == "lora" else model
     return Backbone(adapted, tokenizer, special)
 
 
-def _pretrained(config: BackboneConfig) -> PreTrainedModel:
-    check_family(_fetched("configuration", AutoConfig.from_pretrained, config))
-    load = partial(AutoModelForCausalLM.from_pretrained, attn_implementation=config.attention, dtype=torch.float32)
-    return _fetched("weights", load, config)
-
-
-def _fetched(what: str, load: Callable[..., Any], config: BackboneConfig) -> Any:
-    """One part of a pretrained model, from a local folder, the local cache or the hub.
-
-    Raises:
-        HubError: it is in neither, and the hub cannot be reached.
-        BackboneError: it is missing or damaged, or the family refuses the attention implementation.
-    """
-    check_reachable(config.name, "backbone.name", "a local folder with the model and its tokenizer")
-    try:
-        return load(config.name, revision=config.revision)
-    except (OSError, ValueError, ImportError, KeyError, SafetensorError) as error:
-        reason = str(error).strip().partition("\n")[0]
-        other = " Some families take backbone.attention=eager only." if "attention implementation" in str(error) else ""
+def _require_rows(model: PreTrainedModel, tokenizer: Tokenizer, special: SpecialTokens) -> None:
+    """Every token has a row that the model was trained with, but for memory tokens and one that only pads."""
+    rows, added = model.get_input_embeddings().weight.shape[0], {*special.memory_tokens, special.pad}
+    beyond = [name for name, id in tokenizer.get_vocab().items() if id >= rows and id not in added]
+    if beyond:
         raise BackboneError(
-            f"backbone.name '{config.name}': its {what} cannot be loaded: {reason}.{other} A folder needs config.json, "
-            "model.safetensors and the files of its tokenizer, as save_pretrained writes them"
-        ) from error
+            f"the tokenizer has {len(beyond)} tokens, such as {sorted(beyond)[:3]}, for which the model has no weights: "
+            f"its embedding has {rows} rows. Use the tokenizer that the model was trained with"
+        )
 
 
 def _random(config: BackboneConfig, tokenizer: Tokenizer, architecture: Path | None) -> PreTrainedModel:
@@ -188,6 +165,11 @@ def add_memory_rows(model: PreTrainedModel, special: SpecialTokens, tokens: int,
     Drawn from a generator of their own, so that an untied head, which adapters do not store, is the same after
     loading. Models whose matrix is padded beyond the tokenizer keep its size.
     """
+    for module in model.modules():
+        if isinstance(module, nn.Embedding):
+            module.padding_idx = (
+                None  # it may be a memory token's id, or the end token's, and its row would never train
+            )
     table = model.get_input_embeddings()
     if isinstance(table, nn.Embedding) and table.num_embeddings < tokens:
         model.resize_token_embeddings(tokens, mean_resizing=False)
@@ -200,34 +182,3 @@ def add_memory_rows(model: PreTrainedModel, special: SpecialTokens, tokens: int,
             old = weight[: int(rows.min())].float()
             noise = torch.randn(len(rows), weight.shape[1], generator=generator)
             weight[rows] = (old.mean(0) + noise * old.std(0)).to(weight.dtype)
-
-
-def add_adapters(model: PreTrainedModel, config: Lora, special: SpecialTokens) -> PeftModel:
-    """LoRA on the projections, and the memory rows of the embedding; every other weight is frozen."""
-    targets: str | list[str] = config.targets
-    if config.targets == ["all-linear"]:
-        targets = GPT2_PROJECTIONS if model.config.model_type == "gpt2" else "all-linear"
-    settings = LoraConfig(
-        r=config.rank,
-        lora_alpha=config.alpha,
-        lora_dropout=config.dropout,
-        target_modules=targets,
-        fan_in_fan_out=model.config.model_type == "gpt2",
-        trainable_token_indices=list(special.memory_tokens),
-        task_type="CAUSAL_LM",
-    )
-    try:
-        adapted = get_peft_model(model, settings)
-    except ValueError as error:
-        raise BackboneError(f"backbone.lora.targets {config.targets} do not fit this model: {error}") from error
-    _keep_dropout_layers(adapted)
-    return adapted
-
-
-def _keep_dropout_layers(model: nn.Module) -> None:
-    """peft drops the dropout layer where its rate is 0; a later stage may raise it, so the layer has to be there."""
-    for name, module in model.named_modules():
-        if name.endswith("lora_dropout") and isinstance(module, nn.ModuleDict):
-            for key, layer in module.items():
-                if isinstance(layer, nn.Identity):
-                    module[key] = nn.Dropout(0.0)

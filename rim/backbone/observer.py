@@ -16,7 +16,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.insertion import InsertionError, MemoryCache, _decoder
+from rim.backbone.insertion import InsertionError, MemoryCache, layer_stack
 from rim.backbone.packing import at
 from rim.backbone.reading import Outcome, Reader, Wanted
 from rim.errors import UserError
@@ -90,7 +90,7 @@ def layers_of(backbone: Backbone) -> nn.ModuleList:
     """
     model: Any = backbone.model.get_base_model() if isinstance(backbone.model, PeftModel) else backbone.model
     try:
-        return _decoder(model)[1]
+        return layer_stack(model)[1]
     except InsertionError as error:
         raise ObserverError(
             f"the states of '{model.config.model_type}' cannot be observed: its layers do not stand in one list. "

@@ -13,7 +13,8 @@ from torch import Tensor
 from rim.backbone.attention import AttentionError
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Wanted, read_once
-from rim.tree import Flat, Kind, Node, Tree, pad
+from rim.errors import UserError
+from rim.tree import Flat, Kind, Node, Tree, TreeBatch, pad
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ def self_check(backbone: Backbone, trees: Sequence[Tree]) -> SelfCheck:
     compared with memory where it enters, and the larger difference is returned.
 
     Raises:
-        AttentionError: the passes differ; the text names the family and both numbers.
+        AttentionError: the passes differ, or the model cannot be given a tree; the text names the family and why.
     """
     trees = [_plain(tree) for tree in trees]
     training, insertion = backbone.training, backbone.insertion
@@ -56,7 +57,7 @@ def self_check(backbone: Backbone, trees: Sequence[Tree]) -> SelfCheck:
 def _compare(backbone: Backbone, trees: Sequence[Tree], read: Callable[[Backbone, Tensor], Tensor]) -> SelfCheck:
     """One packed pass against one pass per path, as `read` makes it."""
     batch = pad(trees, backbone.special.pad).to(backbone.device)
-    packed_SV = read_once(backbone, batch, Wanted(batch.source_S)).logits_UV
+    packed_SV = _packed(backbone, batch)
     separate_SV = torch.cat([_separate(backbone, tree, read) for tree in trees])
     scale = max(1.0, separate_SV.float().abs().max().item())
     check = SelfCheck(
@@ -66,21 +67,36 @@ def _compare(backbone: Backbone, trees: Sequence[Tree], read: Callable[[Backbone
         longest=max(int(tree.flat.position_N.max()) + 1 for tree in trees),
     )
     if not check.difference <= check.tolerance:
-        raise AttentionError(_refusal(backbone, check))
+        found = f"differ by {check.difference:.2g}, allowed is {check.tolerance:.2g}. This family ignores"
+        raise AttentionError(_refusal(backbone, f"packed and separate passes {found}"))
     return check
 
 
-def _refusal(backbone: Backbone, check: SelfCheck) -> str:
-    model, insertion = backbone.model.config, backbone.insertion
+def _packed(backbone: Backbone, batch: TreeBatch) -> Tensor:
+    """[S, V] logits of the supervised tokens, from one pass over whole trees.
+
+    Raises:
+        AttentionError: the model cannot be given the mask, or the positions, of a tree.
+    """
+    try:
+        return read_once(backbone, batch, Wanted(batch.source_S)).logits_UV
+    except (UserError, torch.OutOfMemoryError):
+        raise
+    except (TypeError, ValueError, RuntimeError, LookupError, AttributeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        found = f"a pass over a tree ended in {type(error).__name__}: {reason:.200}. This family cannot be given"
+        raise AttentionError(_refusal(backbone, found)) from error
+
+
+def _refusal(backbone: Backbone, found: str) -> str:
+    """The message of a check that failed; `found` ends in what the family does to the mask."""
+    config, insertion = backbone.model.config, backbone.insertion
     where, way_out = "", "another backbone or backbone.attention"
     if insertion is not None and insertion.acts:
         where = f" where memory enters at layer {insertion.layer}"
         way_out = "memory.insertion_layer=0, another backbone or backbone.attention"
-    return (
-        f"the self-check failed on '{model.model_type}' with attention '{model._attn_implementation}'{where}: packed "
-        f"and separate passes differ by {check.difference:.2g}, allowed is {check.tolerance:.2g}. This family ignores "
-        f"the mask of a tree: use {way_out}"
-    )
+    on = f"on '{config.model_type}' with attention '{config._attn_implementation}'{where}"
+    return f"the self-check failed {on}: {found} the mask of a tree: use {way_out}"
 
 
 def _plain(tree: Tree) -> Tree:

@@ -97,7 +97,7 @@ def add_memory_tokens(tokenizer: PreTrainedTokenizerBase, slots: Slots = SHARED)
     """Add the memory tokens that are missing, and return the ids of all there are; a second call changes nothing.
 
     Raises:
-        TokenizerError: the tokenizer has no end token, so that no answer would ever end.
+        TokenizerError: the tokenizer has no end token, so that no answer would ever end, or gives ids away twice.
     """
     if tokenizer.eos_token_id is None:
         raise TokenizerError(
@@ -105,11 +105,27 @@ def add_memory_tokens(tokenizer: PreTrainedTokenizerBase, slots: Slots = SHARED)
             "set `eos_token` in its tokenizer_config.json, or choose another backbone.name"
         )
     names = [name for row in slots.names() for name in row if name != MEMORY]
-    tokenizer.add_tokens([OPEN, MEMORY, CLOSE, *names], special_tokens=True)
+    added = tokenizer.add_tokens([OPEN, MEMORY, CLOSE, *names], special_tokens=True)
     ids = tokenizer.get_added_vocab()
     own = tuple(sorted(id for name, id in ids.items() if OWN.fullmatch(name)))
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
-    return SpecialTokens(ids[OPEN], ids[MEMORY], ids[CLOSE], tokenizer.eos_token_id, pad, own)
+    special = SpecialTokens(ids[OPEN], ids[MEMORY], ids[CLOSE], tokenizer.eos_token_id, pad, own)
+    if added:
+        _require_free(tokenizer, special)
+    return special
+
+
+def _require_free(tokenizer: PreTrainedTokenizerBase, special: SpecialTokens) -> None:
+    """A vocabulary with gaps counts its entries and gives the next number to a new token, whoever has it."""
+    others: dict[int, list[str]] = {id: [] for id in special.memory_tokens}
+    for name, id in tokenizer.get_vocab().items():
+        if id in others:
+            others[id].append(name)
+    if shared := [names for names in others.values() if len(names) > 1]:
+        raise TokenizerError(
+            f"the tokenizer '{tokenizer.name_or_path}' gives new tokens ids that others have: {shared[0]} are one. Its "
+            "vocabulary has gaps; number its entries from 0 without any, or choose another backbone.name"
+        )
 
 
 def block_tokens(tokenizer: PreTrainedTokenizerBase, slots: Slots) -> BlockTokens:

@@ -113,11 +113,14 @@ def _key_value_heads(shape: Scratch) -> Iterator[tuple[str, str]]:
 
 def rates(config: Config) -> Iterator[tuple[str, str]]:
     """Dropouts, rates, confidence and moments beyond their range."""
-    dropouts = ["backbone.lora.dropout", "backbone.scratch.dropout"]
-    dropouts += [f"stages[{i}].dropout" for i, stage in enumerate(config.stages) if stage.dropout is not None]
+    dropouts = ["backbone.lora.dropout", "backbone.lora.base_dropout", "backbone.scratch.dropout"]
+    dropouts += [f"stages[{i}].dropout" for i in range(len(config.stages))]
     for path in dropouts:
-        if not 0 <= value_at(config, path) < 1:
+        if (dropout := value_at(config, path)) is not None and not 0 <= dropout < 1:
             yield path, "a dropout is at least 0 and below 1"
+    backbone = config.backbone
+    if (backbone.source, backbone.training) == ("scratch", "lora") and backbone.scratch.dropout:
+        yield "backbone.scratch.dropout", "acts in a model whose every weight trains; set backbone.lora.base_dropout"
     if not 0 < config.evaluation.confidence < 1:
         yield "evaluation.confidence", "lies between 0 and 1, such as 0.95"
     if len(config.training.betas) != 2 or not all(0 <= beta < 1 for beta in config.training.betas):

@@ -13,9 +13,13 @@ class Lora:
     alpha: int = 32
     """Scale; an adapter is multiplied by alpha / rank [open]."""
     dropout: float = 0.1
-    """Dropout before every adapter; a stage may set another [open]."""
+    """Dropout before every adapter; a stage may set another. Adapters of routed experts take none: set 0 [open]."""
+    base_dropout: float | None = 0.0
+    """Dropout of the frozen base. 0: the rate of a stage is the only one, in GPT-2 (0.1 of its own) as in Llama (none).
+    Empty: the model's own rates [open]."""
     targets: list[str] = field(default_factory=lambda: ["all-linear"])
-    """Module names, or `all-linear`: every attention and MLP projection [open]."""
+    """Ends of names of projections, such as q_proj, or `all-linear`: every attention and MLP projection, the stacked
+    matrices of routed experts among them; never a router [open]."""
 
 
 @dataclass
@@ -41,7 +45,7 @@ class Scratch:
     tied: bool = True
     """Whether input and output embeddings are one matrix."""
     dropout: float = 0.0
-    """Dropout of the model; a stage may set another."""
+    """Dropout of the model; a stage may set another. Under LoRA it is `backbone.lora.base_dropout`."""
     spread: float | None = None
     """Standard deviation of the initial weights; empty: 1 / sqrt(width), since 0.02 starves narrow models."""
 

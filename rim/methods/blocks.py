@@ -45,8 +45,14 @@ class Blocks(Method):
             self.controls = tuple(name for name in self.controls if name != "swapped")
 
     def equip(self, backbone: Backbone) -> None:
-        """Let blocks enter above layer 0, where the settings say so."""
+        """Let blocks enter above layer 0, where the settings say so.
+
+        Raises:
+            BackboneError: the model's embeddings are narrower than its states, and these are compared or inserted.
+        """
         memory = self.config.memory
+        if self.config.method.distillation:
+            backbone.require_even_width(f"method.distillation = {self.config.method.distillation:g}")
         if memory.insertion_layer:
             backbone.insert_memory(memory.insertion_layer, position=memory.insertion_position)
 

@@ -33,7 +33,12 @@ class Codi(Method):
     cue_is_mark = True
 
     def equip(self, backbone: Backbone) -> None:
-        """Add the projection from a state to an input: two layers and a norm."""
+        """Add the projection from a state to an input: two layers and a norm.
+
+        Raises:
+            BackboneError: the model's embeddings are narrower than its states.
+        """
+        backbone.require_even_width("method.name=codi")
         d = backbone.width
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.run.seed)

@@ -12,12 +12,12 @@ import lightning.pytorch as pl
 import torch
 import torch.distributed as dist
 
-from rim.backbone.backbone import set_dropout
 from rim.checkpoint import save_weights
 from rim.data.joined import JoinedSplit, Split
 from rim.evaluation.metrics import Score, score
 from rim.evaluation.predictions import Prediction, from_all_processes
 from rim.files import write_json
+from rim.training.dropout import use_dropout
 from rim.training.module import RimModule
 from rim.training.plan import StagePlan
 from rim.training.selection import Selection
@@ -63,10 +63,7 @@ class Curriculum(pl.Callback):
         assert isinstance(module, RimModule)
         plan = module.stage
         module.backbone.train()  # pretrained models come in evaluation mode, and Lightning leaves them there
-        dropout = module.plan.dropout(plan.index)
-        if dropout is not None:
-            adapters_only = module.config.backbone.training == "lora"
-            set_dropout(module.backbone, dropout, adapters_only=adapters_only)
+        use_dropout(module.backbone, module.config, module.plan, plan.index)
         if module.updates == plan.first and plan.stage.reset_optimizer:
             trainer.strategy.setup_optimizers(trainer)
 

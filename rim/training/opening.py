@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
+from rim.backbone.adapters import adapted, in_words
 from rim.backbone.tokenizer import token_text
 from rim.data.encode import EncodedExample
 from rim.data.joined import JoinedSplit, Split
@@ -24,9 +25,11 @@ def announce(prepared: "Prepared", updates: int) -> None:
     for role, split in prepared.splits.named():
         print(f"{role:<13} " + str(split.report).replace("\n", f"\n{'':14}"))
     print(
-        f"backbone      {prepared.backbone.model.config.model_type}, {whole:,} weights, {trained:,} trained "
+        f"backbone      {prepared.backbone.config.model_type}, {whole:,} weights, {trained:,} trained "
         f"({config.backbone.training}), {training.precision}, {prepared.threads} CPU threads"
     )
+    for line in _adapter_lines(prepared):
+        print(line)
     if config.backbone.start_from is not None:
         print(f"start         from the weights of {config.backbone.start_from}")
     print(
@@ -71,6 +74,15 @@ def _parameters(prepared: "Prepared") -> tuple[int, int]:
     """Trained and all weights. peft counts a wrapped embedding's full delta: three rows, times the width."""
     parameters = list(prepared.backbone.parameters())
     return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
+
+
+def _adapter_lines(prepared: "Prepared") -> list[str]:
+    """Which projections have adapters, and the dropout of the frozen base; nothing where every weight trains."""
+    targets, lora = adapted(prepared.backbone), prepared.config.backbone.lora
+    if not targets.names:
+        return []
+    rate = "of its own rates" if lora.base_dropout is None else f"{lora.base_dropout:g}"
+    return [f"adapters      rank {lora.rank} on {in_words(targets.names)}", f"frozen base   dropout {rate}"]
 
 
 def _rate(dropout: float | None) -> str:

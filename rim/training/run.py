@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from rim.backbone.adapters import adapted
 from rim.backbone.backbone import Backbone
 from rim.backbone.fast import decoder
 from rim.backbone.load import load_backbone
@@ -31,6 +32,7 @@ from rim.quiet import quiet_libraries
 from rim.runs import RunFolder
 from rim.training.conclusion import conclude
 from rim.training.curriculum import Curriculum, Interrupted
+from rim.training.dropout import check_rates
 from rim.training.logs import Logbook
 from rim.training.module import NonFiniteLoss, RimModule
 from rim.training.opening import announce, draw_example
@@ -116,6 +118,7 @@ def prepare_run(config: Config) -> Prepared:
         folder.begin(config, {**describe(), "threads": threads, "seed": config.run.seed, "command": _command()})
         folder.keep(backbone, start)
         write_json(folder.path / "lengths.json", asdict(prepared.evaluator.lengths))
+        write_json(folder.path / "adapters.json", asdict(adapted(backbone)))
         write_json(folder.path / "data.json", [asdict(split.report) for _, split in splits.named()])
     return prepared
 
@@ -168,10 +171,12 @@ def prove(prepared: Prepared) -> None:
 
     Raises:
         AttentionError: packed and separate passes differ on this backbone.
+        BackboneError: a dropout rate does not act.
     """
     if not is_first_process():
         return
     prepared.backbone.to(scoring_device(prepared.config.training.accelerator))
+    check_rates(prepared.backbone, prepared.config, prepared.plan)
     for stage in prepared.plan.stages:
         examples = islice(longest_examples(prepared.splits.train), CHECKED)
         trees = [prepared.method.layout(example, stage.moment(0)) for example in examples]

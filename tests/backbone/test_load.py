@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from rim.backbone.attention import AttentionError
-from rim.backbone.backbone import Backbone
-from rim.backbone.load import BackboneError, load_backbone, load_tokenizer, scratch_config
+from rim.backbone.backbone import Backbone, BackboneError
+from rim.backbone.load import load_backbone, load_tokenizer, scratch_config
 from rim.config import Backbone as Settings
 from rim.config import Scratch
 from tests.models import TEXTS

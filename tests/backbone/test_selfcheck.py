@@ -9,7 +9,8 @@ from transformers import AutoConfig, AutoModelForCausalLM
 
 from rim.backbone import backbone as backbone_module
 from rim.backbone.attention import AttentionError, attention_mask
-from rim.backbone.backbone import Backbone, set_dropout
+from rim.backbone.backbone import Backbone
+from rim.backbone.dropout import set_dropout
 from rim.backbone.selfcheck import self_check
 from rim.methods.registry import build_method
 from rim.tree import Tree
@@ -52,7 +53,7 @@ def test_other_methods_pass(method: str, objective: str) -> None:
 
 def test_dropout_is_off_during_the_check_and_on_again_after_it() -> None:
     backbone = tiny_backbone("gpt2")
-    set_dropout(backbone, 0.5, adapters_only=False)
+    set_dropout(backbone, 0.5)
     backbone.train()
     check = self_check(backbone, trees(backbone))
     assert check.difference < 1e-5

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
+from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
-from rim.backbone.load import add_adapters
 from rim.config import Lora
 from rim.methods.registry import build_method
 from tests.models import at, config, tiny_backbone

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from rim.backbone.backbone import Backbone, set_dropout
+from rim.backbone.backbone import Backbone
+from rim.backbone.dropout import set_dropout
 from rim.backbone.load import add_adapters
 from rim.config import Config, Lora
 from rim.data.encode import EncodedExample
@@ -149,7 +150,7 @@ def test_measuring_leaves_no_trace() -> None:
     backbone, settings = tiny_backbone(), config("direct")
     method, (stage,) = Draws(settings, backbone.tokenizer), stages(settings)
     still = stage_flops(method, backbone, ROWS, stage)  # type: ignore[arg-type]
-    set_dropout(backbone, 0.5, adapters_only=False)
+    set_dropout(backbone, 0.5)
     backbone.train()
     torch.manual_seed(5)
     expected = torch.rand(3)

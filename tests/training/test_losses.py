@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from rim.backbone.backbone import set_dropout
+from rim.backbone.dropout import set_dropout
 from rim.data.datamodule import DataModule, Segment
 from rim.data.encode import EncodedExample
 from rim.methods.registry import build_method
@@ -98,7 +98,7 @@ def test_gradient_of_the_weighted_mean(prepared: Prepared, gradient, updates: in
 def reference(prepared: Prepared, updates: int, across: str, within: str) -> Gradient:
     """One causal pass per readout over plain text, one at a time; the definition of the loss, written out."""
     backbone = prepared.backbone
-    set_dropout(backbone, 0.0, adapters_only=False)
+    set_dropout(backbone, 0.0)
     backbone.zero_grad()
     total, weights, readouts, examples = torch.zeros(()), 0.0, 0, 0
     for example in batch(prepared, updates):

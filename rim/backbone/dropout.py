@@ -1,0 +1,112 @@
+"""Dropout rates: where a model keeps them, how they are set, and the check that they act.
+
+Families apply dropout in modules (`nn.Dropout`), by functions whose rate is an attribute of a layer
+(`self.attention_dropout`), or by functions whose rate is read from the configuration. All three are set.
+"""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from rim.backbone.backbone import Backbone, BackboneError
+
+Part = Literal["whole", "base", "adapters"]
+"""Which rates: all of a model, those of the frozen base, or those of its adapters."""
+
+RATE = re.compile(r"(^|_)(dropout|pdrop)(_|$)")
+"""Names of rates: `attention_dropout`, `resid_pdrop`, `hidden_dropout_prob`; not `layerdrop`, which drops layers."""
+ADAPTER = "lora_dropout"
+PROBE, PROBED = 0.5, 12
+"""Rate and number of tokens of the passes that are compared: a small rate might drop nothing of so little."""
+
+
+@dataclass(frozen=True)
+class _Place:
+    """An attribute that holds a rate."""
+
+    owner: Any
+    name: str
+
+    def get(self) -> float:
+        return float(getattr(self.owner, self.name))
+
+    def set(self, rate: float) -> None:
+        setattr(self.owner, self.name, rate)
+
+
+def set_dropout(model: nn.Module, rate: float, part: Part = "whole") -> None:
+    """Set every dropout rate of a part of the model: of modules, of attributes and of the configuration."""
+    for place in _places(model, part):
+        place.set(rate)
+
+
+def check_dropout(backbone: Backbone, rate: float, setting: str, part: Part = "whole") -> None:
+    """Make sure that a rate acts as it says: at 0 two passes of training agree, above 0 they differ.
+
+    Rates and mode of the backbone are put back. Adapters are not asked: as they begin they add nothing.
+
+    Args:
+        rate: the rate that a run will set.
+        setting: the name of its setting, for the message.
+
+    Raises:
+        BackboneError: the family keeps its rates where they cannot be set, or has no dropout at all.
+    """
+    with _unchanged(backbone), torch.random.fork_rng([backbone.device] if backbone.device.type == "cuda" else []):
+        set_dropout(backbone, 0.0)
+        set_dropout(backbone, PROBE if rate else 0.0, part)
+        backbone.train()
+        same = torch.allclose(_states(backbone, 1), _states(backbone, 2), atol=1e-6, rtol=1e-5)
+    if same == (rate == 0):
+        return
+    found = "apply no dropout that could be set" if same else "drop or jitter states by a rate that cannot be set"
+    raise BackboneError(
+        f"{setting} = {rate:g} would not act: models of type '{backbone.config.model_type}' {found}. "
+        f"Leave {setting} empty (null) for what the model does of its own, or use another backbone"
+    )
+
+
+def _places(model: nn.Module, part: Part) -> Iterator[_Place]:
+    """Where the rates of a part are."""
+    configurations: dict[int, Any] = {}
+    for path, module in model.named_modules():
+        if part != "whole" and (ADAPTER in path) != (part == "adapters"):
+            continue
+        if isinstance(module, nn.Dropout):
+            yield _Place(module, "p")
+        yield from _rates(module)
+        if part != "adapters" and (config := getattr(module, "config", None)) is not None:
+            configurations[id(config)] = config
+    for config in configurations.values():
+        yield from _rates(config)
+
+
+def _rates(owner: Any) -> Iterator[_Place]:
+    for name, value in vars(owner).items():
+        if RATE.search(name) and isinstance(value, int | float) and not isinstance(value, bool):
+            yield _Place(owner, name)
+
+
+@contextmanager
+def _unchanged(backbone: Backbone) -> Iterator[None]:
+    """All rates and the mode are put back."""
+    training, rates = backbone.training, [(place, place.get()) for place in _places(backbone, "whole")]
+    try:
+        yield
+    finally:
+        for place, rate in rates:
+            place.set(rate)
+        backbone.train(training)
+
+
+@torch.no_grad()
+def _states(backbone: Backbone, seed: int) -> Tensor:
+    """[1, N, V] logits of a pass in training mode whose noise has this seed."""
+    torch.manual_seed(seed)
+    ids_1N = torch.arange(PROBED, device=backbone.device)[None] % backbone.special.open
+    return backbone.model(input_ids=ids_1N, use_cache=False).logits.float()

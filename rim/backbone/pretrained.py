@@ -1,0 +1,145 @@
+"""Pretrained models: fetched from a folder, the local cache or the hub, and refused where weights did not load."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from rim.backbone.attention import check_family
+from rim.backbone.backbone import BackboneError
+from rim.config import Backbone as BackboneConfig
+from rim.hub import check_reachable
+
+WRAPPED = r"(?:(?<=^)|(?<=\.))(?:_orig_mod|module)\."
+"""What wrappers put before the names of weights: torch.compile, and data-parallel training."""
+TEXT_PART = r"^(?:model\.)?language_model\.(?:model\.)?"
+"""What stands before the names of a language model that is a part of a model of several kinds of input."""
+DERIVED = re.compile(r"(masked_bias|rotary_emb\.inv_freq|position_ids)$")
+"""Buffers that old files store and that models compute anew."""
+SHOWN = 3
+"""Names in a message; the others are counted."""
+
+
+def fetch_tokenizer(config: BackboneConfig) -> Tokenizer:
+    """The tokenizer of a pretrained model.
+
+    Raises:
+        HubError: it is in no folder or cache, and the hub cannot be reached.
+        BackboneError: it is missing or damaged.
+    """
+    tokenizer: Tokenizer = _fetched("tokenizer", AutoTokenizer.from_pretrained, config)
+    return tokenizer
+
+
+def load_pretrained(config: BackboneConfig) -> PreTrainedModel:
+    """A pretrained causal language model in fp32 with every one of its weights; of a larger model its part for text.
+
+    Raises:
+        HubError: it is in no folder or cache, and the hub cannot be reached.
+        AttentionError: the family cannot read trees.
+        BackboneError: files are missing or damaged, or hold other weights than the model has; names them.
+    """
+    published: PretrainedConfig = _fetched("configuration", AutoConfig.from_pretrained, config)
+    text = _text_part(published, config)
+    renamed = {} if text is published else {TEXT_PART: "model."}
+    model, missing, unexpected, shapes = _load(config, text, renamed)
+    if any(re.search(WRAPPED, name) for name in unexpected):
+        print(f"weights       of {config.name}: a wrapper's prefix (_orig_mod. or module.) is taken off their names")
+        model, missing, unexpected, shapes = _load(config, text, {WRAPPED: "", **renamed})
+    if text is not published:
+        unexpected = [name for name in unexpected if _is_of(model, name)]
+    broken = [name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()]
+    if missing or unexpected or shapes or broken:
+        raise BackboneError(_misfit(config, missing, unexpected, shapes, broken))
+    entry, head = model.get_input_embeddings(), model.get_output_embeddings()
+    model.config.tie_word_embeddings = head is not None and head.weight is entry.weight
+    return model
+
+
+def _text_part(published: PretrainedConfig, config: BackboneConfig) -> PretrainedConfig:
+    """The configuration of the language model.
+
+    Raises:
+        AttentionError: the family cannot read trees.
+        BackboneError: there are several.
+    """
+    check_family(published)
+    try:
+        text = published.get_text_config()
+    except ValueError as error:
+        raise BackboneError(
+            f"backbone.name '{config.name}' holds several language models ({published.model_type}): use one that "
+            "transformers' AutoModelForCausalLM loads as a decoder alone, such as gpt2, llama or qwen3"
+        ) from error
+    check_family(text)
+    return text
+
+
+def _load(
+    config: BackboneConfig, text: PretrainedConfig, renamed: dict[str, str]
+) -> tuple[PreTrainedModel, list[str], list[str], list[str]]:
+    """The model, and names of its weights that the files lack, that only the files have, and of other shapes."""
+
+    def load(name: str, **where: Any) -> Any:
+        return AutoModelForCausalLM.from_pretrained(
+            name,
+            config=text,
+            key_mapping=renamed or None,
+            attn_implementation=config.attention,
+            dtype=torch.float32,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,
+            **where,
+        )
+
+    model, info = _fetched("weights", load, config)
+    shapes = sorted(f"{name} {list(found)}, here {list(here)}" for name, found, here in info["mismatched_keys"])
+    unexpected = sorted(name for name in info["unexpected_keys"] if not DERIVED.search(name))
+    return model, sorted(info["missing_keys"]), unexpected, shapes
+
+
+def _is_of(model: nn.Module, name: str) -> bool:
+    """Whether a weight belongs to the model, by where its name begins: others are of images or sound."""
+    roots = {".".join(own.split(".")[:2]) for own in model.state_dict()}
+    return ".".join(name.split(".")[:2]) in roots
+
+
+def _misfit(config: BackboneConfig, *names: list[str]) -> str:
+    """The message about weights that are missing, unexpected, of another shape, or not finite, in this order."""
+    kinds = ("missing, so they would be random", "unexpected", "of another shape", "not finite")
+    found = "; ".join(f"{len(part)} {kind}: {_some(part)}" for kind, part in zip(kinds, names, strict=True) if part)
+    return (
+        f"backbone.name '{config.name}': its files do not hold the weights of its config.json. {found}. Save the model anew with save_pretrained, or rename its weights: prefixes of "
+        "torch.compile and data-parallel training (_orig_mod., module.) are taken off, and a head may be absent where "
+        "tie_word_embeddings is true"
+    )
+
+
+def _some(names: Iterable[str]) -> str:
+    first = list(names)
+    more = f" and {len(first) - SHOWN} more" if len(first) > SHOWN else ""
+    return ", ".join(first[:SHOWN]) + more
+
+
+def _fetched(what: str, load: Callable[..., Any], config: BackboneConfig) -> Any:
+    """One part of a pretrained model, from a local folder, the local cache or the hub.
+
+    Raises:
+        HubError: it is in neither, and the hub cannot be reached.
+        BackboneError: it is missing or damaged, or the family refuses the attention implementation.
+    """
+    check_reachable(config.name, "backbone.name", "a local folder with the model and its tokenizer")
+    try:
+        return load(config.name, revision=config.revision)
+    except (OSError, ValueError, ImportError, KeyError, SafetensorError, RuntimeError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        other = " Some families take backbone.attention=eager only." if "attention implementation" in str(error) else ""
+        raise BackboneError(
+            f"backbone.name '{config.name}': its {what} cannot be loaded: {reason}.{other} A folder needs config.json, "
+            "model.safetensors and the files of its tokenizer, as save_pretrained writes them"
+        ) from error
