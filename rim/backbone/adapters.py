@@ -173,7 +173,7 @@ def _keep_dropout_layers(model: nn.Module) -> None:
     Adapters of experts have none: `no_dropout_on_experts`.
     """
     for module in model.modules():
-        if isinstance(module, LoraLayer) and not isinstance(module, ParamWrapper):
+        if isinstance(module, LoraLayer) and not hasattr(module, "parameter_name"):
             for key, layer in module.lora_dropout.items():
                 if isinstance(layer, nn.Identity):
                     module.lora_dropout[key] = nn.Dropout(0.0)

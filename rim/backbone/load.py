@@ -104,12 +104,13 @@ def load_backbone(
 
 def _require_rows(model: PreTrainedModel, tokenizer: Tokenizer, special: SpecialTokens) -> None:
     """Every token has a row that the model was trained with, but for memory tokens and one that only pads."""
-    rows, added = model.get_input_embeddings().weight.shape[0], {*special.memory_tokens, special.pad}
+    table: Any = model.get_input_embeddings()
+    rows, added = len(table.weight), {*special.memory_tokens, special.pad}
     beyond = [name for name, id in tokenizer.get_vocab().items() if id >= rows and id not in added]
     if beyond:
         raise BackboneError(
-            f"the tokenizer has {len(beyond)} tokens, such as {sorted(beyond)[:3]}, for which the model has no weights: "
-            f"its embedding has {rows} rows. Use the tokenizer that the model was trained with"
+            f"the model has no weights for {len(beyond)} tokens of the tokenizer, such as {sorted(beyond)[:3]}: its "
+            f"embedding has {rows} rows. Use the tokenizer that the model was trained with"
         )
 
 

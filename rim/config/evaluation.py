@@ -14,7 +14,7 @@ class Evaluation:
     batch_size: int = 64
     """Questions answered together."""
     max_new_tokens: int | None = None
-    """Longest answer, in tokens; empty: the longest training answer and its end, and a written chain's length."""
+    """Longest answer, in tokens; empty: as long as the longest answer, or whole chain, of all that the run reads."""
     decode: DecodeMode = "plain"
     """Way of decoding: plain, or in fixed shapes, static, compiled (torch.compile) or graph (CUDA graphs, on a GPU
     alone). The answers are the same. Where states are changed (controls) or looked at (--adaptive), plain always."""

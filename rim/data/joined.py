@@ -84,6 +84,10 @@ class JoinedSplit:
     def __reduce__(self) -> tuple[type["JoinedSplit"], tuple[object, ...]]:
         return JoinedSplit, self._made_of
 
+    def chain_lengths(self, separator: int) -> np.ndarray:
+        """[R] tokens of each row's steps, with `separator` more after every one of them, and of its answer."""
+        return np.concatenate([part.chain_lengths(separator) for part in self.parts])
+
     def rule_of(self, row: int) -> str:
         """Name of the rule by which answers to a row are graded: its own source's."""
         return self._place(row)[0].answer_rule

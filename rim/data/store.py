@@ -104,6 +104,12 @@ class EncodedSplit:
     def __reduce__(self) -> tuple[type["EncodedSplit"], tuple[Path]]:
         return EncodedSplit, (self.folder,)
 
+    def chain_lengths(self, separator: int) -> np.ndarray:
+        """[R] tokens of each row's steps, with `separator` more after every one of them, and of its answer."""
+        lengths = np.diff(self._ends, prepend=0)
+        whole: np.ndarray = np.add.reduceat(lengths, self._first[:-1])
+        return whole - self.question_lengths + separator * self.steps_counts
+
     def rule_of(self, row: int) -> str:
         """Name of the rule by which answers to a row are graded."""
         return self.answer_rule

@@ -54,11 +54,13 @@ def open_adaptive(folder: RunFolder, config: Config, weights: str | None) -> Ada
     backbone, about = folder.load_backbone(weights)
     backbone = backbone.to(scoring_device(config.training.accelerator))
     rows = replace(config.data, validation_rows=config.evaluation.probe_rows)
+    held_out = prepare_validation(rows, backbone.tokenizer, config.run.seed)
+    tests = prepare_tests(config.data, backbone.tokenizer)
     return AdaptiveRun(
         config=config,
         backbone=backbone,
-        evaluator=evaluator_of(folder, config, backbone),
-        held_out=prepare_validation(rows, backbone.tokenizer, config.run.seed),
-        tests=prepare_tests(config.data, backbone.tokenizer),
+        evaluator=evaluator_of(folder, config, backbone, (held_out, *tests.values())),
+        held_out=held_out,
+        tests=tests,
         facts=facts_of(about, config) | {"held_out": rows.validation, "layer": config.evaluation.probe_layer},
     )

@@ -4,7 +4,6 @@ Scoring runs in fp32 whatever training used, so that a score does not depend on 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -13,30 +12,18 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt, greedy
 from rim.backbone.fast import Decode
 from rim.backbone.observer import Observer
-from rim.config import Evaluation, Stage
+from rim.config import Stage
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
 from rim.errors import UserError
 from rim.evaluation.controls import cache_edit
+from rim.evaluation.lengths import Lengths
 from rim.evaluation.predictions import Prediction, marked, merge
 from rim.methods.method import Method
 
 
 class EvaluationError(UserError):
     """A question that cannot be answered by this model, or a control that does not apply."""
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Most tokens to generate, end included: where the answer alone is generated, and where a chain comes before it."""
-
-    answer: int
-    chain: int
-
-    @classmethod
-    def of(cls, answer: int, chain: int, settings: Evaluation) -> "Lengths":
-        """These lengths, or the one that the settings name."""
-        return cls(settings.max_new_tokens or answer, settings.max_new_tokens or chain)
 
 
 class Evaluator:
@@ -110,6 +97,15 @@ class Evaluator:
     def max_new_tokens(self, stage: Stage | None = None) -> int:
         """Most tokens to generate as a stage answers, or as the finished model does."""
         return self.lengths.chain if self.method.writes_chain(stage) else self.lengths.answer
+
+    def check_room(self, backbone: Backbone, examples: Sequence[EncodedExample], stage: Stage | None = None) -> None:
+        """Make sure that the model has positions for these questions and the longest answers.
+
+        Raises:
+            EvaluationError: names the question, its positions and the limit.
+        """
+        prompts = [self.method.prompt(example, stage) for example in examples]
+        self._check_lengths(backbone, examples, prompts, self.max_new_tokens(stage))
 
     def _check_lengths(
         self, backbone: Backbone, examples: Sequence[EncodedExample], prompts: Sequence[Prompt], longest: int

@@ -19,7 +19,8 @@ from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.prepare import prepare_tests
 from rim.environment import hardware
 from rim.evaluation.device import scoring_device
-from rim.evaluation.evaluator import Evaluator, Lengths
+from rim.evaluation.evaluator import Evaluator
+from rim.evaluation.lengths import Lengths
 from rim.evaluation.waiting import Asked, Wait
 from rim.files import write_json
 from rim.methods.method import Method
@@ -148,7 +149,7 @@ def latency_of_run(folder: RunFolder, source: str | None = None, decode: str | N
     backbone = backbone.to(scoring_device(config.training.accelerator))
     split = prepare_tests(replace(config.data, test=[source]), backbone.tokenizer)[source]
     method = build_method(config, backbone.tokenizer)
-    lengths = Lengths.of(**folder.read("lengths.json"), settings=config.evaluation)
+    lengths = Lengths(**folder.read("lengths.json")).as_set(config.evaluation)
     longest = Evaluator(method, backbone.tokenizer, lengths).max_new_tokens()
     latency = measure(backbone, method, split, longest, decode=decode)
     facts = {"source": source, "weights": about["name"], **latency.to_json(), "hardware": hardware()}

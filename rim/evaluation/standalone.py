@@ -1,6 +1,6 @@
 """Evaluate the model of a run folder, without a trainer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,10 +9,12 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.fast import decoder
 from rim.config import Config
 from rim.data.encode import EncodedSplit
+from rim.data.joined import Split
 from rim.data.prepare import prepare_tests
 from rim.environment import use_threads
 from rim.evaluation.device import scoring_device
-from rim.evaluation.evaluator import Evaluator, Lengths
+from rim.evaluation.evaluator import Evaluator
+from rim.evaluation.lengths import Lengths
 from rim.evaluation.protocol import check_numbers, select_among
 from rim.evaluation.report import selection_report
 from rim.evaluation.scoring import rule_facts, score_source, write_result
@@ -51,8 +53,8 @@ def evaluate(
         return
     backbone, about = folder.load_backbone(weights)
     backbone = backbone.to(scoring_device(config.training.accelerator))
-    evaluator = evaluator_of(folder, config, backbone)
     tests = prepare_tests(config.data, backbone.tokenizer)
+    evaluator = evaluator_of(folder, config, backbone, tests.values())
     for source, split in tests.items():
         if protocol:
             _select(folder, config, evaluator, source, split)
@@ -80,10 +82,10 @@ def settings_of(folder: RunFolder, overrides: Sequence[str], sources: Sequence[s
     return config
 
 
-def evaluator_of(folder: RunFolder, config: Config, backbone: Backbone) -> Evaluator:
-    """Answers may be as long as they were when the run scored itself."""
+def evaluator_of(folder: RunFolder, config: Config, backbone: Backbone, splits: Iterable[Split]) -> Evaluator:
+    """Answers may be as long as they were when the run scored itself, or as these splits have them."""
     method = build_method(config, backbone.tokenizer)
-    lengths = Lengths.of(**folder.read("lengths.json"), settings=config.evaluation)
+    lengths = Lengths(**folder.read("lengths.json")).or_longer(Lengths.of(method, splits)).as_set(config.evaluation)
     return Evaluator(method, backbone.tokenizer, lengths, decoder(config.evaluation.decode))
 
 

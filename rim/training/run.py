@@ -24,7 +24,8 @@ from rim.data.prepare import Splits, prepare, training_texts
 from rim.environment import describe, use_threads
 from rim.errors import UserError
 from rim.evaluation.device import scoring_device
-from rim.evaluation.evaluator import Evaluator, Lengths
+from rim.evaluation.evaluator import Evaluator
+from rim.evaluation.lengths import Lengths
 from rim.files import write_json
 from rim.methods.method import Method
 from rim.methods.registry import build_method
@@ -66,8 +67,10 @@ class Prepared:
 
     @cached_property
     def evaluator(self) -> Evaluator:
-        """Answers as long as the longest one that was trained; one for the whole run, since its decoder prepares."""
-        return make_evaluator(self.config, self.method, self.backbone, self.splits.train)
+        """Answers as long as the longest one of all splits; one for the whole run, since its decoder prepares."""
+        settings, splits = self.config.evaluation, (split for _, split in self.splits.named())
+        lengths = Lengths.of(self.method, splits).as_set(settings)
+        return Evaluator(self.method, self.backbone.tokenizer, lengths, decoder(settings.decode))
 
 
 def fit(config: Config) -> int:
@@ -158,14 +161,6 @@ def train(prepared: Prepared, updates: int) -> None:
         raise Interrupted(module.updates) from None
 
 
-def make_evaluator(config: Config, method: Method, backbone: Backbone, train: Split) -> Evaluator:
-    """An evaluator whose answers may be as long as those that were trained, or as the settings say."""
-    _, step, answer = train.longest
-    chain = config.data.max_steps * (len(method.separator) + step) + len(method.answer_mark) + answer + 1
-    lengths = Lengths.of(answer + 1, chain, config.evaluation)
-    return Evaluator(method, backbone.tokenizer, lengths, decoder(config.evaluation.decode))
-
-
 def prove(prepared: Prepared) -> None:
     """The self-check, on the longest examples of every stage, in the first process and on the device that will train.
 
@@ -196,10 +191,11 @@ def longest_examples(train: Split, most: int = 64) -> list[EncodedExample]:
 
 
 def check_lengths(prepared: Prepared) -> None:
-    """Refuse training examples that do not fit the model.
+    """Refuse training examples, and questions with their longest answers, that do not fit the model.
 
     Raises:
         LengthError: names the example, its positions, the limit, and the settings that change either.
+        EvaluationError: the same of a question that is held out or a test's.
     """
     limit = prepared.backbone.positions
     if limit is None:
@@ -216,6 +212,10 @@ def check_lengths(prepared: Prepared) -> None:
                     "memory.blocks or data.max_steps, or use a model with more positions"
                 )
     _check_reading(prepared, limit)
+    for stage in prepared.plan.stages:
+        prepared.evaluator.check_room(prepared.backbone, longest_examples(prepared.splits.validation), stage.stage)
+    for test in prepared.splits.tests.values():
+        prepared.evaluator.check_room(prepared.backbone, longest_examples(test))
 
 
 def _check_reading(prepared: Prepared, limit: int) -> None:

@@ -21,7 +21,8 @@ from rim.data.order import TOGETHER, stream_mixture
 from rim.data.prepare import Splits, check_sources, prepare, training_texts
 from rim.data.store import EncodedSplit
 from rim.errors import SettingsError
-from rim.evaluation.evaluator import Evaluator, Lengths
+from rim.evaluation.evaluator import Evaluator
+from rim.evaluation.lengths import Lengths
 from rim.settings import load
 from tests.models import at
 

@@ -16,7 +16,8 @@ from rim.comparison.collect import FinishedRun, collect
 from rim.comparison.conduct import _with_latency
 from rim.data.encode import EncodedExample
 from rim.errors import UserError
-from rim.evaluation.evaluator import Evaluator, Lengths
+from rim.evaluation.evaluator import Evaluator
+from rim.evaluation.lengths import Lengths
 from rim.methods.registry import build_method
 from rim.training.run import fit
 from tests.models import example, tiny_backbone
