@@ -21,8 +21,11 @@ Part = Literal["whole", "base", "adapters"]
 RATE = re.compile(r"(^|_)(dropout|pdrop)(_|$)")
 """Names of rates: `attention_dropout`, `resid_pdrop`, `hidden_dropout_prob`; not `layerdrop`, which drops layers."""
 ADAPTER = "lora_dropout"
-PROBE, PROBED = 0.5, 12
+PROBE, PROBED = 0.5, 48
 """Rate and number of tokens of the passes that are compared: a small rate might drop nothing of so little."""
+
+NEAR = 1e-5
+"""Largest difference of equal passes, as a share of the largest logit: not every kernel of a GPU repeats bit by bit."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,8 @@ def check_dropout(backbone: Backbone, rate: float, setting: str, part: Part = "w
         set_dropout(backbone, 0.0)
         set_dropout(backbone, PROBE if rate else 0.0, part)
         backbone.train()
-        same = torch.allclose(_states(backbone, 1), _states(backbone, 2), atol=1e-6, rtol=1e-5)
+        one, other = _logits(backbone, 1), _logits(backbone, 2)
+        same = bool((one - other).abs().max() <= NEAR * one.abs().max())
     if same == (rate == 0):
         return
     found = "apply no dropout that could be set" if same else "drop or jitter states by a rate that cannot be set"
@@ -105,7 +109,7 @@ def _unchanged(backbone: Backbone) -> Iterator[None]:
 
 
 @torch.no_grad()
-def _states(backbone: Backbone, seed: int) -> Tensor:
+def _logits(backbone: Backbone, seed: int) -> Tensor:
     """[1, N, V] logits of a pass in training mode whose noise has this seed."""
     torch.manual_seed(seed)
     ids_1N = torch.arange(PROBED, device=backbone.device)[None] % backbone.special.open

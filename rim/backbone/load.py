@@ -103,10 +103,11 @@ def load_backbone(
 
 
 def _require_rows(model: PreTrainedModel, tokenizer: Tokenizer, special: SpecialTokens) -> None:
-    """Every token has a row that the model was trained with, but for memory tokens and one that only pads."""
+    """Every token of a text has a row that the model was trained with; special ones that no text spells need none."""
     table: Any = model.get_input_embeddings()
-    rows, added = len(table.weight), {*special.memory_tokens, special.pad}
-    beyond = [name for name, id in tokenizer.get_vocab().items() if id >= rows and id not in added]
+    rows, ends = len(table.weight), {tokenizer.bos_token_id, tokenizer.eos_token_id}
+    unread = {*special.memory_tokens, *tokenizer.all_special_ids} - ends
+    beyond = [name for name, id in tokenizer.get_vocab().items() if id >= rows and id not in unread]
     if beyond:
         raise BackboneError(
             f"the model has no weights for {len(beyond)} tokens of the tokenizer, such as {sorted(beyond)[:3]}: its "

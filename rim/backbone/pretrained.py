@@ -15,7 +15,7 @@ from rim.backbone.backbone import BackboneError
 from rim.config import Backbone as BackboneConfig
 from rim.hub import check_reachable
 
-WRAPPED = r"(?:(?<=^)|(?<=\.))(?:_orig_mod|module)\."
+WRAPPED = r"(?:(?<=^)|(?<=\.))(?:(?:_orig_mod|module)\.)+"
 """What wrappers put before the names of weights: torch.compile, and data-parallel training."""
 TEXT_PART = r"^(?:model\.)?language_model\.(?:model\.)?"
 """What stands before the names of a language model that is a part of a model of several kinds of input."""

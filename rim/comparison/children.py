@@ -12,9 +12,10 @@ from typing import BinaryIO
 from rim.comparison.plan import PlannedRun
 from rim.comparison.sameness import ComparisonError
 from rim.errors import UserError
-from rim.training import children
-from rim.training.children import POLL_SECONDS, Job, RunBusy, Stopped, how_it_ended, listening
+from rim.training import lock
+from rim.training.children import POLL_SECONDS, Job, Stopped, how_it_ended, listening
 from rim.training.children import launch as _launch
+from rim.training.lock import RunBusy
 
 __all__ = ["Failure", "Job", "Pool", "Stopped", "check_free", "log_of"]
 
@@ -113,7 +114,7 @@ class Pool:
 
 def log_of(run: PlannedRun) -> Path:
     """Where a run's output goes."""
-    return children.log_of(run.folder)
+    return lock.log_of(run.folder)
 
 
 def check_free(runs: Sequence[PlannedRun]) -> None:
@@ -136,7 +137,7 @@ def _locked(path: Path) -> Iterator[BinaryIO]:
         ComparisonError: another process has it.
     """
     try:
-        with children.locked(path) as log:
+        with lock.locked(path) as log:
             yield log
     except RunBusy as error:
         raise ComparisonError(str(error)) from None

@@ -17,7 +17,7 @@ from rim.evaluation.report import table
 from rim.sweeps.space import Part, Run, spread
 from rim.sweeps.study import DONE, Found, records_of
 from rim.sweeps.trial import RunFailed, train
-from rim.training.children import log_of
+from rim.training.lock import log_of
 from rim.training.signals import StopRequest
 
 MOST_POINTS = 6

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rim.sweeps.space import Run
-from rim.training.children import log_of
+from rim.training.lock import log_of
 
 
 class Lines:

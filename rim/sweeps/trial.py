@@ -12,7 +12,8 @@ from typing import Any, BinaryIO
 
 from rim.sweeps.settings import HELDOUT
 from rim.sweeps.space import Run
-from rim.training.children import POLL_SECONDS, Job, RunBusy, how_it_ended, launch, locked, log_of, thread_settings
+from rim.training.children import POLL_SECONDS, Job, how_it_ended, launch, thread_settings
+from rim.training.lock import RunBusy, locked, log_of
 from rim.training.signals import StopRequest
 
 

@@ -1,11 +1,10 @@
 """Runs as processes of their own: a command, its log, and how it ended.
 
-A child's output goes to `<run folder>.log`. The child holds that file locked as long as it lives, so a run that has
+A child's output goes to `<run folder>.log`, which it holds locked as long as it lives (`lock.py`), so a run that has
 survived its parent is not started a second time. Children sit in sessions of their own: Ctrl-C reaches the parent
 alone, which sends them SIGTERM, upon which they save and leave.
 """
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from rim.errors import UserError
 from rim.settings import load
 from rim.training.signals import StopRequest
 
@@ -26,10 +24,6 @@ LAST_LINES = 8
 
 class Stopped(Exception):
     """SIGTERM or Ctrl-C arrived; all children have saved and ended."""
-
-
-class RunBusy(UserError):
-    """A run that another process is training."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +55,6 @@ def thread_settings(folder: Path, alone: bool) -> list[str]:
         threads = load([file]).training.threads
         return [f"training.threads={'null' if threads is None else threads}"]
     return [] if alone else ["training.threads=1"]
-
-
-def log_of(folder: Path) -> Path:
-    """Where a run's output goes; a resumed run adds to it."""
-    return folder.with_name(f"{folder.name}.log")
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[BinaryIO]:
-    """A log, open at its end and locked; a child that inherits it keeps the lock.
-
-    Raises:
-        RunBusy: another process has it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as log:
-        try:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunBusy(
-                f"{path.with_suffix('')} is being trained by a process that an earlier command has started (it holds "
-                f"{path}): wait until it has finished, or stop it, then repeat the command"
-            ) from None
-        yield log
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from itertools import islice
@@ -34,6 +35,7 @@ from rim.runs import RunFolder
 from rim.training.conclusion import conclude
 from rim.training.curriculum import Curriculum, Interrupted
 from rim.training.dropout import check_rates
+from rim.training.lock import alone
 from rim.training.logs import Logbook
 from rim.training.module import NonFiniteLoss, RimModule
 from rim.training.opening import announce, draw_example
@@ -77,8 +79,17 @@ def fit(config: Config) -> int:
     """Run or resume; returns the exit status: 0 when finished, 143 when stopped by SIGTERM.
 
     The status is the first process's: Lightning kills all processes as soon as another one ends with one of its own.
+
+    Raises:
+        RunBusy: another process trains this run.
     """
     quiet_libraries()
+    folder = Path(config.run.folder) / config.run.name
+    with alone(folder) if is_first_process() else nullcontext():
+        return _fit(config)
+
+
+def _fit(config: Config) -> int:
     prepared = prepare_run(config)
     updates = _updates_done(prepared.folder)
     if is_first_process():

@@ -165,7 +165,7 @@ def test_a_run_whose_parent_was_killed_is_not_started_twice(tmp_path: Path) -> N
     try:
         with pytest.raises(ComparisonError) as error:
             check_free([run(tmp_path, "other"), slow])
-        assert f"{slow.folder} is being trained by a process that an earlier command has started" in str(error.value)
+        assert f"{slow.folder} is being trained by another process" in str(error.value)
         assert [failure.reason for failure in Watch([slow], 1).pool.work()] == [str(error.value)]
     finally:
         os.kill(int(done.stdout), signal.SIGKILL)
