@@ -59,6 +59,19 @@ def stopped(of: EncodedExample, *places: int) -> EncodedExample:
     return replace(of, question=question)
 
 
+class Rows(list[EncodedExample]):
+    """A split of examples in memory."""
+
+    answer_rule = "text"
+
+    @property
+    def question_lengths(self) -> np.ndarray:
+        return np.array([len(each.question) for each in self])
+
+    def rule_of(self, row: int) -> str:
+        return self.answer_rule
+
+
 def at(objective: str, progress: float = 0.0, **stage: object) -> Moment:
     """A moment of a stage of 1,000 updates and one epoch."""
     return Moment(Stage(objective, objective, **stage), round(progress * 1000), 1000, progress)  # type: ignore[arg-type]

@@ -16,14 +16,15 @@ from torch import Tensor
 from torch.nn.functional import pad as pad_tensor
 
 from rim.backbone.backbone import Backbone, Reading
+from rim.backbone.block_states import HeldBlocks
 from rim.backbone.insertion import MemoryCache
 from rim.backbone.observer import Observer
 from rim.backbone.packing import at, packed
 from rim.backbone.reading import Reader, Wanted, appended, read_once
 from rim.tree import Kind, Node, Tree, TreeBatch, pad
 
-CacheEdit = Callable[[MemoryCache, Tensor], None]
-"""Changes keys and values in place, given bool [B, J]: which cached columns hold memory."""
+CacheEdit = Callable[[HeldBlocks], None]
+"""Changes the keys and values of blocks in place, after trunks have been read and before answers are."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +93,15 @@ def greedy(
     Args:
         prompts: B prompts, each with the same number of branches K.
         max_new_tokens: longest answer, in tokens.
-        edit: applied to the prefilled cache. Text that comes after memory is then read again against the edited states,
-            and so is the last token of each branch point, because its own logits were computed from the old ones, and
-            the cues after it.
+        edit: applied to the blocks in the prefilled cache. Text that comes after memory is then read again against the
+            edited states, and so is the last token of each branch point, because its own logits were computed from the
+            old ones, and the cues after it.
         read: how trunks are read.
         observe: looks on; it costs no pass and changes no answer.
 
     Raises:
-        ValueError: `observe` together with `edit`: what an edit leaves is computed past the observer.
+        ValueError: `observe` together with `edit`: what an edit leaves is computed past the observer. Or the prompts of
+            an edit have different numbers of memory tokens.
     """
     backbone.eval()
     if edit is None:
@@ -153,7 +155,7 @@ def _prefill(backbone: Backbone, prompts: Sequence[Prompt], read: Reader, edit: 
     outcome = read(backbone, batch, Wanted(flat_BK.flatten()), cache)
     column_BJ = outcome.column_BJ
     if edit is not None:
-        edit(cache, batch.memory_BN.gather(1, column_BJ.clamp(min=0)) & (column_BJ >= 0))
+        edit(HeldBlocks.of(backbone, read, batch, column_BJ, cache))
         column_BJ = _read_again(backbone, batch, column_BJ, cache)
     return _trunk(batch, points, cache, column_BJ, outcome.logits_UV.unflatten(0, points.end_BK.shape))
 

@@ -12,7 +12,7 @@ from rim.config import Config
 from rim.errors import UserError, did_you_mean
 
 CONTROLS = ("removed", "swapped", "noise")
-"""What evaluation can do to the blocks."""
+"""What evaluation can do to the blocks (`rim/evaluation/controls.py`)."""
 
 
 def possible(config: Config) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ Scoring runs in fp32 whatever training used, so that a score does not depend on 
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from transformers import PreTrainedTokenizerBase
@@ -17,6 +18,7 @@ from rim.data.encode import EncodedExample
 from rim.data.joined import Split
 from rim.errors import UserError
 from rim.evaluation.controls import cache_edit
+from rim.evaluation.donors import by_length
 from rim.evaluation.lengths import Lengths
 from rim.evaluation.predictions import Prediction, marked, merge
 from rim.methods.method import Method
@@ -74,20 +76,17 @@ class Evaluator:
             observe: looks on as they are answered; not under a control.
 
         Raises:
-            EvaluationError: the control does not apply to the method, or a question does not fit the model.
+            EvaluationError: the control does not apply to the method or to the split, or a question does not fit the
+                model.
         """
-        if control is not None and control not in self.method.controls:
-            raise EvaluationError(
-                f"control '{control}' does not apply to this method; those that do: "
-                f"{', '.join(self.method.controls) or 'none, since its answers are read after no memory'}"
-            )
+        if control is not None:
+            self._check_control(control, split)
         examples = [split[row] for row in rows]
-        wanted = 0 if control == "removed" else blocks
-        prompts = [self.method.prompt(example, stage, wanted) for example in examples]
-        longest = self.max_new_tokens(stage)
-        self._check_lengths(backbone, examples, prompts, longest)
+        asked = partial(self.prompts, backbone, stage=stage, blocks=0 if control == "removed" else blocks)
+        prompts, longest = asked(examples), self.max_new_tokens(stage)
+        edit = cache_edit(control, rows, split, lambda row: asked([split[row]])[0].final.trunk)
         with torch.autocast(backbone.device.type, enabled=False):
-            tokens = self.method.answer(backbone, prompts, longest, cache_edit(control), observe, self.decode)
+            tokens = self.method.answer(backbone, prompts, longest, edit, observe, self.decode)
         texts = [self.tokenizer.batch_decode(branches, skip_special_tokens=True) for branches in tokens]
         found = [tuple(self.method.answer_in(text, stage) for text in branches) for branches in texts]
         unmarked = [_unmarked(*triple) for triple in zip(examples, found, texts, strict=True)]
@@ -98,14 +97,37 @@ class Evaluator:
         """Most tokens to generate as a stage answers, or as the finished model does."""
         return self.lengths.chain if self.method.writes_chain(stage) else self.lengths.answer
 
-    def check_room(self, backbone: Backbone, examples: Sequence[EncodedExample], stage: Stage | None = None) -> None:
-        """Make sure that the model has positions for these questions and the longest answers.
+    def controls(self, split: Split) -> tuple[str, ...]:
+        """Controls that apply to the method and to this split: foreign block states are those of another example."""
+        return tuple(name for name in self.method.controls if name == "removed" or len(split) > 1)
+
+    def _check_control(self, control: str, split: Split) -> None:
+        if control not in self.method.controls:
+            raise EvaluationError(
+                f"control '{control}' does not apply to this method; those that do: "
+                f"{', '.join(self.method.controls) or 'none, since its answers are read after no memory'}"
+            )
+        if control not in self.controls(split):
+            raise EvaluationError(
+                f"control '{control}' takes block states of other examples, and this test set holds one example: "
+                f"use a larger one, or evaluation.controls=[{', '.join(self.controls(split))}]"
+            )
+
+    def prompts(
+        self,
+        backbone: Backbone,
+        examples: Sequence[EncodedExample],
+        stage: Stage | None = None,
+        blocks: int | None = None,
+    ) -> list[Prompt]:
+        """What these questions are answered from, with room for the longest answer.
 
         Raises:
-            EvaluationError: names the question, its positions and the limit.
+            EvaluationError: the model has too few positions; names the question, what it takes and the limit.
         """
-        prompts = [self.method.prompt(example, stage) for example in examples]
+        prompts = [self.method.prompt(example, stage, blocks) for example in examples]
         self._check_lengths(backbone, examples, prompts, self.max_new_tokens(stage))
+        return prompts
 
     def _check_lengths(
         self, backbone: Backbone, examples: Sequence[EncodedExample], prompts: Sequence[Prompt], longest: int
@@ -139,10 +161,7 @@ def _unmarked(example: EncodedExample, answers: tuple[str, ...], written: Sequen
 
 
 def batches(split: Split, size: int) -> Iterator[list[int]]:
-    """Rows by length of question; a last batch of one joins the one before, so that swapping finds a donor."""
-    order = [int(row) for row in split.question_lengths.argsort(kind="stable")]
-    starts = list(range(0, len(order), size))
-    if len(starts) > 1 and len(order) - starts[-1] == 1:
-        starts.pop()
-    for start, stop in zip(starts, [*starts[1:], len(order)], strict=True):
-        yield order[start:stop]
+    """Rows by length of question."""
+    order = by_length(split)
+    for start in range(0, len(order), size):
+        yield order[start : start + size]

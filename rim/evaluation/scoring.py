@@ -53,7 +53,7 @@ def score_source(
 
     before, own = answers.undecided(), split.answer_rule
     predictions = evaluator.run(backbone, split, settings.batch_size)
-    controls = [name for name in settings.controls if name in evaluator.method.controls and len(split) > 1]
+    controls = [name for name in settings.controls if name in evaluator.controls(split)]
     return TestResult(
         source,
         predictions,

@@ -41,8 +41,8 @@ class Blocks(Method):
         super().__init__(config, tokenizer)
         self.block_tokens = block_tokens(tokenizer, Slots.of(config))
         self.cuts = cuts_of(config, tokenizer)
-        if config.memory.placement == "before_question":  # blocks that know no question are the same in all examples
-            self.controls = tuple(name for name in self.controls if name != "swapped")
+        if config.memory.placement == "before_question":  # blocks that know no question have one state in all examples
+            self.controls = ("removed",)
 
     def equip(self, backbone: Backbone) -> None:
         """Let blocks enter above layer 0, where the settings say so.

@@ -224,9 +224,9 @@ def check_lengths(prepared: Prepared) -> None:
                 )
     _check_reading(prepared, limit)
     for stage in prepared.plan.stages:
-        prepared.evaluator.check_room(prepared.backbone, longest_examples(prepared.splits.validation), stage.stage)
+        prepared.evaluator.prompts(prepared.backbone, longest_examples(prepared.splits.validation), stage.stage)
     for test in prepared.splits.tests.values():
-        prepared.evaluator.check_room(prepared.backbone, longest_examples(test))
+        prepared.evaluator.prompts(prepared.backbone, longest_examples(test))
 
 
 def _check_reading(prepared: Prepared, limit: int) -> None:

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -14,27 +13,14 @@ from rim.backbone.fast import FastDecoder
 from rim.backbone.observer import Observer
 from rim.comparison.collect import FinishedRun, collect
 from rim.comparison.conduct import _with_latency
-from rim.data.encode import EncodedExample
 from rim.errors import UserError
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.methods.registry import build_method
 from rim.training.run import fit
-from tests.models import example, tiny_backbone
+from tests.models import Rows, example, tiny_backbone
 from tests.runs import curve, tiny
 from tests.variants import settings
-
-
-class Rows(list[EncodedExample]):
-    """A split of questions in memory."""
-
-    @property
-    def question_lengths(self) -> np.ndarray:
-        return np.array([len(each.question) for each in self])
-
-    def rule_of(self, row: int) -> str:
-        return "text"
-
 
 ROWS: Any = Rows([example(length, seed=length) for length in (9, 5, 40, 14, 7)])
 

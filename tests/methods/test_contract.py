@@ -19,7 +19,7 @@ from rim.backbone.reading import Wanted
 from rim.backbone.tokenizer import Slots
 from rim.config import Config, Stage
 from rim.data.encode import EncodedExample
-from rim.evaluation.controls import cache_edit
+from rim.evaluation.controls import Noise, Swap
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.moment import Moment
@@ -351,15 +351,25 @@ def test_without_blocks_there_is_no_memory(variant: str) -> None:
 
 
 @every_variant
-def test_edited_blocks_change_answers_and_untouched_ones_do_not(variant: str) -> None:
-    """An edit reads branch points again; where nothing is edited, that alone must change nothing."""
+def test_foreign_blocks_change_answers(variant: str) -> None:
     of = made(variant, "llama")
-    edits = [name for name in of.method.controls if name != "removed"]
-    if not edits:
+    prompts = of.prompts()
+    ordinary, trunks = of.answer(prompts), [prompt.final.trunk for prompt in prompts]
+    edits = {"swapped": Swap(trunks[1:] + trunks[:1]), "noise": Noise(trunks, range(len(trunks)))}
+    for control in {*of.method.controls} & {*edits}:
+        assert of.answer(prompts, edits[control]) != ordinary
+
+
+@both_places
+@every_family
+@every_variant
+def test_blocks_of_the_same_question_change_nothing(variant: str, family: str, more: tuple[str, ...]) -> None:
+    """An edit reads branch points again; neither that nor equal states in the place of its own change an answer."""
+    of = made(variant, family, more)
+    if "swapped" not in of.method.controls:
+        assert "noise" not in of.method.controls
         return
     prompts = of.prompts()
     ordinary = of.answer(prompts)
-    untouched = of.answer(prompts, lambda cache, memory_BJ: None)
-    assert untouched == ordinary
-    for control in edits:
-        assert of.answer(prompts, cache_edit(control)) != ordinary
+    assert of.answer(prompts, lambda blocks: None) == ordinary
+    assert of.answer(prompts, Swap([prompt.final.trunk for prompt in prompts])) == ordinary

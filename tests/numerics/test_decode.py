@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.decode import Prompt, greedy
+from rim.backbone.block_states import HeldBlocks
+from rim.backbone.decode import CacheEdit, Prompt, greedy
 from rim.backbone.reading import read_once
-from rim.evaluation.controls import add_noise, swap
 from rim.methods.registry import build_method
 from rim.tree import Kind
 from tests.models import config, example, tiny_backbone
@@ -70,40 +70,7 @@ def test_reading_the_branch_point_again_changes_nothing_by_itself(family: str, s
     """The controls read it again against edited states; without an edit the answers must be the ordinary ones."""
     backbone = tiny_backbone(family)
     made = prompts(backbone, readout_sees_question=sees_question)
-    assert greedy(backbone, made, NEW, edit=lambda cache, memory: None) == greedy(backbone, made, NEW)
-
-
-def test_swapped_states_are_the_donors() -> None:
-    """Equal questions have equal block states, so swapping among them changes nothing; among different ones it does."""
-    backbone = tiny_backbone("llama")
-    same = prompts(backbone, (9, 9))
-    assert greedy(backbone, same, NEW, edit=swap) == greedy(backbone, same, NEW)
-    other = prompts(backbone, (9, 5, 14))
-    assert greedy(backbone, other, NEW, edit=swap) != greedy(backbone, other, NEW)
-
-
-def test_swap_needs_a_donor() -> None:
-    backbone = tiny_backbone("llama")
-    with pytest.raises(ValueError, match="one example cannot be swapped: the batch needs at least two"):
-        greedy(backbone, prompts(backbone, (9,)), NEW, edit=swap)
-
-
-def test_noise_is_seeded_and_touches_blocks_alone() -> None:
-    backbone = tiny_backbone("llama")
-    made = prompts(backbone)
-    seen = {}
-
-    def watched(cache, memory_BN) -> None:
-        before = [layer.keys.clone() for layer in cache.layers]
-        add_noise(cache, memory_BN)
-        for old, layer in zip(before, cache.layers, strict=True):
-            changed_BN = (old != layer.keys).any(-1).any(1)
-            assert torch.equal(changed_BN, memory_BN)
-        seen["edited"] = True
-
-    first = greedy(backbone, made, NEW, edit=watched)
-    assert seen and first == greedy(backbone, made, NEW, edit=add_noise)
-    assert first != greedy(backbone, made, NEW)
+    assert greedy(backbone, made, NEW, edit=lambda blocks: None) == greedy(backbone, made, NEW)
 
 
 def test_hidden_questions_are_hidden() -> None:
@@ -112,8 +79,8 @@ def test_hidden_questions_are_hidden() -> None:
     prompt = prompts(backbone, (9,), readout_sees_question=False)[0]
     assert prompt.hides == frozenset({Kind.QUESTION})
 
-    def blank(cache, memory_BN) -> None:
-        for layer in cache.layers:
+    def blank(blocks: HeldBlocks) -> None:
+        for layer in blocks.cache.layers:
             layer.keys[:, :, :9] = 1e3
             layer.values[:, :, :9] = 1e3
 
@@ -124,7 +91,7 @@ def test_hidden_questions_are_hidden() -> None:
     assert _after_prefill(backbone, seeing, blank) != greedy(backbone, [seeing], NEW)
 
 
-def _after_prefill(backbone: Backbone, prompt: Prompt, blank) -> list[list[list[int]]]:
+def _after_prefill(backbone: Backbone, prompt: Prompt, blank: CacheEdit) -> list[list[list[int]]]:
     """Decode with the question's states destroyed after the prefill, without reading the branch point again."""
     from rim.backbone import decode
 

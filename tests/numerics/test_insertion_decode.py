@@ -1,15 +1,14 @@
 """Answers decoded where memory enters at layer ℓ: cached against the literal reading, controls, batches.
 
-Axes: B examples, J cached columns, V vocabulary.
+Axes: B examples, S slots, J cached columns.
 """
 
 import pytest
 import torch
-from torch import Tensor
 
+from rim.backbone.block_states import HeldBlocks
 from rim.backbone.decode import Prompt, greedy
-from rim.backbone.insertion import MemoryCache
-from rim.evaluation.controls import add_noise, swap
+from rim.evaluation.controls import Noise, Swap
 from tests.models import example
 from tests.numerics.inserted import (
     FAMILIES,
@@ -37,7 +36,7 @@ def test_reading_the_branch_point_again_changes_nothing_by_itself(family: str, c
     """Without a cue that pass holds memory alone, and nothing below ℓ but padding."""
     backbone = inserted(family, 2)
     made = [Prompt(p.trunk, p.branches, cue, p.hides) for p in prompts(backbone, readout_sees_question=sees_question)]
-    assert greedy(backbone, made, NEW, edit=lambda cache, memory: None) == greedy(backbone, made, NEW)
+    assert greedy(backbone, made, NEW, edit=lambda blocks: None) == greedy(backbone, made, NEW)
 
 
 def test_batch_equals_one_by_one_with_and_without_blocks() -> None:
@@ -50,23 +49,30 @@ def test_batch_equals_one_by_one_with_and_without_blocks() -> None:
 def test_noise_changes_memory_where_it_is_and_nothing_else() -> None:
     backbone = inserted("llama", 2)
     made = prompts(backbone)
+    noise = Noise([prompt.trunk for prompt in made], range(3))
     columns: list[int] = []
 
-    def watched(cache: MemoryCache, memory_BJ: Tensor) -> None:
-        before = [layer.keys.clone() for layer in cache.layers]
+    def watched(blocks: HeldBlocks) -> None:
+        before = [layer.keys.clone() for layer in blocks.cache.layers]
         columns.extend(keys.shape[2] for keys in before)
-        add_noise(cache, memory_BJ)
-        for index, (old, layer) in enumerate(zip(before, cache.layers, strict=True)):
+        noise(blocks)
+        memory_BJ = torch.zeros(3, columns[-1], dtype=torch.bool).scatter(1, blocks.column_BS, True)
+        for index, (old, layer) in enumerate(zip(before, blocks.cache.layers, strict=True)):
             changed_BJ = (old != layer.keys).any(-1).any(1)
-            assert torch.equal(changed_BJ, memory_BJ) if index >= 2 else not changed_BJ.any()
+            if index == 2:  # where memory enters it knows no question yet: every slot has one state
+                assert not (changed_BJ & ~memory_BJ).any() and (old - layer.keys).abs().max() < 1e-5
+            else:
+                assert torch.equal(changed_BJ, memory_BJ) if index == 3 else not changed_BJ.any()
 
     first = greedy(backbone, made, NEW, edit=watched)
     assert columns[0] == columns[1] == 14 and columns[2] == columns[3] == 14 + 4 * 4
-    assert first == greedy(backbone, made, NEW, edit=add_noise) != greedy(backbone, made, NEW)
+    assert first == greedy(backbone, made, NEW, edit=noise) != greedy(backbone, made, NEW)
 
 
-def test_swapped_states_are_the_donors() -> None:
-    backbone = inserted("llama", 2)
-    same, other = prompts(backbone, (9, 9)), prompts(backbone)
-    assert greedy(backbone, same, NEW, edit=swap) == greedy(backbone, same, NEW)
-    assert greedy(backbone, other, NEW, edit=swap) != greedy(backbone, other, NEW)
+@pytest.mark.parametrize(("family", "changes"), FAMILIES)
+def test_the_states_of_the_same_question_cost_nothing_and_those_of_another_do(family: str, changes: dict) -> None:
+    backbone = inserted(family, 2, **changes)
+    made = prompts(backbone)
+    own = [prompt.trunk for prompt in made]
+    assert greedy(backbone, made, NEW, edit=Swap(own)) == greedy(backbone, made, NEW)
+    assert greedy(backbone, made, NEW, edit=Swap(own[1:] + own[:1])) != greedy(backbone, made, NEW)

@@ -12,7 +12,6 @@ from torch import Tensor
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import greedy
 from rim.backbone.observer import Observer, ObserverError
-from rim.evaluation.controls import add_noise
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import load
@@ -195,4 +194,4 @@ def test_edited_states_are_not_observed() -> None:
     backbone = tiny_backbone("gpt2")
     prompts = [made(backbone).prompt(each) for each in EXAMPLES]
     with pytest.raises(ValueError, match="give `observe` or `edit`, not both"):
-        greedy(backbone, prompts, NEW, edit=add_noise, observe=Observer())
+        greedy(backbone, prompts, NEW, edit=lambda blocks: None, observe=Observer())

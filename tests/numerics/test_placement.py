@@ -9,11 +9,12 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from rim.backbone.backbone import Backbone
+from rim.backbone.block_states import HeldBlocks
 from rim.backbone.decode import CacheEdit, Prompt, greedy
 from rim.backbone.insertion import MemoryCache
 from rim.backbone.selfcheck import self_check
 from rim.data.encode import EncodedExample
-from rim.evaluation.controls import add_noise, swap
+from rim.evaluation.controls import Noise, Swap
 from rim.methods.blocks import Blocks
 from rim.methods.registry import build_method
 from rim.tree import Kind, pad
@@ -102,29 +103,30 @@ def test_a_cue_follows_the_rest_of_the_question(family: str, placement: str) -> 
 # ---------------------------------------------------------------- controls
 
 
-def edits(placement: str) -> list[CacheEdit]:
-    return [add_noise] if placement == "before_question" else [swap, add_noise]
-
-
-@both
+@pytest.mark.parametrize("control", ["swapped", "noise"])
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 @torch.no_grad()
-def test_controls_read_all_text_after_blocks_against_the_edited_states(family: str, placement: str) -> None:
+def test_controls_read_all_text_after_blocks_against_the_edited_states(family: str, control: str) -> None:
     """The reference: token by token down each readout's text; a block gives its edited states and reads nothing."""
     backbone = tiny_backbone(family)
-    prompts = [made(backbone, placement).prompt(of) for of in EXAMPLES]
-    for edit in edits(placement):
-        kept: list[MemoryCache] = []
+    prompts = [made(backbone, "sentence_ends").prompt(of) for of in EXAMPLES]
+    edit, kept = edits(prompts)[control], []
 
-        def watched(cache: MemoryCache, memory_BJ: Tensor) -> None:
-            edit(cache, memory_BJ)  # noqa: B023 - called at once
-            kept.append(copy.deepcopy(cache))  # noqa: B023
+    def watched(blocks: HeldBlocks) -> None:
+        edit(blocks)
+        kept.append(copy.deepcopy(blocks.cache))
 
-        answers = greedy(backbone, prompts, NEW, watched)
-        assert answers != greedy(backbone, prompts, NEW)
-        for row, branches in enumerate(answers):
-            wanted = [edited(backbone, prompts[row], branch, kept[0], row) for branch in prompts[row].branches]
-            assert branches == wanted
+    answers = greedy(backbone, prompts, NEW, watched)
+    assert answers != greedy(backbone, prompts, NEW)
+    for row, branches in enumerate(answers):
+        wanted = [edited(backbone, prompts[row], branch, kept[0], row) for branch in prompts[row].branches]
+        assert branches == wanted
+
+
+def edits(prompts: list[Prompt]) -> dict[str, CacheEdit]:
+    """Every example gets the states of the next one, or noise like the states of all."""
+    trunks = [prompt.final.trunk for prompt in prompts]
+    return {"swapped": Swap(trunks[1:] + trunks[:1]), "noise": Noise(trunks, range(len(trunks)))}
 
 
 def edited(backbone: Backbone, prompt: Prompt, branch: int, states: MemoryCache, row: int) -> list[int]:
@@ -167,7 +169,7 @@ def test_reading_again_changes_nothing_by_itself(family: str, cue: str, sees_que
     settings.method.answer_cue = cue
     prompts = [build_method(settings, backbone.tokenizer).prompt(of) for of in EXAMPLES]
     assert prompts[0].hides == (frozenset() if sees_question else frozenset({Kind.QUESTION}))
-    assert greedy(backbone, prompts, NEW, lambda cache, memory_BJ: None) == greedy(backbone, prompts, NEW)
+    assert greedy(backbone, prompts, NEW, lambda blocks: None) == greedy(backbone, prompts, NEW)
 
 
 @both
@@ -186,12 +188,15 @@ def test_memory_that_enters_above_layer_0_is_read_where_it_stands(family: str, p
         pruned = [prompt.trunk.pruned_to([branch]) for branch in prompt.branches]
         alone = [greedy(backbone, [Prompt(trunk, ends)], NEW)[0][0] for trunk, ends in pruned]
         assert branches == alone
-    assert greedy(backbone, prompts, NEW, lambda cache, memory_BJ: None) == answers
-    assert all(greedy(backbone, prompts, NEW, edit) != answers for edit in edits(placement))
+    assert greedy(backbone, prompts, NEW, lambda blocks: None) == answers
+    changed = [greedy(backbone, prompts, NEW, edit) != answers for edit in edits(prompts).values()]
+    assert changed == [placement == "sentence_ends"] * 2
 
 
-def test_blocks_before_the_question_are_the_same_for_all_questions() -> None:
-    """So there is nothing to swap."""
-    backbone = tiny_backbone("llama")
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
+def test_blocks_before_the_question_are_the_same_for_all_questions(family: str) -> None:
+    """So there is nothing to swap, and noise with the spread of their states is no noise."""
+    backbone = tiny_backbone(family)
     prompts = [made(backbone, "before_question").prompt(of) for of in EXAMPLES]
-    assert greedy(backbone, prompts, NEW, swap) == greedy(backbone, prompts, NEW)
+    for edit in edits(prompts).values():
+        assert greedy(backbone, prompts, NEW, edit) == greedy(backbone, prompts, NEW)
