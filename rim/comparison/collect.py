@@ -49,6 +49,12 @@ class FinishedRun:
         """The run's seed."""
         return self.config.run.seed
 
+    @property
+    def edit(self) -> int | None:
+        """Oldest version of the edit of blocks that a test set was answered under; None: no control edited them."""
+        edited = [answers.scores for answers in self.tests.values() if answers.controls.keys() - {"removed"}]
+        return min((scores.get("controls_version", 1) for scores in edited), default=None)
+
 
 def collect(folder: Path, budget: str, entry: str) -> FinishedRun:
     """Read a finished run.

@@ -11,7 +11,7 @@ from rim.comparison.collect import FinishedRun, collect, latency_run
 from rim.comparison.grouping import collect_named
 from rim.comparison.plan import PlannedRun, check_plan, distinct, plan_runs
 from rim.comparison.publish import publish
-from rim.comparison.sameness import ComparisonError, common_decode
+from rim.comparison.sameness import ComparisonError, common_decode, older_controls
 from rim.comparison.settings import Comparison
 from rim.comparison.training import failure_report, plan_table, train
 from rim.environment import use_threads
@@ -109,7 +109,8 @@ def _members(record: dict[str, list[dict[str, str]]]) -> list[tuple[str, object]
 
 def _finish(name: str, folder: Path, runs: Sequence[FinishedRun], reference: str, notes: Sequence[str]) -> None:
     timed, problems = _with_latency(runs)
-    print("\n" + publish(name, folder, timed, reference, [*notes, *problems]))
+    edits = {str(run.folder): run.edit for run in runs if run.edit is not None}
+    print("\n" + publish(name, folder, timed, reference, [*notes, *older_controls(edits), *problems]))
     shared = _shared([folder, *(run.folder for run in runs)])
     print(f"The comparison beside the curves of its runs: tensorboard --logdir {shared}")
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from rim.config import Config
 from rim.errors import UserError
+from rim.evaluation.controls import VERSION
 from rim.settings import differences
 
 FREE = (
@@ -92,6 +93,21 @@ def check_same_rule(source: str, rules: Mapping[str, Mapping[str, Any] | None]) 
 
 def _told(rule: Mapping[str, Any] | None) -> str:
     return "a rule without a version" if rule is None else f"rule {rule['name']}, version {rule['version']}"
+
+
+def older_controls(versions: Mapping[str, int]) -> list[str]:
+    """What to say of runs whose blocks were edited otherwise than today; nothing where there are none.
+
+    Args:
+        versions: folder of a run with edited blocks → version of the edit.
+    """
+    older = [name for name, version in versions.items() if version != VERSION]
+    if not older:
+        return []
+    return [
+        f"Swapped blocks and noise of {', '.join(older)} were measured by another edit of states than today's: they do "
+        "not compare with others. Score these runs again: rim.evaluate --run DIR"
+    ]
 
 
 def check_same_examples(source: str, examples: Mapping[str, Sequence[tuple[str, str]]]) -> None:

@@ -9,6 +9,7 @@ from rim import answers
 from rim.backbone.backbone import Backbone
 from rim.config import Evaluation
 from rim.data.encode import EncodedSplit
+from rim.evaluation.controls import VERSION
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.metrics import Score, score
 from rim.evaluation.predictions import Prediction, marked, write_jsonl
@@ -75,6 +76,7 @@ def write_result(result: TestResult, folder: Path, about: dict[str, Any]) -> Pat
     stem = result.source.replace("/", "-")
     facts = {**about, "source": result.source, **to_json(result.score)}
     facts["controls"] = {name: to_json(control) for name, control in result.controls.items()}
+    facts["controls_version"] = VERSION
     facts |= _rules(result)
     if result.read_with:
         facts["read_with"] = {str(blocks): to_json(found)["final"] for blocks, found in result.read_with.items()}

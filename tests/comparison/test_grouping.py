@@ -6,8 +6,16 @@ from pathlib import Path
 import pytest
 
 from rim.comparison.collect import collect
+from rim.comparison.conduct import compare_named
 from rim.comparison.grouping import collect_named
-from rim.comparison.sameness import ComparisonError, check_same_examples, check_same_rule, common_decode
+from rim.comparison.sameness import (
+    ComparisonError,
+    check_same_examples,
+    check_same_rule,
+    common_decode,
+    older_controls,
+)
+from rim.evaluation.controls import VERSION
 from rim.runs import RunError
 from tests.comparison.fakes import fake_run
 
@@ -139,3 +147,30 @@ def test_answers_marked_by_another_version_of_a_rule_are_refused() -> None:
         check_same_rule("t", {"a": second, "b": {"name": "integer", "version": 3}})
     with pytest.raises(ComparisonError, match="'b' by a rule without a version"):
         check_same_rule("t", {"a": second, "b": None})
+
+
+def test_blocks_that_were_edited_otherwise_are_told(tmp_path: Path) -> None:
+    """Results from before edits had versions, and those of a run of which one test set was scored again."""
+    both = {"tracking/test": RIGHT["tracking/test"], "tracking/ood": RIGHT["tracking/test"]}
+    changed = {"removed": [[False]] * 4, "noise": [[False]] * 4}
+    new, mixed, removed = (
+        fake_run(tmp_path / name, both, seed, controls={each: changed[each] for each in controls})
+        for name, seed, controls in (
+            ("new", "run.seed=0", changed),
+            ("mixed", "run.seed=1", changed),
+            ("removed", "training.duration=9 epochs", ["removed"]),
+        )
+    )
+    for run in (mixed, removed):
+        path = run / "results" / "tracking-ood.json"
+        facts = json.loads(path.read_text())
+        assert facts.pop("controls_version") == VERSION
+        path.write_text(json.dumps(facts))
+    assert [collect(run, "", "x").edit for run in (new, mixed, removed)] == [VERSION, 1, None]
+    assert older_controls({"new": VERSION}) == []
+    assert compare_named([new, mixed, removed], tmp_path / "out", None) == 0
+    note = (
+        f"**Swapped blocks and noise of {mixed} were measured by another edit of states than today's: they do not "
+        "compare with others. Score these runs again: rim.evaluate --run DIR**"
+    )
+    assert note in (tmp_path / "out" / "table.md").read_text()
