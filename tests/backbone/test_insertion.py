@@ -10,7 +10,7 @@ import torch
 from rim import evaluate
 from rim.backbone import insertion
 from rim.backbone.attention import AttentionError
-from rim.backbone.backbone import Backbone, Reading
+from rim.backbone.backbone import Backbone, BackboneError, Reading
 from rim.backbone.insertion import InsertionError, MemoryCache
 from rim.backbone.reading import Wanted, read_once
 from rim.backbone.selfcheck import self_check
@@ -22,6 +22,7 @@ from rim.runs import RunFolder
 from rim.training.cost import _Meter
 from rim.training.run import fit
 from rim.tree import Tree, TreeBatch, pad
+from tests.families import family_backbone
 from tests.models import at, config, example, tiny_backbone
 from tests.runs import weights
 from tests.training.test_pretrained import fresh, pretrained, settings
@@ -86,6 +87,40 @@ def test_a_pretrained_model_is_refused_before_training(tmp_path: Path) -> None:
     pretrained(tmp_path, "gpt2")
     with pytest.raises(InsertionError, match=r"^memory.insertion_layer = 2: this model \(gpt2\) has 2 layers"):
         fit(settings(tmp_path, "gpt2", "memory.insertion_layer=2"))
+
+
+def test_layers_that_name_their_inputs_otherwise_are_refused_before_training() -> None:
+    """Hooks change inputs by name, and a mask that they missed would show memory where there is none."""
+    with pytest.raises(InsertionError) as error:
+        family_backbone("ctrl").insert_memory(1, position=True)
+    assert str(error.value) == (
+        "memory.insertion_layer = 1: layers of 'ctrl' take x, layer_past, attention_mask, kwargs, and no hidden_states "
+        "that could be changed; set memory.insertion_layer=0"
+    )
+
+
+NARROW = {"memory.insertion_layer = 1": "memory_blocks", "method.distillation = 0.5": "memory_blocks"}
+NARROW |= {"method.name=codi": "codi"}
+
+
+@pytest.mark.parametrize("setting", NARROW)
+def test_embeddings_narrower_than_states_are_refused_where_both_meet(setting: str) -> None:
+    """As in OPT-350m; methods that read tokens alone work with it."""
+    backbone = family_backbone("opt", word_embed_proj_dim=16, do_layer_norm_before=False)
+    made = config(NARROW[setting])
+    if "insertion" in setting:
+        made.memory.insertion_layer = 1
+    elif "distillation" in setting:
+        made.method.distillation = 0.5
+    with pytest.raises(BackboneError) as error:
+        build_method(made, backbone.tokenizer).equip(backbone)
+    assert str(error.value) == (
+        f"{setting} needs embeddings and states of one size, and this model (opt) has embeddings of 16 and states of "
+        "32: use another backbone.name, or leave it out"
+    )
+    build_method(config(), backbone.tokenizer).equip(backbone)
+    plain = [build_method(config(), backbone.tokenizer).layout(example(), at("refinement"))]
+    assert self_check(backbone, plain).difference < 1e-5
 
 
 def test_inputs_and_states_are_refused() -> None:

@@ -14,6 +14,7 @@ from rim.backbone.dropout import set_dropout
 from rim.backbone.selfcheck import self_check
 from rim.methods.registry import build_method
 from rim.tree import Tree
+from tests.families import DENSE, EXPERTS, family_backbone
 from tests.models import at, config, example, model_config, tiny_backbone
 
 WRONG = {
@@ -81,14 +82,25 @@ def test_families_past_a_mask_are_stopped_without_the_table_too(family: str) -> 
 
 
 def test_alibi_of_bloom_does_not_pass_unseen() -> None:
-    """Bloom cannot even take the mask; should that change, the check must stop it."""
+    """Bloom cannot even take the mask, and the check says so; should that change, it must find the difference."""
     base = tiny_backbone()
     settings = {"vocab_size": 300, "hidden_size": 32, "n_layer": 2, "n_head": 4}
     model = AutoModelForCausalLM.from_config(AutoConfig.for_model("bloom", **settings), attn_implementation="eager")
     _scale(model)
     backbone = Backbone(model.eval(), base.tokenizer, base.special)
-    with pytest.raises(ValueError, match=r"unpack|self-check failed"):
+    wanted = "on 'bloom' with attention 'eager': a pass over a tree ended in ValueError: too many values to unpack.*use"
+    with pytest.raises(AttentionError, match=wanted):
         self_check(backbone, trees(backbone))
+
+
+@pytest.mark.parametrize("kind", [*DENSE, *EXPERTS])
+def test_every_family_of_the_table_passes_with_a_short_window(kind: str) -> None:
+    backbone = family_backbone(kind)
+    if getattr(backbone.config, "sliding_window", None):
+        backbone = family_backbone(kind, sliding_window=6)
+    with torch.no_grad():
+        _scale(backbone.model)
+    assert self_check(backbone, trees(backbone)).difference < 2e-5
 
 
 def boolean(*arguments: Any) -> torch.Tensor:
