@@ -5,10 +5,13 @@ answer here but its number of tokens: that of the steps, the mark and the answer
 question, and the end token. Every method that writes no chain generates the same tokens.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
@@ -107,14 +110,46 @@ def _model(bench: Benchmark, config: Config, tokenizer: object) -> Backbone:
         raise BenchmarkError(
             f"vocabulary = {bench.vocabulary}: adapters keep the rows that there are; set backbone.training=full"
         )
-    backbone = load_backbone(config.backbone, tokenizer, config.run.seed)  # type: ignore[arg-type]
+    device, random = device_of(bench), config.backbone.source == "scratch"
+    with drawn_on(device) if random else nullcontext():
+        backbone = load_backbone(config.backbone, tokenizer, config.run.seed)  # type: ignore[arg-type]
     if bench.vocabulary is not None:
-        _widen(backbone, bench.vocabulary)
-    return backbone.to(DTYPES[bench.dtype]).to(device_of(bench)).eval()
+        widen(backbone, bench.vocabulary)
+    return backbone.to(DTYPES[bench.dtype]).to(device).eval()
 
 
-def _widen(backbone: Backbone, rows: int) -> None:
-    """Give the embedding matrices as many rows as are asked for."""
+@contextmanager
+def drawn_on(device: torch.device) -> Iterator[None]:
+    """Random weights of a backbone that is loaded inside the block are drawn on a device.
+
+    Drawing three billion numbers takes most of a minute in main memory, and less than a second on a GPU. The same seed
+    gives other numbers there.
+    """
+    with device, _Carried(device):
+        yield
+
+
+class _Carried(TorchFunctionMode):
+    """Numbers of a generator, which belongs to main memory, are drawn there and carried to the device."""
+
+    def __init__(self, device: torch.device) -> None:
+        super().__init__()
+        self.device = device
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is torch.randn and kwargs and "generator" in kwargs:
+            return func(*args, **{**kwargs, "device": "cpu"}).to(self.device)
+        return func(*args, **(kwargs or {}))
+
+
+def widen(backbone: Backbone, rows: int) -> None:
+    """Give the embedding matrices as many rows as are asked for.
+
+    Raises:
+        BenchmarkError: the tokenizer has more entries.
+    """
     least = len(backbone.tokenizer)
     if rows < least:
         raise BenchmarkError(f"vocabulary = {rows}: the tokenizer has {least} entries; set at least as many")
