@@ -12,9 +12,10 @@ os.environ |= {
     "TOKENIZERS_PARALLELISM": "false",
     "HF_HUB_OFFLINE": "1",
     "HF_DATASETS_OFFLINE": "1",
-    "CUDA_VISIBLE_DEVICES": "",
     "MPLBACKEND": "agg",
 }
+if os.environ.get("RIM_TEST_DEVICE") != "cuda":  # see tests/device/second.py
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 import numpy as np
 import pytest

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 
+from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
 from rim.backbone.tokenizer import SHARED, Slots, add_memory_tokens, build_tokenizer
-from rim.config import Config, Stage, default_stages
+from rim.config import Config, Lora, Stage, default_stages
 from rim.data.encode import EncodedExample
 from rim.moment import Moment
 
@@ -41,6 +42,16 @@ def tiny_backbone(family: str = "gpt2", attention: str = "sdpa", slots: Slots = 
                 parameter.mul_(4)
     model.eval()
     return Backbone(model, tokenizer, special)
+
+
+def with_adapters(plain: Backbone) -> Backbone:
+    """The same model with adapters and memory rows that do something: as they begin they are zero."""
+    model = add_adapters(plain.model, Lora(rank=4, alpha=8, dropout=0.0), plain.special)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)) * 0.3)
+    return Backbone(model.eval(), plain.tokenizer, plain.special)
 
 
 def example(question: int = 9, steps: tuple[int, ...] = (3, 2, 4), answer: int = 2, seed: int = 0) -> EncodedExample:

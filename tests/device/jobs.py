@@ -20,7 +20,7 @@ from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.moment import Moment
 from rim.tree import pad
-from tests.device import pretended
+from tests.device import pretended, second
 from tests.models import example, stopped, tiny_backbone
 from tests.training.children import Patch
 from tests.variants import settings
@@ -38,10 +38,12 @@ class OnDevice:
 
     def __call__(self) -> None:
         """Put the patch in place, for as long as the process lives."""
-        pretended.install()
-        pretended.Pretence().__enter__()
-        _score_there()
-        _train_there()
+        second.start()
+        second.repeatable()
+        if not second.REAL:
+            pretended.Pretence().__enter__()
+            _score_there()
+            _train_there()
         if self.also is not None:
             self.also()
 
@@ -66,7 +68,7 @@ def _train_there() -> None:
 
 
 COMMANDS = (
-    ("evaluate", "evaluation.controls=[removed,swapped,noise]", "evaluation.decode=static"),
+    ("evaluate", "evaluation.controls=[removed,swapped,noise]", f"evaluation.decode={second.FIXED}"),
     ("evaluate", "--protocol", "evaluation.selection_rows=4", "evaluation.selection_splits=2"),
     ("bench", "--questions", "2", "--rounds", "1"),
 )
@@ -81,15 +83,9 @@ def asked(run: Path, patch: Patch | None) -> list[int]:
     return [main(["--run", str(run), *line]) for main, line in mains]
 
 
-def start() -> None:
-    """What a process for the jobs below begins with."""
-    pretended.install()
-    torch.set_num_threads(1)
-
-
 @dataclass(frozen=True)
 class Outcome:
-    """What a job gave on the CPU and on the device, and what crossed between them."""
+    """What a job gave on the CPU and on the device, and what it waited for there."""
 
     cpu: Any
     device: Any
@@ -99,26 +95,20 @@ class Outcome:
 def on_both(job: Callable[..., Any], *arguments: Any) -> Outcome:
     """A job of this module, done on the CPU and then on the device; its first argument is where."""
     cpu = job(torch.device("cpu"), *arguments)
-    pretended.CROSSINGS.clear()
-    with pretended.Pretence():
-        there = job(pretended.device(), *arguments)
-    return Outcome(cpu, there, list(pretended.CROSSINGS))
+    with second.entered(), second.watched() as crossings:
+        there = job(second.device(), *arguments)
+    return Outcome(cpu, there, crossings)
 
 
-def crossed(place: torch.device) -> dict[str, Any]:
-    """Numbers that were made in main memory, in the ways in which a program can get at them."""
-    numbers = torch.tensor([1.0, 2.0, 3.0]).to(place)
-    return {"sum": numbers.sum().item(), "list": numbers.tolist()}
+def there(job: Callable[..., Any], *arguments: Any) -> Any:
+    """A job, done on the device alone."""
+    with second.entered():
+        return job(second.device(), *arguments)
 
 
-def mixed() -> str:
-    """What is said of an addition of tensors on both devices."""
-    with pretended.Pretence():
-        try:
-            torch.ones(3, device=pretended.device()) + torch.ones(3)
-        except pretended.BothDevices as error:
-            return str(error)
-    return "nothing"
+def here(job: Callable[..., Any], *arguments: Any) -> Any:
+    """A job, done on the CPU alone."""
+    return job(torch.device("cpu"), *arguments)
 
 
 def made(place: torch.device, variant: str) -> tuple[Method, Backbone]:
@@ -151,10 +141,11 @@ def learned(place: torch.device, variant: str) -> list[tuple[float, float]]:
 
 
 def answers(place: torch.device, variant: str) -> list[Any]:
-    """By the plain decoder, and by the one of fixed shapes."""
+    """By the plain decoder, and by those of fixed shapes."""
     method, backbone = made(place, variant)
     prompts, read = [method.prompt(each) for each in EXAMPLES], method.reader(backbone)
-    return [way(backbone, prompts, NEW, read=read) for way in (greedy, FastDecoder("static"))]
+    ways = (greedy, FastDecoder("static"), *([FastDecoder("graph")] if place.type == "cuda" else []))
+    return [way(backbone, prompts, NEW, read=read) for way in ways]
 
 
 def passes(place: torch.device, family: str, changes: dict[str, Any]) -> list[str]:
@@ -163,8 +154,7 @@ def passes(place: torch.device, family: str, changes: dict[str, Any]) -> list[st
     method = build_method(settings("memory_blocks"), backbone.tokenizer)
     quick(backbone, [method.prompt(each) for each in EXAMPLES], NEW)
     assert quick.last is not None
-    pretended.CROSSINGS.clear()
-    with torch.no_grad():
+    with torch.no_grad(), second.watched() as crossings:
         quick.last.prefill()
         quick.last.advance()
-    return list(pretended.CROSSINGS)
+    return crossings

@@ -8,7 +8,8 @@ import pytest
 from rim.backbone.backbone import Backbone
 from rim.config import Evaluation
 from rim.evaluation.donors import REFERENCES, donors, references
-from rim.evaluation.evaluator import EvaluationError, Evaluator, Lengths, batches
+from rim.evaluation.evaluator import EvaluationError, Evaluator, batches
+from rim.evaluation.lengths import Lengths
 from rim.evaluation.scoring import score_source
 from rim.methods.registry import build_method
 from tests.models import Rows, example, tiny_backbone

@@ -327,8 +327,8 @@ def slowly(of: Made, prompt: Prompt, branch: int) -> list[int]:
         leaf = [Node(Kind.ANSWER, written, branch, 0.0, 0, prompt.hides, prompt.start)] if written else []
         tree = Tree((*prompt.trunk.nodes, *leaf))
         last = np.flatnonzero(tree.flat.node_N == (len(tree.nodes) - 1 if leaf else branch))[-1]
-        batch = pad([tree], special.pad)
-        logits = of.method.reader(of.backbone)(of.backbone, batch, Wanted(torch.tensor([last])), None).logits_UV[0]
+        batch, wanted = pad([tree], special.pad).to(of.backbone.device), torch.tensor([last], device=of.backbone.device)
+        logits = of.method.reader(of.backbone)(of.backbone, batch, Wanted(wanted), None).logits_UV[0]
         logits[list(special.memory_tokens)] = -torch.inf
         if (token := int(logits.argmax())) == special.end:
             break

@@ -3,11 +3,9 @@
 import pytest
 import torch
 
-from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
-from rim.config import Lora
 from rim.methods.registry import build_method
-from tests.models import at, config, tiny_backbone
+from tests.models import at, config, tiny_backbone, with_adapters
 from tests.numerics import literal, test_coconut, test_codi, test_looped
 from tests.numerics.literal import EXAMPLES
 
@@ -17,14 +15,8 @@ OBJECTIVES = {"coconut": "latent", "codi": "distillation", "looped": "refinement
 
 
 def adapted(family: str) -> Backbone:
-    """A tiny backbone with adapters and memory rows that do something: as they begin they are zero."""
-    plain = tiny_backbone(family)
-    model = add_adapters(plain.model, Lora(rank=4, alpha=8, dropout=0.0), plain.special)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.requires_grad:
-                parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2)) * 0.3)
-    return Backbone(model.eval(), plain.tokenizer, plain.special).double()
+    """In double precision."""
+    return with_adapters(tiny_backbone(family)).double()
 
 
 def loss_by_hand(backbone: Backbone, method: str) -> torch.Tensor:

@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from multiprocessing.context import ForkServerProcess
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +72,18 @@ def fit_on_two(folder: Path, overrides: Sequence[str], patch: Patch | None = Non
     return fit_in_children(folder, [[*overrides, "training.devices=2"]] * 2, ranks, patch)
 
 
+def forked() -> ForkServerContext:
+    """How processes are made: each is forked from one that has done the imports."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["rim.training.run", "rim.methods.memory_blocks"])
+    return context
+
+
 def fit_in_children(
     folder: Path, overrides: Sequence[Sequence[str]], environments: Sequence[dict[str, str]], patch: Patch | None
 ) -> list[Ended]:
     """One process for each command line; all write to files in `folder`."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rim.training.run", "rim.methods.memory_blocks"])
+    context = forked()
     logs = [folder / f"output-{number}.txt" for number in range(len(overrides))]
     children: list[ForkServerProcess] = []
     try:

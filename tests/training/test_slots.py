@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rim import evaluate
-from rim.backbone.load import BackboneError
+from rim.backbone.backbone import BackboneError
 from rim.config import Config
 from rim.errors import UserError
 from rim.runs import RunFolder
