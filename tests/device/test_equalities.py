@@ -22,8 +22,6 @@ if not second.REAL:
 every_shape = pytest.mark.parametrize(
     ("shape", "where"), CASES, ids=[f"{name}, {where.__name__}" for name, where in CASES]
 )
-OPTIONS = {} if second.REAL else {"backend": "eager"}
-"""Of torch.compile: a code generator for the CPU would take longer than all other tests."""
 Record = Callable[[str, object], None]
 Where = Callable[..., Any]
 
@@ -77,10 +75,3 @@ def test_bf16_stays_near_fp32(process: ProcessPoolExecutor, record_property: Rec
 def test_random_weights_are_drawn_where_the_model_runs(process: ProcessPoolExecutor, training: str) -> None:
     found = done(process, jobs.there, equalities.drawn, training)
     assert set(found.values()) == {second.NAME} and len(found) > 20
-
-
-@pytest.mark.parametrize("shape", ["gpt2, full", "llama, lora"])
-def test_compiled_passes_say_what_plain_decoding_says(process: ProcessPoolExecutor, shape: str) -> None:
-    where = jobs.there if second.REAL else jobs.here
-    found, plain = done(process, where, equalities.compiled, shape, OPTIONS)
-    assert found == plain

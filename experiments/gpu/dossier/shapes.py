@@ -1,0 +1,21 @@
+"""The benchmarks of conf/bench, with the entries that are measured here."""
+
+from collections.abc import Sequence
+
+from dossier.report import Task
+from rim.benchmark.settings import Benchmark, load_benchmark
+
+ENTRIES = {"direct": "direct", "rim": "memory_blocks", "coconut": "coconut", "cot": "cot"}
+"""Methods by the names of entries."""
+_LISTED = ", ".join(f"{{name: {name}, overrides: [method.name={method}]}}" for name, method in ENTRIES.items())
+_SETTINGS = (f"entries=[{_LISTED}]", "early=null", "decode=[plain]", "batch_sizes=[1,8,32]", "questions=8")
+
+
+def benchmark(task: Task, shape: str, more: Sequence[str]) -> Benchmark:
+    """A shape's settings, whose questions are GSM8K's.
+
+    Raises:
+        RuntimeError: there are no rows of GSM8K.
+    """
+    data = (f"root={task.rows()}", f"data.cache={task.work / 'cache'}")
+    return load_benchmark([f"conf/bench/{shape}.yaml"], [*_SETTINGS, *data, *more])

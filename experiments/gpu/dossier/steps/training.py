@@ -1,0 +1,163 @@
+"""Training with LoRA in the shapes of GPT-2, Llama-3.2-1B and 3B: the run of conf/gsm8k.yaml on GSM8K's own rows.
+
+Each objective is measured in the middle of its stage, where grounding has faded half of its steps, which is about its
+mean. Validation, saving and scoring are not in it.
+"""
+
+import gc
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property, partial
+from typing import Any
+
+import torch
+
+from dossier.report import Finding, Report, Result, Task
+from dossier.shapes import benchmark
+from dossier.sizes import Size, size_of
+from dossier.updates import Issued, Subject, Updates, batches_of, issued, timed_updates
+from rim.backbone.backbone import Backbone
+from rim.backbone.load import add_adapters, load_backbone, load_tokenizer
+from rim.backbone.tokenizer import Slots
+from rim.benchmark.settings import Benchmark
+from rim.benchmark.workload import TEXTS, drawn_on, widen
+from rim.config import Config
+from rim.data.datamodule import TrainingBatch
+from rim.data.prepare import Splits, prepare, training_texts
+from rim.methods.registry import build_method
+from rim.settings import load
+from rim.training.plan import make_plan
+from rim.training.trainer import micro_batches
+
+OBJECTIVES = {
+    "grounding": (),
+    "refinement": (),
+    "chain": ("method.name=cot", "stages=[]"),
+    "answer": ("method.name=direct", "stages=[]"),
+}
+"""Stage, and what its run changes in the settings; a chain and a direct answer beside RiM's two stages."""
+ROWS = 385_620
+"""Training rows of GSM8K-Aug, which the run of conf/gsm8k.yaml reads; GSM8K's own rows stand for them here."""
+
+
+def run(report: Report) -> None:
+    """Shape by shape."""
+    size = size_of(report.task)
+    units = {shape: {f"{shape}: {name}": name for name in OBJECTIVES} for shape in size.micro}
+    report.names([unit for names in units.values() for unit in names])
+    facts = dict(report.task.done)
+    for shape, names in units.items():
+        if any(map(report.open, names)):
+            built = Built(report.task, size, shape)
+            for unit, name in names.items():
+                report.unit(unit, partial(measured, built, name, facts))
+            del built
+            gc.collect()
+
+
+class Built:
+    """A shape's model with adapters, and the data, made when they are first needed."""
+
+    def __init__(self, task: Task, size: Size, shape: str) -> None:
+        self.task, self.size, self.shape = task, size, shape
+
+    @cached_property
+    def bench(self) -> Benchmark:
+        """The benchmark of the same shape, which has its settings."""
+        return benchmark(self.task, self.shape, self.size.bench)
+
+    def config(self, objective: str) -> Config:
+        """The paper's run in this shape."""
+        lora = ("backbone.training=lora", f"backbone.lora.rank={self.size.lora_rank}")
+        own = (f"data.root={self.bench.root}", "data.test_rows=8", *lora, *self.size.training, *OBJECTIVES[objective])
+        return load(["conf/gsm8k.yaml"], [*self.bench.overrides, *own])
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        """One of GSM8K's rows."""
+        config = self.config("grounding")
+        return load_tokenizer(config.backbone, lambda: training_texts(config.data, TEXTS), Slots.of(config))
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The same for all objectives."""
+        return prepare(self.config("grounding").data, self.tokenizer, 0)
+
+    @cached_property
+    def backbone(self) -> Backbone:
+        """Random weights in fp32 on the device, as many rows of embeddings as the shape has, and adapters."""
+        config = self.config("grounding")
+        with drawn_on(self.task.device):
+            plain = load_backbone(replace(config.backbone, training="full"), self.tokenizer, config.run.seed)
+            widen(plain, self.bench.vocabulary or len(self.tokenizer))
+            adapted = add_adapters(plain.model, config.backbone.lora, plain.special)  # type: ignore[arg-type]
+        return Backbone(adapted, self.tokenizer, plain.special).to(self.task.device)
+
+    def subject(self, objective: str, micro: int) -> Subject:
+        """What is trained, `micro` examples in a forward pass."""
+        config = self.config(objective)
+        config.training.micro_batch_size = micro
+        plan = make_plan(config.stages, config.training, ROWS)
+        method = build_method(config, self.tokenizer)
+        return Subject(config, self.backbone, method, self.splits, plan, self.task.work / "updates" / self.shape)
+
+
+def measured(built: Built, objective: str, facts: dict[str, Any]) -> Result:
+    """Updates of an objective, and what a micro-batch of them takes.
+
+    Args:
+        facts: of the units that are done, by name; gets those of this one.
+    """
+    subject, updates, middle = _fitting(built, objective)
+    batches = batches_of(subject, middle)
+    whole = issued(subject, batches[0])
+    stage = subject.plan.at(middle)
+    own = {"seconds": updates.seconds, "hours": stage.length * updates.each / 3600, "updates": stage.length}
+    facts[f"{built.shape}: {objective}"] = own
+    findings = [*_speed(subject, updates, batches), *_host(whole), *_estimate(built.shape, objective, facts)]
+    return Result(findings, own)
+
+
+def _fitting(built: Built, objective: str) -> tuple[Subject, Updates, int]:
+    """Updates with as many examples in a pass as memory has room for."""
+    micro = built.size.micro[built.shape]
+    while True:
+        subject = built.subject(objective, micro)
+        stage = next(plan for plan in subject.plan.stages if plan.stage.objective == objective)
+        middle = stage.first + stage.length // 2
+        try:
+            return subject, timed_updates(subject, middle, built.size.least_updates, built.size.update_seconds), middle
+        except torch.OutOfMemoryError:
+            if micro == 1:
+                raise
+        micro //= 2
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def _speed(subject: Subject, updates: Updates, batches: list[TrainingBatch]) -> Iterator[Finding]:
+    training = subject.config.training
+    read = sum(batch.trees.ids_BN.numel() for batch in batches)
+    real = sum(int((batch.trees.node_BN >= 0).sum()) for batch in batches)
+    yield Finding("examples per second", training.batch_size / updates.each)
+    yield Finding("an update", 1e3 * updates.each, "ms")
+    yield Finding("tokens per second", real / updates.each)
+    yield Finding("useful share of tokens", real / read)
+    yield Finding("waiting for data", sum(updates.waiting) / sum(updates.seconds))
+    yield Finding("peak memory", updates.memory / 2**30, "GiB")
+    yield Finding("examples in a pass", training.batch_size // micro_batches(training))
+
+
+def _host(whole: Issued) -> Iterator[Finding]:
+    yield Finding("a micro-batch, until it is asked for", whole.asked, "ms")
+    yield Finding("a micro-batch, until it is done", whole.done, "ms")
+
+
+def _estimate(shape: str, objective: str, facts: dict[str, Any]) -> Iterator[Finding]:
+    """What the updates of conf/gsm8k.yaml take at this rate; validation, saving and scoring come on top."""
+    own = facts[f"{shape}: {objective}"]
+    if objective in ("grounding", "refinement"):
+        yield Finding(f"conf/gsm8k.yaml: its {own['updates']:,} updates of {objective}", own["hours"], "h")
+    before = facts.get(f"{shape}: grounding")
+    if objective == "refinement" and before is not None:
+        yield Finding("conf/gsm8k.yaml: all updates", own["hours"] + before["hours"], "h")

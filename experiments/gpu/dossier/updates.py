@@ -1,0 +1,180 @@
+"""Updates under the clock: those of a real run, through Lightning's trainer, from any point of its plan."""
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import ProgressBar
+
+from rim.backbone.backbone import Backbone, set_dropout
+from rim.config import Config
+from rim.data.datamodule import DataModule, TrainingBatch
+from rim.data.prepare import Splits
+from rim.methods.method import Method
+from rim.training.module import RimModule, seed_noise
+from rim.training.plan import Plan
+from rim.training.run import make_evaluator
+from rim.training.trainer import PRECISION, make_trainer, micro_batches
+
+WARM_UP, MOST = 2, 40
+"""Updates before the clock counts, and the most that are timed."""
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is trained: a model with its method, data and plan."""
+
+    config: Config
+    backbone: Backbone
+    method: Method
+    splits: Splits
+    plan: Plan
+    folder: Path
+
+
+@dataclass
+class Updates:
+    """Seconds of each update, of them waiting for the loader, and the most memory that was allocated, in bytes."""
+
+    seconds: list[float] = field(default_factory=list)
+    waiting: list[float] = field(default_factory=list)
+    memory: int = 0
+
+    @property
+    def each(self) -> float:
+        """Seconds of an update, the median."""
+        return median(self.seconds)
+
+
+class _Enough(Exception):
+    """As many updates as were wanted."""
+
+
+class _Meter(ProgressBar):
+    """Times updates and ends the run after enough of them; it sets the stage's mode and dropout, as a run does.
+
+    It passes for a progress bar, so that the trainer adds none, which would take its time.
+    """
+
+    def __init__(self, found: Updates, least: int, seconds: float) -> None:
+        super().__init__()
+        self.found, self.least, self.seconds = found, least, seconds
+        self.done, self.wait = 0, 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        assert isinstance(module, RimModule)
+        module.backbone.train()
+        dropout = module.plan.dropout(module.stage.index)
+        if dropout is not None:
+            lora = module.config.backbone.training == "lora"
+            set_dropout(module.backbone, dropout, adapters_only=lora)
+        self.updates = module.updates
+        self.clock = self.since = time.perf_counter()
+
+    def on_train_batch_start(self, *_: Any) -> None:
+        self.wait += time.perf_counter() - self.since
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        self.since = now = time.perf_counter()
+        assert isinstance(module, RimModule)
+        if module.updates == self.updates:  # a micro-batch that is not its update's last
+            return
+        self.updates, self.done = module.updates, self.done + 1
+        if self.done == WARM_UP:
+            _reset_memory()
+        elif self.done > WARM_UP:
+            self.found.seconds.append(now - self.clock)
+            self.found.waiting.append(self.wait)
+        self.clock, self.wait = now, 0.0
+        count = len(self.found.seconds)
+        if count >= self.least and (sum(self.found.seconds) >= self.seconds or count >= MOST):
+            raise _Enough
+
+
+def timed_updates(subject: Subject, update: int, least: int, seconds: float) -> Updates:
+    """Train from an update of the plan on, until enough has been seen; the weights change.
+
+    Args:
+        update: of the run, 0-based.
+        least: updates that are timed at least.
+        seconds: that they take at least.
+    """
+    found = Updates()
+    module = _module(subject, update)
+    trainer = make_trainer(
+        subject.config.training,
+        subject.folder,
+        subject.method.needs,
+        segments=1,
+        updates=update,
+        callbacks=[_Meter(found, least, seconds)],
+    )
+    module.cpu = lambda: module  # type: ignore[method-assign]  # a trainer that ends carries its model away
+    with suppress(_Enough):
+        trainer.fit(module, _data(subject, module))
+    found.memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    return found
+
+
+def _module(subject: Subject, update: int) -> RimModule:
+    evaluator = make_evaluator(subject.config, subject.method, subject.backbone, subject.splits.train)
+    of = (subject.backbone, subject.method, subject.plan, subject.config, evaluator, subject.splits.validation)
+    module = RimModule(*of)
+    module.updates = update
+    return module
+
+
+def _data(subject: Subject, module: RimModule) -> DataModule:
+    pad = subject.backbone.special.pad
+    segment = lambda: module.stage.segment(module.updates)  # noqa: E731
+    return DataModule(subject.splits, subject.config, subject.method.layout, segment, pad)
+
+
+def batches_of(subject: Subject, update: int) -> list[TrainingBatch]:
+    """The micro-batches of an update, in main memory."""
+    dataset: Any = _data(subject, _module(subject, update)).train_dataloader().dataset
+    return [dataset[part] for part in range(micro_batches(subject.config.training))]
+
+
+@dataclass(frozen=True)
+class Issued:
+    """Milliseconds of a micro-batch forward and backward: until all of it has been asked for, and until it is done."""
+
+    asked: float
+    done: float
+
+
+def issued(subject: Subject, batch: TrainingBatch) -> Issued:
+    """How long the program takes to ask for a micro-batch, beside how long the device takes to do it."""
+    device, found = subject.backbone.device, []
+    trees, half = batch.trees.to(device), PRECISION[subject.config.training.precision] == "bf16-mixed"
+    subject.backbone.train()
+    for _ in range(1 + REPEATS):
+        seed_noise(0)
+        _wait()
+        begin = time.perf_counter()
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
+            total = subject.method.losses(subject.backbone, trees).total
+        total.backward()
+        asked = time.perf_counter() - begin
+        _wait()
+        found.append((1e3 * asked, 1e3 * (time.perf_counter() - begin)))
+        subject.backbone.zero_grad()
+    asked, done = (median(part) for part in zip(*found[1:], strict=True))
+    return Issued(asked, done)
+
+
+def _wait() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def _reset_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
