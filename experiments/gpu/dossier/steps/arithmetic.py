@@ -1,4 +1,4 @@
-"""One real piece of training: a model of GPT-2's shape from scratch on arithmetic, by RiM, direct answers and chains.
+"""One real piece of training: a model of GPT-2's shape from scratch on arithmetic, by RiM, direct answers and CoT.
 
 All three get the same number of updates: as many as RiM, whose updates cost most, can do in a third of the time. A run
 that the clock ends goes on in the next call, where its folder is still there.
@@ -118,7 +118,7 @@ def _course(curve: list[dict[str, Any]]) -> Iterator[Finding]:
         yield Finding(f"loss at update {record['update']:,} ({record['stage']})", record["loss"])
     for record in curve:
         if "accuracy" in record:
-            yield Finding(f"held-out accuracy at update {record['update']:,} ({record['stage']})", record["accuracy"])
+            yield Finding(f"validation accuracy at update {record['update']:,} ({record['stage']})", record["accuracy"])
 
 
 def _cost(training: dict[str, Any]) -> Iterator[Finding]:

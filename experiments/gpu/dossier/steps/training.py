@@ -30,12 +30,12 @@ from rim.training.plan import make_plan
 from rim.training.trainer import micro_batches
 
 OBJECTIVES = {
-    "grounding": (),
-    "refinement": (),
-    "chain": ("method.name=cot", "stages=[]"),
-    "answer": ("method.name=direct", "stages=[]"),
+    "grounding": ("grounding", ()),
+    "refinement": ("refinement", ()),
+    "cot": ("chain", ("method.name=cot", "stages=[]")),
+    "direct": ("answer", ("method.name=direct", "stages=[]")),
 }
-"""Stage, and what its run changes in the settings; a chain and a direct answer beside RiM's two stages."""
+"""Objective of a stage, and overrides of its run: RiM's two stages, with CoT and direct answers beside them."""
 ROWS = 385_620
 """Training rows of GSM8K-Aug, which the run of conf/gsm8k.yaml reads; GSM8K's own rows stand for them here."""
 
@@ -66,10 +66,10 @@ class Built:
         """The benchmark of the same shape, which has its settings."""
         return benchmark(self.task, self.shape, self.size.bench)
 
-    def config(self, objective: str) -> Config:
+    def config(self, name: str) -> Config:
         """The paper's run in this shape."""
         lora = ("backbone.training=lora", f"backbone.lora.rank={self.size.lora_rank}")
-        own = (f"data.root={self.bench.root}", "data.test_rows=8", *lora, *self.size.training, *OBJECTIVES[objective])
+        own = (f"data.root={self.bench.root}", "data.test_rows=8", *lora, *self.size.training, *OBJECTIVES[name][1])
         return load(["conf/gsm8k.yaml"], [*self.bench.overrides, *own])
 
     @cached_property
@@ -93,37 +93,37 @@ class Built:
             adapted = add_adapters(plain.model, config.backbone.lora, plain.special)  # type: ignore[arg-type]
         return Backbone(adapted, self.tokenizer, plain.special).to(self.task.device)
 
-    def subject(self, objective: str, micro: int) -> Subject:
+    def subject(self, name: str, micro: int) -> Subject:
         """What is trained, `micro` examples in a forward pass."""
-        config = self.config(objective)
+        config = self.config(name)
         config.training.micro_batch_size = micro
         plan = make_plan(config.stages, config.training, ROWS)
         method = build_method(config, self.tokenizer)
         return Subject(config, self.backbone, method, self.splits, plan, self.task.work / "updates" / self.shape)
 
 
-def measured(built: Built, objective: str, facts: dict[str, Any]) -> Result:
+def measured(built: Built, name: str, facts: dict[str, Any]) -> Result:
     """Updates of an objective, and what a micro-batch of them takes.
 
     Args:
         facts: of the units that are done, by name; gets those of this one.
     """
-    subject, updates, middle = _fitting(built, objective)
+    subject, updates, middle = _fitting(built, name)
     batches = batches_of(subject, middle)
     whole = issued(subject, batches[0])
     stage = subject.plan.at(middle)
     own = {"seconds": updates.seconds, "hours": stage.length * updates.each / 3600, "updates": stage.length}
-    facts[f"{built.shape}: {objective}"] = own
-    findings = [*_speed(subject, updates, batches), *_host(whole), *_estimate(built.shape, objective, facts)]
+    facts[f"{built.shape}: {name}"] = own
+    findings = [*_speed(subject, updates, batches), *_host(whole), *_estimate(built.shape, name, facts)]
     return Result(findings, own)
 
 
-def _fitting(built: Built, objective: str) -> tuple[Subject, Updates, int]:
+def _fitting(built: Built, name: str) -> tuple[Subject, Updates, int]:
     """Updates with as many examples in a pass as memory has room for."""
     micro = built.size.micro[built.shape]
     while True:
-        subject = built.subject(objective, micro)
-        stage = next(plan for plan in subject.plan.stages if plan.stage.objective == objective)
+        subject = built.subject(name, micro)
+        stage = next(plan for plan in subject.plan.stages if plan.stage.objective == OBJECTIVES[name][0])
         middle = stage.first + stage.length // 2
         try:
             return subject, timed_updates(subject, middle, built.size.least_updates, built.size.update_seconds), middle
@@ -153,11 +153,11 @@ def _host(whole: Issued) -> Iterator[Finding]:
     yield Finding("a micro-batch, until it is done", whole.done, "ms")
 
 
-def _estimate(shape: str, objective: str, facts: dict[str, Any]) -> Iterator[Finding]:
+def _estimate(shape: str, name: str, facts: dict[str, Any]) -> Iterator[Finding]:
     """What the updates of conf/gsm8k.yaml take at this rate; validation, saving and scoring come on top."""
-    own = facts[f"{shape}: {objective}"]
-    if objective in ("grounding", "refinement"):
-        yield Finding(f"conf/gsm8k.yaml: its {own['updates']:,} updates of {objective}", own["hours"], "h")
+    own = facts[f"{shape}: {name}"]
+    if name in ("grounding", "refinement"):
+        yield Finding(f"conf/gsm8k.yaml: its {own['updates']:,} updates of {name}", own["hours"], "h")
     before = facts.get(f"{shape}: grounding")
-    if objective == "refinement" and before is not None:
+    if name == "refinement" and before is not None:
         yield Finding("conf/gsm8k.yaml: all updates", own["hours"] + before["hours"], "h")
