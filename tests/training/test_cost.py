@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
 from rim.backbone.dropout import set_dropout
-from rim.backbone.adapters import add_adapters
 from rim.config import Config, Lora
 from rim.data.encode import EncodedExample
 from rim.methods.direct import Direct

@@ -11,11 +11,12 @@ import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ProgressBar
 
-from rim.backbone.backbone import Backbone, set_dropout
+from rim.backbone.backbone import Backbone
 from rim.config import Config
 from rim.data.datamodule import DataModule, TrainingBatch
 from rim.data.prepare import Splits
 from rim.methods.method import Method
+from rim.training.dropout import use_dropout
 from rim.training.module import RimModule, seed_noise
 from rim.training.plan import Plan
 from rim.training.run import make_evaluator
@@ -70,10 +71,7 @@ class _Meter(ProgressBar):
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         assert isinstance(module, RimModule)
         module.backbone.train()
-        dropout = module.plan.dropout(module.stage.index)
-        if dropout is not None:
-            lora = module.config.backbone.training == "lora"
-            set_dropout(module.backbone, dropout, adapters_only=lora)
+        use_dropout(module.backbone, module.config, module.plan, module.stage.index)
         self.updates = module.updates
         self.clock = self.since = time.perf_counter()
 

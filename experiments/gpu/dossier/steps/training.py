@@ -16,8 +16,9 @@ from dossier.report import Finding, Report, Result, Task
 from dossier.shapes import benchmark
 from dossier.sizes import Size, size_of
 from dossier.updates import Issued, Subject, Updates, batches_of, issued, timed_updates
+from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
-from rim.backbone.load import add_adapters, load_backbone, load_tokenizer
+from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import Slots
 from rim.benchmark.settings import Benchmark
 from rim.benchmark.workload import TEXTS, drawn_on, widen
