@@ -15,11 +15,12 @@ from rim.backbone.backbone import Backbone
 from rim.config import Config
 from rim.data.datamodule import DataModule, TrainingBatch
 from rim.data.prepare import Splits
+from rim.evaluation.evaluator import Evaluator
+from rim.evaluation.lengths import Lengths
 from rim.methods.method import Method
 from rim.training.dropout import use_dropout
 from rim.training.module import RimModule, seed_noise
 from rim.training.plan import Plan
-from rim.training.run import make_evaluator
 from rim.training.trainer import PRECISION, make_trainer, micro_batches
 
 WARM_UP, MOST = 2, 40
@@ -121,7 +122,8 @@ def timed_updates(subject: Subject, update: int, least: int, seconds: float) -> 
 
 
 def _module(subject: Subject, update: int) -> RimModule:
-    evaluator = make_evaluator(subject.config, subject.method, subject.backbone, subject.splits.train)
+    lengths = Lengths.of(subject.method, (split for _, split in subject.splits.named()))
+    evaluator = Evaluator(subject.method, subject.backbone.tokenizer, lengths.as_set(subject.config.evaluation))
     of = (subject.backbone, subject.method, subject.plan, subject.config, evaluator, subject.splits.validation)
     module = RimModule(*of)
     module.updates = update
