@@ -3,6 +3,7 @@
 import os
 from base64 import b64encode
 from contextlib import closing, suppress
+from functools import cache
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -24,7 +25,7 @@ def reachable() -> bool:
     """Whether the hub's address accepts a connection within `TIMEOUT`; False at once where HF_HUB_OFFLINE is set.
 
     As its libraries, it goes through the proxy of the environment (HTTPS_PROXY, HTTP_PROXY, ALL_PROXY; NO_PROXY exempts
-    addresses), which has as long again to answer.
+    addresses), which has as long again to answer. A process asks once: what it was told then holds to its end.
 
     Raises:
         HubError: the environment names a proxy that has no address.
@@ -33,24 +34,34 @@ def reachable() -> bool:
 
     if constants.HF_HUB_OFFLINE or os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         return False
+    hub = urlsplit(constants.ENDPOINT)
+    return _answers(hub, _proxy(hub.scheme, f"{hub.hostname or ''}:{_port(hub)}"))
+
+
+@cache
+def _answers(hub: SplitResult, proxy: SplitResult | None) -> bool:
+    """Whether the hub accepts a connection, through a proxy where there is one."""
     try:
-        with closing(_way_to(urlsplit(constants.ENDPOINT))) as connection:
+        with closing(_way_to(hub, proxy)) as connection:
             connection.connect()
         return True
     except (OSError, HTTPException):
         return False
 
 
-def _way_to(hub: SplitResult) -> HTTPConnection:
+def _way_to(hub: SplitResult, proxy: SplitResult | None) -> HTTPConnection:
     """To the hub's address, or to the proxy before it, which is asked for a tunnel where it has that language."""
-    host, port = hub.hostname or "", hub.port or PORTS.get(hub.scheme, 80)
-    proxy = _proxy(hub.scheme, f"{host}:{port}")
+    host, port = hub.hostname or "", _port(hub)
     if proxy is None:
         return HTTPConnection(host, port, timeout=TIMEOUT)
     connection = HTTPConnection(proxy.hostname or "", proxy.port or PORTS.get(proxy.scheme, 80), timeout=TIMEOUT)
     if (hub.scheme, proxy.scheme) == ("https", "http"):
         connection.set_tunnel(host, port, _authorization(proxy))
     return connection
+
+
+def _port(hub: SplitResult) -> int:
+    return hub.port or PORTS.get(hub.scheme, 80)
 
 
 def _proxy(scheme: str, address: str) -> SplitResult | None:
@@ -78,26 +89,35 @@ def _authorization(proxy: SplitResult) -> dict[str, str]:
 
 
 def check_reachable(name: str, field: str, instead: str) -> None:
-    """Pass where `name` is a local folder, lies in the local cache, or the hub answers.
+    """Pass where `name` is a local folder, lies in the local cache at any revision, or the hub answers.
 
     Raises:
         HubError: none of the three; says which setting takes which local copy. Or as `reachable`.
     """
-    from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
 
     if Path(name).is_dir():
         return
     try:
-        cached = isinstance(try_to_load_from_cache(name, "config.json"), str)
+        validate_repo_id(name)
     except HFValidationError:
         raise HubError(
             f"{field} '{name}' is neither a folder nor a hub name, which is `owner/model`. "
             f"Set {field} to {instead}, or to a hub name"
         ) from None
-    if cached or reachable():
+    if _is_cached(name) or reachable():
         return
     raise HubError(
         f"{field} '{name}' is neither a local folder nor in the local cache, and the Hugging Face hub cannot be "
         f"reached. Set {field} to {instead}, or run once with a network"
     )
+
+
+def _is_cached(name: str) -> bool:
+    """Whether the local cache holds a model at some revision: the one that is asked for need not be `main`."""
+    from huggingface_hub import constants
+    from huggingface_hub.file_download import repo_folder_name
+
+    snapshots = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model") / "snapshots"
+    return any(snapshots.glob("*/config.json"))

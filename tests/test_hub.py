@@ -4,13 +4,14 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 
 import pytest
 from huggingface_hub import constants
 
 from rim import hub
-from rim.hub import HubError, reachable
+from rim.hub import HubError, check_reachable, reachable
 
 OPENS, REFUSES = b"HTTP/1.1 200 Connection established\r\n\r\n", b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"
 
@@ -37,7 +38,8 @@ def proxy(answer: bytes) -> Iterator[tuple[str, list[str]]]:
 
 @pytest.fixture(autouse=True)
 def online(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The hub may be asked, at an address that tests cannot reach, and no proxy is named."""
+    """The hub may be asked, at an address that tests cannot reach, no proxy is named, and nobody has asked yet."""
+    hub._answers.cache_clear()
     for name in [name for name in os.environ if name.lower().endswith("_proxy") or name == "HF_HUB_OFFLINE"]:
         monkeypatch.delenv(name)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
@@ -108,3 +110,37 @@ def test_a_proxy_without_an_address_is_a_lesson(text: str, monkeypatch: pytest.M
         in str(error.value)
     )
     assert "Mend HTTPS_PROXY or ALL_PROXY, or unset it" in str(error.value) and "secret" not in str(error.value)
+
+
+def test_a_process_asks_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The answer holds for an address and a proxy: with others it asks again."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(constants, "ENDPOINT", f"https://127.0.0.1:{server.getsockname()[1]}")
+        assert reachable()
+    assert reachable(), "it has gone since, and is not asked"
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    assert not reachable(), "offline mode is no question of the hub"
+
+
+COMMIT = "0123456789" * 4
+
+
+@pytest.mark.parametrize("ref", [None, "main", "v1.0"])
+def test_a_model_in_the_local_cache_is_found_at_any_revision(
+    ref: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(HubError, match="'owner/model' is neither a local folder nor in the local cache"):
+        check_reachable("owner/model", "backbone.name", "a folder")
+    snapshot = tmp_path / "models--owner--model" / "snapshots" / COMMIT
+    snapshot.mkdir(parents=True)
+    (snapshot / "config.json").write_text("{}")
+    if ref:
+        (tmp_path / "models--owner--model" / "refs").mkdir()
+        (tmp_path / "models--owner--model" / "refs" / ref).write_text(COMMIT)
+    check_reachable("owner/model", "backbone.name", "a folder")
+
+
+def test_a_name_that_is_neither_a_folder_nor_of_the_hub_is_a_lesson() -> None:
+    with pytest.raises(HubError, match=r"backbone\.name 'a/b/c' is neither a folder nor a hub name, which is `owner/m"):
+        check_reachable("a/b/c", "backbone.name", "a folder")
