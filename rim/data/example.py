@@ -28,6 +28,14 @@ class DataError(UserError):
     """Data that cannot be read, named or used as asked: says where, the rule, and the way out."""
 
 
+class RowError(DataError):
+    """A row that cannot be read: where it stands, what was received, the rule, and the way out."""
+
+    def __init__(self, place: str, received: str, rule: str, way_out: str) -> None:
+        super().__init__(f"{place}: {received}; {rule}. Way out: {way_out}")
+        self.place, self.received = place, received
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A question, the steps that solve it, and the answer.
@@ -45,13 +53,15 @@ class Example:
 class Reading:
     """The examples of a split, the rows read, the rows left out by reason, and where the rows were found.
 
-    `origin` names the file with its sha256, or the table of the hub with the commit that was really read.
+    `origin` names the file with its sha256, or the table of the hub with the commit that was really read. `noted`
+    counts what is odd in rows that are not left out, by what it is.
     """
 
     examples: list[Example]
     read: int
     dropped: dict[str, int] = field(default_factory=dict)
     origin: str = ""
+    noted: dict[str, int] = field(default_factory=dict)
 
     @cached_property
     def distinct(self) -> int:

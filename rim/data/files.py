@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rim.config import Data
-from rim.data.example import DataError
+from rim.data.example import DataError, RowError
 
 Fields = Mapping[str, type | tuple[type, ...]]
 """Names of a row's fields, and the types that each may have."""
@@ -172,10 +172,10 @@ def split_once(text: str, mark: str, where: object, number: int | str) -> tuple[
     return before.strip(), after.strip()
 
 
-def broken(where: object, number: int | str, received: str, rule: str, way_out: str) -> DataError:
+def broken(where: object, number: int | str, received: str, rule: str, way_out: str) -> RowError:
     """The error of one row; `number` is its line, or words for its place."""
     place = number if isinstance(number, str) else f"line {number}"
-    return DataError(f"{where}, {place}: {received}; {rule}. Way out: {way_out}")
+    return RowError(f"{where}, {place}", received, rule, way_out)
 
 
 def _trouble(error: Exception) -> str:

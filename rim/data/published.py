@@ -4,7 +4,6 @@ A task's file gives its `Source`s and a `parse`; finding, reading, counting, che
 for all and stand here.
 """
 
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +14,10 @@ from typing import Any
 from rim.config import Data
 from rim.data import files, hub
 from rim.data.example import DataError, Example, Reading, Task, form_in
+from rim.data.lenient import Lenient
+from rim.data.row import Row
 
-HALF = re.compile("[\ud800-\udfff]")
-"""Half of a surrogate pair, of which no tokenizer makes anything: JSON that was cut within an emoji has it."""
+__all__ = ["Published", "Row", "Rows", "Source"]
 
 Rows = Iterable[tuple[int | str, Any]]
 """Places within a file (a line, or words), and values."""
@@ -61,62 +61,6 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A published row: its values, where it stands (for messages), its number from 0, and the form of its steps.
-
-    `source` is `task/split`.
-    """
-
-    values: Any
-    where: object
-    place: int | str
-    index: int
-    form: str
-    source: str
-
-    def check(self, fields: files.Fields) -> dict[str, Any]:
-        """The values, if they are an object with these fields.
-
-        Raises:
-            DataError: names file, place and field.
-        """
-        return files.check(self.values, fields, self.where, self.place)
-
-    def texts(self, field: str) -> list[str]:
-        """A field that is a list of texts.
-
-        Raises:
-            DataError: it is not there, or something else.
-        """
-        found: list[str] = self.check({field: list})[field]
-        if not all(isinstance(text, str) for text in found):
-            raise self.broken(f"'{field}' is {found!r:.60}", f"'{field}' is a list of texts")
-        return found
-
-    def broken(self, received: str, rule: str) -> DataError:
-        """The error of this row."""
-        return files.broken(self.where, self.place, received, rule, "mend or delete the row")
-
-    def example(self, question: str, steps: Iterable[str], answer: str, name: object = None) -> Example:
-        """The example of this row, texts without spaces around them and no empty steps; `name` replaces its number.
-
-        Raises:
-            DataError: the question or the answer is empty, or a text holds half a character.
-        """
-        texts = {"question": files.clean(question), "answer": files.clean(answer)}
-        files.check(texts, {"question": str, "answer": str}, self.where, self.place)
-        chain = tuple(text for step in steps if (text := files.clean(step)))
-        half = next(filter(HALF.search, (*texts.values(), *chain)), None)
-        if half is not None:
-            raise self.broken(
-                f"half a character in {half!r:.60}", "a text is Unicode, and \\ud800 to \\udfff go in pairs"
-            )
-        return Example(
-            f"{self.source}/{self.index if name is None else name}", texts["question"], chain, texts["answer"]
-        )
-
-
-@dataclass(frozen=True)
 class Published:
     """A published task.
 
@@ -138,18 +82,22 @@ class Published:
         return Task(self.name, splits, self.test_splits, self.answer_rule, self.read, self.fingerprint, self.forms)
 
     def read(self, split: str, config: Data) -> Reading:
-        """The examples of a split, in the order of the file."""
-        form = form_in(self.forms, config.steps)
+        """The examples of a split, in the order of the file.
+
+        Raises:
+            DataError: data that is missing, a row of a file that cannot be read, or more than a few of a table.
+        """
+        source, form, noted = f"{self.name}/{split}", form_in(self.forms, config.steps), Counter[str]()
         where, origin, rows = self._open(split, config)
-        examples, dropped = [], Counter[str]()
-        for index, (place, values) in enumerate(rows):
-            found = self.parse(Row(values, where, place, index, form, f"{self.name}/{split}"))
-            if isinstance(found, str):
-                dropped[found] += 1
-            else:
-                examples.append(found)
-        _require_different(examples, where)
-        return Reading(examples, len(examples) + dropped.total(), dict(dropped), origin)
+        given = (Row(values, where, place, index, form, source, noted) for index, (place, values) in enumerate(rows))
+        if config.root is not None:
+            examples, dropped = _parsed(given, self.parse)
+            _require_different(examples, where)
+        else:
+            lenient = Lenient(self.parse, self.answer_rule)
+            examples, dropped = _parsed(given, lenient)
+            lenient.require_few(source, str(where), " or ".join(self._source(split, config).files))
+        return Reading(examples, len(examples) + dropped.total(), dict(dropped), origin, dict(noted))
 
     def fingerprint(self, split: str, config: Data) -> str:
         """sha256 of the file, or of the commits of the tables."""
@@ -174,6 +122,18 @@ class Published:
         tables = [hub.at(table, config.revisions) for table in source.tables]
         rows = (row for table in tables for row in enumerate(hub.rows(table, source.files), start=1))
         return tables[0].name, "; ".join(hub.origin(table, source.files) for table in tables), rows
+
+
+def _parsed(rows: Iterable[Row], parse: Callable[[Row], Example | str]) -> tuple[list[Example], Counter[str]]:
+    """The examples of rows, and the number of those left out by reason."""
+    examples, dropped = [], Counter[str]()
+    for row in rows:
+        found = parse(row)
+        if isinstance(found, str):
+            dropped[found] += 1
+        else:
+            examples.append(found)
+    return examples, dropped
 
 
 def _require_different(examples: Iterable[Example], where: object) -> None:

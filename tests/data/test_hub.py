@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rim import hub as asked
 from rim.config import Data
 from rim.data import hub
 from rim.data.example import DataError, Example, read, task
@@ -170,6 +171,89 @@ def test_a_row_of_the_hub_is_checked_like_one_of_a_file(cache: Path) -> None:
     remember(cache, "openai/gsm8k", "main", "test", [{"question": "q?", "answer": "no mark"}], pinned("gsm8k/test"))
     with pytest.raises(DataError, match="openai/gsm8k, line 1: no '####' in 'no mark'"):
         read("gsm8k/test", Data())
+
+
+BROKEN: dict[str, dict[str, object]] = {
+    "gsm8k/test": {"answer": "so\n#### "},
+    "gsm8k_aug/train": {"answer": ""},
+    "gsm_hard/test": {"input": " "},
+    "aqua/validation": {"correct": ""},
+    "logiqa/train": {"correct_option": 7},
+    "svamp/test": {"Answer": "", "ID": "chal-odd"},
+    "multiarith/test": {"final_ans": ""},
+    "math/train": {"problem": ""},
+    "gpqa/diamond": {"Correct Answer": ""},
+}
+"""What makes a row of a source one that cannot be read."""
+FORMS = {"aqua": "sentences", "math": "sentences"}
+
+
+def tables(cache: Path, source: str, good: int, broken: int) -> Data:
+    """Settings under which a source is read from the cache: each table with rows like the first, and broken ones."""
+    for name, config, split, row, _ in ROWS[source]:
+        ids = ({"ID": f"{split}-{n}"} if "ID" in row else {} for n in range(good))
+        odd = ({**row, **BROKEN[source]} | ({"ID": f"{split}-odd-{n}"} if "ID" in row else {}) for n in range(broken))
+        rows = [*({**row, **own} for own in ids), *odd]
+        remember(cache, name, config, split, rows, pinned(source))
+    return Data(steps=FORMS.get(source.split("/")[0], "equations"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_a_broken_row_of_a_table_is_left_out_and_counted(source: str, cache: Path) -> None:
+    reading, count = read(source, tables(cache, source, good=9, broken=1)), len(ROWS[source])
+    [(reason, broken)] = reading.dropped.items()
+    assert (reading.read, len(reading.examples), broken) == (10 * count, 9 * count, count)
+    assert reason.startswith(f"cannot be read, such as {ROWS[source][0][0]}, line 10: ")
+
+
+@pytest.mark.parametrize("source", BROKEN)
+def test_more_than_a_few_broken_rows_of_a_table_are_refused(source: str, cache: Path) -> None:
+    config, count, name = tables(cache, source, good=9, broken=4), len(ROWS[source]), ROWS[source][0][0]
+    with pytest.raises(DataError) as caught:
+        read(source, config)
+    text = str(caught.value)
+    assert text.startswith(f"{source}: {4 * count} of {13 * count} rows cannot be read: {name}, line 10: ")
+    assert f"; and {4 * count - 1} more. Of a table of the hub at most 3 rows, or 1% of them may be left out" in text
+    assert f"data.revisions=[{name}@COMMIT], or set data.root=FOLDER to a folder that holds" in text
+
+
+def test_answers_and_ids_of_a_table_are_checked_row_by_row(cache: Path) -> None:
+    """An answer that no rule could read would be refused before scoring; two rows of a name when all are read."""
+    row = ROWS["gsm8k/test"][0][3]
+    odd: list[dict[str, object]] = [row] * 9 + [{"question": "q?", "answer": "#### half"}]
+    remember(cache, "openai/gsm8k", "main", "test", odd, pinned("gsm8k/test"))
+    reason = "cannot be read, such as openai/gsm8k, line 10: the rule 'integer' cannot read the answer 'half'"
+    assert read("gsm8k/test", Data()).dropped == {reason: 1}
+    name, config, _, row, _ = ROWS["svamp/test"][0]
+    for split in ("train", "test"):
+        remember(cache, name, config, split, [{**row, "ID": n} for n in (f"{split}-1", f"{split}-2", "x")],
+                 pinned("svamp/test"))  # fmt: skip
+    reason = "cannot be read, such as ChilleD/SVAMP, line 3: another row is named 'svamp/test/x'"
+    assert read("svamp/test", Data()).dropped == {reason: 1}
+
+
+def test_the_hub_is_asked_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many tables and splits a run reads, and wherever it asks for fingerprint, origin and rows."""
+    calls: list[object] = []
+
+    def refused(*given: object) -> None:
+        calls.append(given)
+        raise OSError("no network")
+
+    from huggingface_hub import constants
+
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr("http.client.HTTPConnection.connect", refused)
+    asked._answers.cache_clear()
+    for source in ("svamp/test", "gsm8k/test"):
+        for name, config, split, row, _ in ROWS[source]:
+            remember(cache, name, config, split, [row], pinned(source))
+        for _ in range(3):
+            task(source.split("/")[0]).fingerprint("test", Data())
+            read(source, Data())
+    assert len(calls) == 1
 
 
 def test_another_commit_than_the_pinned_one_is_read_by_name_alone(cache: Path) -> None:

@@ -1,0 +1,71 @@
+"""A row as it was published, on its way to an example."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rim.data import files
+from rim.data.example import Example, RowError
+
+HALF = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair, of which no tokenizer makes anything: JSON that was cut within an emoji has it."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A published row: its values, where it stands (for messages), its number from 0, and the form of its steps.
+
+    `source` is `task/split`. `noted` counts what is odd in the rows of a reading without being a reason to leave them
+    out.
+    """
+
+    values: Any
+    where: object
+    place: int | str
+    index: int
+    form: str
+    source: str
+    noted: Counter[str] = field(default_factory=Counter)
+
+    def check(self, fields: files.Fields) -> dict[str, Any]:
+        """The values, if they are an object with these fields.
+
+        Raises:
+            DataError: names file, place and field.
+        """
+        return files.check(self.values, fields, self.where, self.place)
+
+    def texts(self, field: str) -> list[str]:
+        """A field that is a list of texts.
+
+        Raises:
+            DataError: it is not there, or something else.
+        """
+        found: list[str] = self.check({field: list})[field]
+        if not all(isinstance(text, str) for text in found):
+            raise self.broken(f"'{field}' is {found!r:.60}", f"'{field}' is a list of texts")
+        return found
+
+    def broken(self, received: str, rule: str, way_out: str = "mend or delete the row") -> RowError:
+        """The error of this row."""
+        return files.broken(self.where, self.place, received, rule, way_out)
+
+    def example(self, question: str, steps: Iterable[str], answer: str, name: object = None) -> Example:
+        """The example of this row, texts without spaces around them and no empty steps; `name` replaces its number.
+
+        Raises:
+            DataError: the question or the answer is empty, or a text holds half a character.
+        """
+        texts = {"question": files.clean(question), "answer": files.clean(answer)}
+        files.check(texts, {"question": str, "answer": str}, self.where, self.place)
+        chain = tuple(text for step in steps if (text := files.clean(step)))
+        half = next(filter(HALF.search, (*texts.values(), *chain)), None)
+        if half is not None:
+            raise self.broken(
+                f"half a character in {half!r:.60}", "a text is Unicode, and \\ud800 to \\udfff go in pairs"
+            )
+        return Example(
+            f"{self.source}/{self.index if name is None else name}", texts["question"], chain, texts["answer"]
+        )
