@@ -9,15 +9,17 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from rim.answers import AnswerError, size
+from rim.answers import RULES, AnswerError, size
 from rim.config import Data
 from rim.data import store, tokens
 from rim.data.example import DataError, Example, parse_source, read
 from rim.data.store import EncodedExample, EncodedSplit, Longest, Report
+from rim.data.survival import Pair, Survival
+from rim.data.unknown import Unknown
 
 __all__ = ["EncodedExample", "EncodedSplit", "Longest", "Report", "Request", "encode", "plain", "questions"]
 
-VERSION = 3
+VERSION = 4
 """Changes with every change of the readers, of this file and of the stored form."""
 BATCH = 8192
 """Examples that the tokenizer gets together."""
@@ -25,16 +27,14 @@ BATCH = 8192
 FIELDS = {"train": "train_rows", "validation": "validation_rows", "test": "test_rows"}
 LIMITS = ("max_steps", "over_steps", "max_question_tokens", "max_step_tokens", "max_answer_tokens")
 
-Segments = list[list[int]]
-
 
 @dataclass(frozen=True)
 class Request:
     """A source and what it is for.
 
-    Limits of steps and tokens hold for training and validation; test rows are all scored. At most `rows` rows are
-    kept: the first ones, or with `seed` some drawn by it. Rows whose question is in one of the sources `without`
-    are left out.
+    Limits of steps and tokens hold for training and validation, and answers have to survive the tokenizer; test rows
+    are all scored. At most `rows` rows are kept: the first ones, or with `seed` some drawn by it. Rows whose question
+    is in one of the sources `without` are left out.
     """
 
     source: str
@@ -48,7 +48,8 @@ def encode(request: Request, config: Data, tokenizer: Any) -> EncodedSplit:
     """The encoded source, from the cache or made now.
 
     Raises:
-        DataError: the source is unknown, missing or broken, or no row is left.
+        DataError: the source is unknown, missing or broken, no row is left, or more than a few answers could never be
+            given.
     """
     folder = Path(config.cache) / key(request, config, tokenizer)
     found = store.load(folder)
@@ -63,10 +64,11 @@ def encode(request: Request, config: Data, tokenizer: Any) -> EncodedSplit:
 def key(request: Request, config: Data, tokenizer: Any) -> str:
     """sha256 of all that the encoded rows depend on."""
     limits = [getattr(config, name) for name in LIMITS] if request.role != "test" else []
+    rule = parse_source(request.source, config)[0].answer_rule
     parts = {
         "version": VERSION,
         "request": [request.source, request.role, request.rows, request.seed],
-        "answer_rule": parse_source(request.source, config)[0].answer_rule,
+        "answer_rule": [rule, RULES[rule].version],
         "content": [[source, _fingerprint(source, config)] for source in (request.source, *request.without)],
         "form": [config.steps, config.question_end, *limits],
         "tokenizer": tokens.fingerprint(tokenizer),
@@ -81,23 +83,30 @@ def questions(sources: tuple[str, ...], config: Data) -> set[str]:
 
 def _make(request: Request, config: Data, tokenizer: Any, folder: Path) -> None:
     """Read, filter, encode and write; every row that is left out is counted under its reason."""
-    reading = read(request.source, config)
-    dropped = Counter(reading.dropped)
+    reading, rule = read(request.source, config), parse_source(request.source, config)[0].answer_rule
+    dropped, noted = Counter(reading.dropped), Counter(reading.noted)
     chosen = _chosen(reading.examples, request, config, dropped)
     _require_readable(chosen, request, config)
     examples, capped = _within_steps(chosen, request, config, dropped)
+    survival, unknown = Survival(tokenizer, rule, keep=request.role == "test"), Unknown(tokenizer)
     writer, different, rows = store.Writer(), set[str](), request.rows or len(examples)
-    for batch in _batches(examples):
-        kept = _within_tokens(batch, request, config, tokenizer, dropped)[: rows - writer.rows]
-        writer.add(((example.id, example.question, example.answer), segments) for example, segments in kept)
-        different.update(example.question for example, _ in kept)
+    for batch in _batches(examples[:rows] if request.role == "test" else examples):
+        pairs = survival.sift(_within_tokens(batch, request, config, tokenizer, dropped))[: rows - writer.rows]
+        writer.add(((example.id, example.question, example.answer), segments) for example, segments in pairs)
+        different.update(example.question for example, _ in pairs)
+        noted += unknown.count(pairs)
         if writer.rows == rows:
             break
+    survival.require_few(request.source)
+    (noted if request.role == "test" else dropped).update(survival.counts)
     beyond = reading.read - writer.rows - dropped.total()
     dropped[f"beyond data.{FIELDS[request.role]}={request.rows}"] += beyond
-    report = Report(request.source, reading.read, writer.rows, dict(+dropped), capped, len(different), reading.origin)
+    origin = reading.origin or f"sha256 {_fingerprint(request.source, config)}"
+    report = Report(
+        *(request.source, reading.read, writer.rows, dict(+dropped), capped, len(different), origin, dict(+noted))
+    )
     _require_rows(report)
-    writer.write(folder, report, parse_source(request.source, config)[0].answer_rule)
+    writer.write(folder, report, rule)
 
 
 def _chosen(examples: list[Example], request: Request, config: Data, dropped: Counter[str]) -> list[Example]:
@@ -137,7 +146,7 @@ def _within_steps(
 
 def _within_tokens(
     examples: list[Example], request: Request, config: Data, tokenizer: Any, dropped: Counter[str]
-) -> list[tuple[Example, Segments]]:
+) -> list[Pair]:
     """Examples and their tokens, without those over a limit."""
     kept = []
     for example, segments in zip(examples, tokens.tokenise(examples, tokenizer, config.question_end), strict=True):
@@ -149,7 +158,7 @@ def _within_tokens(
     return kept
 
 
-def _over(segments: Segments, config: Data) -> str | None:
+def _over(segments: list[list[int]], config: Data) -> str | None:
     """The first limit that an example breaks."""
     question, answer, *steps = map(len, segments)
     for part, length in (("question", question), ("step", max(steps, default=0)), ("answer", answer)):

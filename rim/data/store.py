@@ -12,8 +12,8 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
-from hashlib import file_digest
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import file_digest, sha256
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,7 +40,8 @@ class Report:
     """What became of the rows of a source: `read` = `kept` + all of `dropped`, by reason.
 
     `capped` rows were kept with their first steps only; `distinct` counts different questions among those kept;
-    `origin` names the file and its sha256, or the table of the hub and its commit.
+    `origin` names the file and its sha256, or the table of the hub and its commit. `noted` counts what is odd in rows
+    that were not left out, by what it is; `encoded` is a sha256 of the rows as they are stored.
     """
 
     source: str
@@ -50,12 +51,15 @@ class Report:
     capped: int = 0
     distinct: int = 0
     origin: str = ""
+    noted: dict[str, int] = field(default_factory=dict)
+    encoded: str = ""
 
     def __str__(self) -> str:
         dropped = "".join(f", {count:,} left out: {reason}" for reason, count in self.dropped.items())
         capped = f", {self.capped:,} capped" if self.capped else ""
         repeated = f", {self.distinct:,} different questions" if self.distinct != self.kept else ""
-        return f"{self.source}: {self.kept:,} of {self.read:,} rows{repeated}{dropped}{capped}"
+        noted = "".join(f", {count:,} {what}" for what, count in self.noted.items())
+        return f"{self.source}: {self.kept:,} of {self.read:,} rows{repeated}{dropped}{capped}{noted}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ class EncodedSplit:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        self.report = Report(**meta["report"])
+        self.report = replace(Report(**meta["report"]), encoded=_digest_of(meta["digests"]))
         self.answer_rule: str = meta["answer_rule"]
         self.longest = Longest(*meta["longest"])
         self._tokens, self._ends, self._first, self._text, self._text_ends = (_open(folder, name) for name in ARRAYS)
@@ -218,6 +222,11 @@ def _install(scratch: Path, folder: Path) -> None:
 def _open(folder: Path, name: str) -> np.ndarray:
     array: np.ndarray = np.load(folder / f"{name}.npy", mmap_mode="r").view(np.ndarray)
     return array
+
+
+def _digest_of(digests: dict[str, str]) -> str:
+    """One digest of the digests of all arrays."""
+    return sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
 
 
 def _digest(folder: Path, name: str) -> str:

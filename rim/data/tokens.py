@@ -16,7 +16,7 @@ def tokenise(examples: Sequence[Example], tokenizer: Any, question_end: str) -> 
     text that spells a special token becomes ordinary tokens.
 
     Raises:
-        DataError: the tokenizer makes nothing of a text.
+        DataError: the tokenizer makes nothing of a question or a step; of an answer it may (`survival.py`).
     """
     questions = _ids([example.question + question_end for example in examples], tokenizer, True)
     texts = list({text for example in examples for text in (example.answer, *example.steps)})  # short ones recur often
@@ -24,7 +24,7 @@ def tokenise(examples: Sequence[Example], tokenizer: Any, question_end: str) -> 
     found = []
     for example, question in zip(examples, questions, strict=True):
         segments = [_without_end(question, tokenizer), bare[example.answer], *(bare[step] for step in example.steps)]
-        if not all(segments):
+        if not (segments[0] and all(segments[2:])):
             _refuse(example, segments)
         found.append(segments)
     return found
@@ -62,8 +62,7 @@ def _without_end(ids: list[int], tokenizer: Any) -> list[int]:
 
 
 def _refuse(example: Example, segments: list[list[int]]) -> None:
-    place = [bool(segment) for segment in segments].index(False)
-    name = ("the question", "the answer")[place] if place < 2 else f"step {place - 1}"
+    name = f"step {segments[2:].index([]) + 1}" if segments[0] else "the question"
     raise DataError(
         f"the tokenizer makes no tokens of {name} of {example.id}: every text must become at least one token. "
         f"Use a tokenizer that covers its characters (a byte-level one covers all), or mend the row"

@@ -12,6 +12,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
+from rim.answers import RULES
 from rim.config import Data, Own, Tracking
 from rim.data import store, tokens
 from rim.data.encode import Request, encode, key
@@ -106,7 +107,7 @@ def test_right_answers_that_will_be_scored_are_read_before_training(config: Data
     file.write_text('{"question": "q?", "answer": "7"}\n{"question": "q?", "answer": "seven"}\n')
     config.own = Own(train=str(file), validation=str(file), test=str(file), answer_rule="integer")
     tokenizer = make_tokenizer()
-    assert len(encode(Request("own/train", "train"), config, tokenizer)) == 2
+    assert len(encode(Request("own/train", "train"), config, tokenizer)) == 1, "in training it is left out"
     for role in ("validation", "test"):
         with pytest.raises(DataError) as caught:
             encode(Request(f"own/{role}", role), config, tokenizer)  # type: ignore[arg-type]
@@ -151,6 +152,13 @@ def test_every_setting_has_a_key_of_its_own(change: dict[str, Any], config: Data
 def test_every_request_has_a_key_of_its_own(change: dict[str, Any], config: Data) -> None:
     tokenizer = make_tokenizer()
     assert key(replace(TRAIN, **change), config, tokenizer) != key(TRAIN, config, tokenizer)
+
+
+def test_another_version_of_the_answer_rule_has_a_key_of_its_own(config: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which answers survive the tokenizer depends on it."""
+    before = key(TEST, config, make_tokenizer())
+    monkeypatch.setitem(RULES, "text", replace(RULES["text"], revision=99))
+    assert key(TEST, config, make_tokenizer()) != before
 
 
 def test_settings_that_change_nothing_share_a_key(config: Data) -> None:
