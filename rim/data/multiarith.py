@@ -5,13 +5,14 @@ github.com/kojima-takeshi188/zero_shot_cot, `dataset/MultiArith/`; no licence st
 hub has them as 420 and 180, which are read together. Answers are whole numbers.
 
 A row is `{"iIndex", "sQuestion", "lEquations": ["X=((8.0+5.0)*2.0)"], "lSolutions": [26.0]}`; its equation is its one
-step, in the notation of GSM8K. Rows of the hub are `{"question", "final_ans"}` and have no equation.
+step, in the notation of GSM8K, unless it does not give the solution. Rows of the hub are `{"question", "final_ans"}`
+and have no equation.
 """
 
 from rim.data import hub
 from rim.data.example import Example
 from rim.data.published import Published, Row, Source
-from rim.data.steps import equation, in_form, number_text
+from rim.data.steps import number_text, only_step
 
 HOME = "https://github.com/kojima-takeshi188/zero_shot_cot"
 
@@ -28,8 +29,8 @@ def parse(row: Row) -> Example:
         answer = number_text(values["lSolutions"][0])
     except (ArithmeticError, ValueError):
         raise row.broken(f"'lSolutions' is {values['lSolutions']!r:.60}", "a solution is a number") from None
-    written = equation(row.texts("lEquations")[0].split("=", 1)[-1], answer)
-    return row.example(values["sQuestion"], in_form((written,), row.form, row.where, row.place), answer)
+    steps = only_step(row, row.texts("lEquations")[0].split("=", 1)[-1], answer)
+    return row.example(values["sQuestion"], steps, answer)
 
 
 TABLES = tuple(hub.Table("ChilleD/MultiArith", None, split) for split in ("train", "test"))

@@ -4,12 +4,17 @@ import re
 from decimal import Decimal
 
 from rim.data import files
+from rim.data.expression import gives
+from rim.data.row import Row
 
 WRITTEN = ("equations", "sentences", "results")
 """Forms of a task whose steps are equations and sentences."""
 BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
 WHOLE = re.compile(r"\.0+(?![0-9])")
 """The end of a whole number that is written as a float."""
+
+CONTRADICTION = "equations that do not give the answer, and are no steps"
+"""What is counted of rows whose publisher contradicts itself."""
 
 EQUATION = re.compile(r"<<[^<>]*=([^<>=]+)>>")
 """An equation; the group is what stands right of its last `=`."""
@@ -32,11 +37,27 @@ def equation(expression: str, value: str) -> str:
     return f"<<{plain}={value}>>"
 
 
+def only_step(row: Row, expression: str, value: str) -> tuple[str, ...]:
+    """The steps of a row whose publisher gives one expression and its value: that equation, in the row's form.
+
+    An expression that has another value, or cannot be computed, makes no step and is counted.
+    """
+    if not gives(expression, value):
+        row.noted[CONTRADICTION] += 1
+        return ()
+    return in_form((equation(expression, value),), row.form, row.where, row.place)
+
+
 def number_text(value: float) -> str:
-    """A number as it is written by hand: `145.0` is `145`."""
+    """A number as it is written by hand: `145.0` is `145`.
+
+    Raises:
+        ValueError: it is not finite.
+    """
     number = Decimal(str(value))  # as it was written: the float 1e23 is 8388608 less
-    whole = number.is_finite() and number == number.to_integral_value()
-    return str(int(number)) if whole else repr(float(value))
+    if not number.is_finite():
+        raise ValueError(f"{value} is no number")
+    return str(int(number)) if number == number.to_integral_value() else repr(float(value))
 
 
 def split_sentences(text: str) -> tuple[str, ...]:

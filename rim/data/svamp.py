@@ -4,14 +4,15 @@ Patel et al., NAACL 2021; github.com/arkilpatel/SVAMP, commit 689d7cca, `SVAMP.j
 set, as the publisher has it; the hub has them as 700 and 300, which are read together. Answers are numbers.
 
 A row is `{"ID", "Body", "Question", "Equation": "( 8.0 - 3.0 )", "Answer": 5.0, "Type"}`; its equation is its one
-step, in the notation of GSM8K. Rows are named by the publisher's ID, since the two copies have different orders.
+step, in the notation of GSM8K, unless it does not give the answer, as `( 4.0 - 2.0 ) + 3.0` of chal-680, whose answer
+is 1. Rows are named by the publisher's ID, since the two copies have different orders.
 """
 
 from rim.data import hub
 from rim.data.example import Example
 from rim.data.files import clean
 from rim.data.published import Published, Row, Source
-from rim.data.steps import equation, in_form, number_text
+from rim.data.steps import number_text, only_step
 
 HOME = "https://github.com/arkilpatel/SVAMP"
 REVISION = "5e0bf1e5e7c0e9c4bc39180d224f41f3f801b7ef"
@@ -24,7 +25,7 @@ def parse(row: Row) -> Example:
         answer = number_text(float(values["Answer"]))
     except ValueError:
         raise row.broken(f"'Answer' is {values['Answer']!r:.60}", "an answer is a number") from None
-    steps = in_form((equation(values["Equation"], answer),), row.form, row.where, row.place)
+    steps = only_step(row, values["Equation"], answer)
     return row.example(f"{clean(values['Body'])} {clean(values['Question'])}", steps, answer, values["ID"].strip())
 
 

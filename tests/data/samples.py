@@ -201,7 +201,7 @@ SAMPLES = (
     ),
     sample(
         *("svamp/test", "svamp/SVAMP.json", "results"),
-        array({**SVAMP, "Equation": "( 8.0 / 3.5 )", "Answer": 2.25}),
+        array({**SVAMP, "Equation": "( 9.0 / 4.0 )", "Answer": 2.25}),
         ("Jo has 8 cups. He sells 3. How many?", ("2.25",), "2.25"),
     ),
     sample(
