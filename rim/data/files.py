@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from rim.data.example import DataError, RowError
 
 Fields = Mapping[str, type | tuple[type, ...]]
 """Names of a row's fields, and the types that each may have."""
+
+
+class RepeatedName(ValueError):
+    """An object that has a name twice, of which only the last value would be read."""
 
 
 def find(config: Data, candidates: Sequence[str], source: str, otherwise: str) -> Path:
@@ -77,12 +82,7 @@ def rows(path: Path) -> Iterator[tuple[int, Any]]:
         DataError: a line that is not JSON.
     """
     for number, line in lines(path):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            reason = f"not valid JSON ({_trouble(error)})"
-            raise broken(path, number, reason, "every line is one JSON object", "mend or delete the line") from None
-        yield number, row
+        yield number, parsed(line, path, number, "every line is one JSON object", "mend or delete the line")
 
 
 def records(path: Path, key: str = "") -> Iterator[tuple[int | str, Any]]:
@@ -95,16 +95,28 @@ def records(path: Path, key: str = "") -> Iterator[tuple[int | str, Any]]:
     if not (text.lstrip()[:1] == "[" or (key and f'"{key}"' in text[:200])):
         yield from rows(path)
         return
-    try:
-        whole = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        reason, number = f"not valid JSON ({_trouble(error)})", getattr(error, "lineno", 1)
-        raise broken(path, number, reason, "the file is one JSON array of rows", "copy the file again") from None
+    whole = parsed(text, path, None, "the file is one JSON array of rows", "copy the file again")
     found = whole.get(key) if isinstance(whole, dict) else whole
     if not isinstance(found, list) or not found:
         inside = f" under '{key}'" if key else ""
         raise DataError(f"{path} holds no rows: it is a JSON array of rows{inside}. Copy or write the file again")
     yield from ((f"row {number}", row) for number, row in enumerate(found, start=1))
+
+
+def parsed(text: str, path: Path, place: int | str | None, rule: str, way_out: str) -> Any:
+    """The value of a JSON text that stands at `place` of a file; None: it is the whole file.
+
+    Raises:
+        DataError: it is not JSON, or an object in it has a name twice.
+    """
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RepeatedName as error:
+        rule = "an object has a name once, and only the last value would be read"
+        raise broken(path, place or "a row", str(error), rule, "delete all but one") from None
+    except (ValueError, RecursionError) as error:
+        line = getattr(error, "lineno", 1)
+        raise broken(path, place or line, f"not valid JSON ({_trouble(error)})", rule, way_out) from None
 
 
 def table(path: Path) -> Iterator[tuple[int | str, Any]]:
@@ -118,9 +130,11 @@ def table(path: Path) -> Iterator[tuple[int | str, Any]]:
         yield from records(path)
         return
     try:
-        found = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        found = list(reader)
     except csv.Error as error:
         raise DataError(f"{path} is no CSV file: {error}. Copy or write the file again") from None
+    _require_once(reader.fieldnames or (), path)
     if not found:
         raise DataError(f"{path} is empty: a data file has a row on every line. Copy or write the file again")
     for number, row in enumerate(found, start=1):
@@ -176,6 +190,25 @@ def broken(where: object, number: int | str, received: str, rule: str, way_out: 
     """The error of one row; `number` is its line, or words for its place."""
     place = number if isinstance(number, str) else f"line {number}"
     return RowError(f"{where}, {place}", received, rule, way_out)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RepeatedName(f"{_repeated([name for name, _ in pairs])} in {found!r:.80}")
+    return found
+
+
+def _require_once(names: Sequence[str], path: Path) -> None:
+    if len({*names}) < len(names):
+        rule = "a column has a name of its own, and only the last would be read"
+        raise broken(path, 1, _repeated(names), rule, "delete or rename all but one")
+
+
+def _repeated(names: Sequence[str]) -> str:
+    name, count = Counter(names).most_common(1)[0]
+    return f"'{name}' stands there {count} times"
 
 
 def _trouble(error: Exception) -> str:

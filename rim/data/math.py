@@ -9,7 +9,6 @@ answer is the last `\\boxed{...}` of the solution, and its sentences are the ste
 out and counted. An answer is read as one line: LaTeX has no other line ends than `\\\\`.
 """
 
-import json
 from pathlib import Path
 
 from rim.answers.stated import boxed
@@ -38,12 +37,7 @@ def problems(path: Path) -> Rows:
         raise DataError(f"{path} holds no problems: it has a folder for each subject. Copy the folder again")
     for file in found:
         place = f"problem {file.relative_to(path).as_posix()}"
-        try:
-            yield place, json.loads(files.decoded(file))
-        except json.JSONDecodeError as error:
-            raise files.broken(
-                path, place, f"not valid JSON ({error.msg})", "a problem is one object", "copy it again"
-            ) from None
+        yield place, files.parsed(files.decoded(file), path, place, "a problem is one object", "copy it again")
 
 
 def parse(row: Row) -> Example | str:

@@ -107,6 +107,31 @@ def test_a_list_that_holds_something_else_than_texts(
     assert f"row 1: '{field}' is {row[field]!r}; '{field}' is a list of texts" in text
 
 
+TWICE = b'{"question": "q?", "answer": "#### 1", "answer": "#### 2"}\n'
+
+
+def test_a_name_that_stands_twice_in_an_object(tmp_path: Path) -> None:
+    """JSON keeps the last value and says nothing."""
+    rule = "an object has a name once, and only the last value would be read. Way out: delete all but one"
+    found = "'answer' stands there 2 times in {'question': 'q?', 'answer': '#### 2'}"
+    assert f"line 2: {found}; {rule}" in message(tmp_path, "gsm8k/test", "gsm8k/test.jsonl", GOOD + TWICE)
+    array = b"[" + GOOD + b"," + TWICE + b"]"
+    assert f"a row: {found}; {rule}" in message(tmp_path, "prosqa/test", "prosqa/prosqa_test.json", array)
+    inside = b'{"question": "q?", "answer": "#### 1", "more": {"a": 1, "b": 2, "b": 2}}\n'
+    text = message(tmp_path, "gsm8k/test", "gsm8k/test.jsonl", inside)
+    assert "line 1: 'b' stands there 2 times in {'a': 1, 'b': 2}" in text
+    folder = tmp_path / "math" / "train" / "algebra"
+    folder.mkdir(parents=True)
+    (folder / "1.json").write_text('{"problem": "p", "solution": "s", "solution": "t"}')
+    with pytest.raises(DataError, match=r"math/train, problem algebra/1\.json: 'solution' stands there 2 times"):
+        read("math/train", Data(root=str(tmp_path)))
+
+
+def test_a_column_that_stands_twice_in_a_table(tmp_path: Path) -> None:
+    text = message(tmp_path, "gpqa/main", "gpqa/gpqa_main.csv", b"Question,Correct Answer,Question\nq,a,r\n")
+    assert "line 1: 'Question' stands there 2 times; a column has a name of its own, and only the last" in text
+
+
 @pytest.mark.parametrize(("value", "part"), [("[" * 100_000, "too deep"), ("9" * 5000, "a number too long")])
 def test_json_that_python_does_not_read(tmp_path: Path, value: str, part: str) -> None:
     row = f'{{"question": {value}\n'.encode()
