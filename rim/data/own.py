@@ -1,8 +1,8 @@
 """A user's own tasks: rows in JSON-lines files named in the settings, or Python files that define a `TASK`.
 
-`data.own` makes the task `own`, whose rows are `{"question", "steps" (optional), "answer", "id" (optional)}`. A file
-of `data.modules` defines `TASK`, a `rim.data.example.Task`, which `rim.data.published.Published` builds in a few
-lines. Paths count from the folder in which the command runs.
+`data.own` makes the task `own`, whose rows are `{"question", "steps" (optional), "answer", "id" (optional)}` and have
+no other field. A file of `data.modules` defines `TASK`, a `rim.data.example.Task`, which
+`rim.data.published.Published` builds in a few lines. Paths count from the folder in which the command runs.
 """
 
 import sys
@@ -20,6 +20,7 @@ from rim.answers import RULES
 from rim.config import Data, Own
 from rim.data import files
 from rim.data.example import MARK, OWN, TASKS, DataError, Example, Reading, Task
+from rim.data.fields import require_known
 from rim.data.published import Published, Row, Source
 from rim.data.steps import WRITTEN, in_form, number_text
 from rim.errors import UserError
@@ -50,6 +51,8 @@ def tasks(config: Data) -> dict[str, Task]:
 
 def parse(row: Row) -> Example:
     """The example of a row of the task `own`."""
+    if isinstance(row.values, dict):
+        require_known(row)
     values = row.check({"question": str, "answer": (str, int, float)})
     chain = in_form(tuple(step for step in _steps(row) if step.strip()), row.form, row.where, row.place)
     name = values.get("id")
@@ -59,10 +62,7 @@ def parse(row: Row) -> Example:
 
 
 def _steps(row: Row) -> list[str]:
-    """The steps, which may be left out, but not under a name that is nearly theirs."""
-    near = [name for name in row.values if name != "steps" and name.strip().lower() in ("step", "steps")]
-    if near and "steps" not in row.values:
-        raise row.broken(f"a field '{near[0]}' and none 'steps'", "steps stand under 'steps'")
+    """The steps, which may be left out."""
     if row.values.get("steps") is None:
         return []
     try:

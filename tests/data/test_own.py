@@ -59,7 +59,7 @@ def test_a_row_has_a_question_an_answer_and_perhaps_steps_and_a_name(tmp_path: P
         {"question": " q? ", "steps": ["<<1+1=2>>", " "], "answer": "2"},
         {"question": "q?", "answer": 1080, "id": "x7"},
         {"question": "q?", "answer": 0.5, "steps": None},
-        {"question": "q?", "answer": 1e23, "type": "more fields may stand there"},
+        {"question": "q?", "answer": 1e23},
     )
     reading = read("own/train", own(file, answer_rule="number"))
     assert reading.examples == [
@@ -84,8 +84,9 @@ def test_a_row_has_a_question_an_answer_and_perhaps_steps_and_a_name(tmp_path: P
         ({"question": "q?", "answer": "a", "steps": "one"}, "line 2: 'steps' is 'one'; steps are a list of texts"),
         ({"question": "q?", "answer": " "}, "line 2: 'answer' is ' '"),
         (
-            {"question": "q?", "answer": "a", "step": ["s"]},
-            "line 2: a field 'step' and none 'steps'; steps stand under 'steps'",
+            {"question": "q?", "answer": "a", "cot": ["s"]},
+            "line 2: unknown field 'cot' (did you mean 'steps'?); a row has the fields question and answer, and if you "
+            "like steps and id. Way out: rename the field, or delete it",
         ),
         ({"question": "q?", "answer": "a", "steps": [1]}, "line 2: 'steps' is [1]; steps are a list of texts"),
         ({"question": "q?", "answer": float("nan")}, "line 2: 'answer' is nan; an answer is a text or a number"),
@@ -109,6 +110,35 @@ def test_a_broken_row_is_named(row: object, part: str, tmp_path: Path) -> None:
     file = put(tmp_path / "a.jsonl", {"question": "q?", "answer": "a"}, row)
     text = message(own(file))
     assert file in text and part in text
+
+
+@pytest.mark.parametrize(
+    ("fields", "part"),
+    [
+        ({"Steps ": ["s"]}, "'Steps ' (did you mean 'steps'?)"),
+        ({"step": ["s"]}, "'step' (did you mean 'steps'?)"),
+        ({"rationales": ["s"]}, "'rationales' (did you mean 'steps'?)"),
+        ({"chain-of-thought": ["s"]}, "'chain-of-thought' (did you mean 'steps'?)"),
+        ({"cot": None}, "'cot' (did you mean 'steps'?)"),
+        ({"steps": ["s"], "cot": ["t"]}, "unknown field 'cot'; a row"),
+        ({"Answer": "a"}, "unknown field 'Answer'; a row"),
+        ({"label": "b", "difficulty": 3}, "unknown field 'label', 'difficulty'; a row"),
+        ({"qid": 3}, "'qid' (did you mean 'id'?)"),
+        ({"answer ": "a"}, "unknown field 'answer '; a row"),
+    ],
+)
+def test_a_field_that_nobody_reads_is_refused_with_the_one_that_is_meant(
+    fields: dict[str, object], part: str, tmp_path: Path
+) -> None:
+    row = {"question": "q?", "answer": "a"} | fields
+    assert part in message(own(put(tmp_path / "a.jsonl", row)))
+    (tmp_path / "b.json").write_text(json.dumps([row]))
+    assert f"row 1: unknown field {part.removeprefix('unknown field ')}" in message(own(str(tmp_path / "b.json")))
+
+
+def test_a_required_field_under_another_name_is_named(tmp_path: Path) -> None:
+    text = message(own(put(tmp_path / "a.jsonl", {"prompt": "q?", "output": "a"})))
+    assert "unknown field 'prompt' (did you mean 'question'?), 'output' (did you mean 'answer'?); a row has" in text
 
 
 def test_files_and_rules_that_are_not_there_are_named_with_a_way_out(tmp_path: Path) -> None:
