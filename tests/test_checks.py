@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rim.checks import ATTENTION, OBJECTIVES, check
+from rim.checks import ATTENTION, OBJECTIVES, check, steps_taught
 from rim.config import Config, Method, Stage, default_stages
 from rim.errors import SettingsError
 from rim.schema import alternatives, choices, leaves, types_of
@@ -214,3 +214,30 @@ def test_the_default_stages_of_every_method_pass(method: str) -> None:
     check(changed(method__name=method))
     assert default_stages(method)
     assert {stage.dropout for stage in default_stages(method, "full")} == {None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "taught"),
+    [
+        ({}, "stages[0].objective=grounding"),
+        ({"stages": [Stage("b", "refinement")]}, None),
+        ({"stages": [Stage("b", "refinement")], "method__parallel_steps": 0.05}, "method.parallel_steps=0.05"),
+        ({"stages": [Stage("b", "refinement")], "method__distillation": 1.0}, "method.distillation=1"),
+        ({"method__name": "looped"}, "stages[0].objective=grounding"),
+        ({"method__name": "direct"}, None),
+        ({"method__name": "pause"}, None),
+        ({"method__name": "cot"}, "stages[0].objective=chain"),
+        ({"method__name": "icot"}, "stages[0].objective=chain"),
+        ({"method__name": "icot", "stages": [Stage("a", "removal")]}, "stages[0].objective=removal"),
+        ({"method__name": "icot", "stages": [Stage("a", "answer")]}, None),
+        ({"method__name": "coconut"}, "stages[0].objective=chain"),
+        (
+            {"method__name": "coconut", "stages": [Stage("a", "latent", replaced_steps=2), Stage("b", "latent")]},
+            "stages[0].replaced_steps=2",
+        ),
+        ({"method__name": "pause_curriculum", "stages": [Stage("b", "latent")]}, None),
+        ({"method__name": "codi"}, "stages[0].objective=distillation"),
+    ],
+)
+def test_what_teaches_steps_is_named(changes: dict[str, Any], taught: str | None) -> None:
+    assert steps_taught(changed(**changes)) == taught

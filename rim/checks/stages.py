@@ -21,6 +21,22 @@ OBJECTIVES = {
     "codi": ("distillation",),
 }
 """Objectives of stages that belong to each method."""
+OF_STEPS = ("grounding", "chain", "removal", "distillation")
+"""Objectives that teach the steps of examples. `latent` does where it replaces some of them; where it replaces all, the
+answer alone is taught."""
+
+
+def steps_taught(config: Config) -> str | None:
+    """The first setting by which steps are taught, as `path=value`; None: they have no part in the training."""
+    for index, stage in enumerate(config.stages):
+        if stage.objective in OF_STEPS:
+            return f"stages[{index}].objective={stage.objective}"
+        if stage.replaced_steps is not None:
+            return f"stages[{index}].replaced_steps={stage.replaced_steps}"
+    for field in ("parallel_steps", "distillation"):
+        if value := getattr(config.method, field):
+            return f"method.{field}={value:g}"
+    return None
 
 
 def fitting(config: Config) -> Iterator[tuple[str, str]]:

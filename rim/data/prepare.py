@@ -56,6 +56,23 @@ def prepare(config: Data, tokenizer: Any, seed: int) -> Splits:
     )
 
 
+def require_steps(train: Split, taught: str | None) -> None:
+    """Refuse training rows without a single step where steps are taught; of a mixture one source has to have some.
+
+    Args:
+        taught: the setting by which steps are taught; None: they are not.
+
+    Raises:
+        DataError: names the source and the setting.
+    """
+    if taught is not None and not train.steps_counts.any():
+        raise DataError(
+            f"no row of {train.report.source} has a step ({len(train):,} rows), and {taught} teaches steps: with none, "
+            f"it teaches an answer alone under another name. Train on rows with steps (those of data.own stand under "
+            f"'steps', a list of texts), or set method.name=direct"
+        )
+
+
 def _training(config: Data, tokenizer: Any) -> Split:
     parts, without = training_parts(config.train), _held_out(config)
     requests = [Request(part.source, "train", config.train_rows, without=without) for part in parts]

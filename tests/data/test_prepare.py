@@ -9,7 +9,7 @@ from rim.backbone.tokenizer import build_tokenizer
 from rim.config import Data, Tracking
 from rim.data.encode import EncodedSplit
 from rim.data.example import DataError, read
-from rim.data.prepare import prepare, training_texts
+from rim.data.prepare import prepare, require_steps, training_texts
 
 TOKENIZER = build_tokenizer(["Ann has the key, Bob the cup. Who has the cup?", "<<48/2=24>> #### 72"], 300)
 DUPLICATE = "question also in validation or test"
@@ -137,3 +137,21 @@ def test_training_texts_hold_nothing_of_held_out_rows(config: Data, small: Data)
     assert list(training_texts(small, 2)) == texts
     questions = [text for text in training_texts(config) if text.endswith("\n")]
     assert len(questions) == 6973
+
+
+def test_rows_without_a_single_step_are_refused_where_steps_are_taught(
+    config: Data, small: Data, tmp_path: Path
+) -> None:
+    """Of a mixture one source has to have some."""
+    bare = replace(config, train="logiqa/validation", validation="gsm8k_aug/validation", max_question_tokens=5000)
+    train = prepare(bare, TOKENIZER, 0).train
+    with pytest.raises(DataError) as caught:
+        require_steps(train, "stages[0].objective=grounding")
+    assert str(caught.value).startswith(
+        "no row of logiqa/validation has a step (651 rows), and stages[0].objective=grounding teaches steps: with none"
+    )
+    assert "those of data.own stand under 'steps', a list of texts), or set method.name=direct" in str(caught.value)
+    require_steps(train, None)
+    require_steps(prepare(small, TOKENIZER, 0).train, "stages[0].objective=grounding")
+    mixed = replace(bare, train="logiqa/validation + gsm8k/train", train_rows=20)
+    require_steps(prepare(mixed, TOKENIZER, 0).train, "stages[0].objective=grounding")
