@@ -6,7 +6,6 @@ no other field. A file of `data.modules` defines `TASK`, a `rim.data.example.Tas
 """
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -124,11 +123,20 @@ def _defined_in(path: str) -> Task:
         raise DataError(
             f"{path} defines {what}: it must be a rim.data.example.Task, as in the README's 'Your own task'"
         )
-    return replace(task, fingerprint=_with(digest, task.fingerprint))
+    return _told_by(path, digest, task)
 
 
-def _with(digest: str, fingerprint: Callable[[str, Data], str]) -> Callable[[str, Data], str]:
-    return lambda split, config: sha256(f"{digest} {fingerprint(split, config)}".encode()).hexdigest()
+def _told_by(path: str, digest: str, task: Task) -> Task:
+    """The task with its Python file in its fingerprints and in the origin of its rows."""
+
+    def read(split: str, config: Data) -> Reading:
+        reading = task.read(split, config)
+        return replace(reading, origin="; ".join(filter(None, (reading.origin, f"{path}, sha256 {digest}"))))
+
+    def fingerprint(split: str, config: Data) -> str:
+        return sha256(f"{digest} {task.fingerprint(split, config)}".encode()).hexdigest()
+
+    return replace(task, read=read, fingerprint=fingerprint)
 
 
 @cache
