@@ -19,10 +19,18 @@ from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import Slots
 from rim.checkpoint import load_weights, read_about
 from rim.config import Config
+from rim.data.same_rows import changes
 from rim.errors import UserError
 from rim.files import write_atomically, write_json
 from rim.methods.registry import build_method
 from rim.settings import differences, load, load_as, save
+
+PLACES = (
+    *("data.root:", "data.cache:", "data.revisions:", "data.modules:"),
+    *("data.own.train:", "data.own.validation:", "data.own.test:"),
+)
+"""Settings that say where rows are found. A run that goes on may find them elsewhere: what is found is compared."""
+RESULT, DATA = "result.json", "data.json"
 
 
 class RunError(UserError):
@@ -55,6 +63,11 @@ class RunFolder:
         """State that a repeated command goes on from."""
         return self.path / "resume.ckpt"
 
+    @property
+    def begun(self) -> bool:
+        """Whether something has been trained that a repeated command goes on from, or reports."""
+        return self.resume.exists() or (self.path / RESULT).exists()
+
     def read(self, name: str) -> Any:
         """A JSON file of the folder; None where there is none."""
         file = self.path / name
@@ -71,12 +84,44 @@ class RunFolder:
             write_json(self.path / "environment.json", environment)
             save(config, self.config_file)
             return
-        changed = differences(load([self.config_file]), config)
+        places = PLACES if self.begun else ()
+        changed = [line for line in differences(self.config_as_saved(), config) if not line.startswith(places)]
         if changed:
             raise RunError(
                 f"{self.path} holds a run with other settings: {'; '.join(changed)}. Choose another run.name, remove "
                 "the folder, or repeat the command that made it to resume"
             )
+
+    def check_rows(self, reports: Sequence[dict[str, Any]]) -> None:
+        """Make sure that a run which goes on has the rows that it began with; one that is finished goes on with none.
+
+        Args:
+            reports: of all splits, as `Splits.named` lists them.
+
+        Raises:
+            RunError: some differ; names their files with both hashes.
+        """
+        finished = self.resume.exists() and (self.path / RESULT).exists()
+        changed = changes(self.read(DATA) or [], reports) if self.begun and not finished else []
+        if changed:
+            ways = "Bring the former rows back to go on, or choose another run.name"
+            revisions = sorted({each for change in changed for each in change.revisions})
+            if revisions:
+                ways += f". Tables of the hub are read as they were with data.revisions=[{','.join(revisions)}]"
+            if all(change.test for change in changed):
+                ways += f". Other test rows can be scored when it has ended: python -m rim.evaluate --run {self.path}"
+            raise RunError(
+                f"{self.path} began with other rows, and a run has the same from its first update to its scores: "
+                f"{'; '.join(map(str, changed))}. {ways}"
+            )
+
+    def keep_rows(self, reports: Sequence[dict[str, Any]]) -> None:
+        """Write what the run is made of, once; where a finished run's rows have changed since, say so."""
+        if not self.begun or self.read(DATA) is None:
+            write_json(self.path / DATA, reports)
+            return
+        for change in changes(self.read(DATA), reports):
+            print(f"note          rows have changed since this run, which stays that of the former: {change}")
 
     def config(self, overrides: Sequence[str] = ()) -> Config:
         """The settings of the run, with overrides, for what reads its data.
@@ -106,23 +151,26 @@ class RunFolder:
         return read_about(self.weights / f"{name}.safetensors")["update"]
 
     def tokenizer(self, config: Config, texts: Callable[[], Iterable[str]]) -> PreTrainedTokenizerBase:
-        """The run's own tokenizer; made and kept at the first call."""
+        """The run's own tokenizer, as it was kept; one that is built from rows is kept once training has begun."""
         folder = self.path / "tokenizer"
-        if folder.exists():
+        if folder.exists() and (self.begun or not _built_from_rows(config)):
             return AutoTokenizer.from_pretrained(folder)
         return load_tokenizer(config.backbone, texts, Slots.of(config))
 
     def keep(self, backbone: Backbone, start: Path | None = None) -> None:
         """Write tokenizer, architecture and the weights that the run starts from, once; each whole or not at all.
 
+        Until training has begun, what is built from rows is written again: they may be others than at the last start.
         With these the run needs nothing of the folder that it starts from.
         """
         if start is not None and not self.start.exists():
             _link_or_copy(start, self.start)
+        anew = not self.begun and _built_from_rows(self.config_as_saved())
         for name, part in (("tokenizer", backbone.tokenizer), ("architecture", backbone.model.config)):
-            if not (self.path / name).exists():
+            if anew or not (self.path / name).exists():
                 scrap = self.path / f".{name}.part"
                 part.save_pretrained(scrap)
+                shutil.rmtree(self.path / name, ignore_errors=True)
                 os.replace(scrap, self.path / name)
 
     def final(self) -> str:
@@ -160,6 +208,11 @@ class RunFolder:
         build_method(config, tokenizer).equip(backbone)
         about = load_weights(backbone, self.weights / f"{name}.safetensors")
         return backbone.eval(), about
+
+
+def _built_from_rows(config: Config) -> bool:
+    """Whether the tokenizer, and with it the shape of the model, comes from the training rows."""
+    return config.backbone.source == "scratch" and not config.backbone.start_from
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -17,11 +17,12 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.fast import decoder
 from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
+from rim.checks import steps_taught
 from rim.config import Config
 from rim.data.datamodule import DataModule
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
-from rim.data.prepare import Splits, prepare, training_texts
+from rim.data.prepare import Splits, prepare, require_steps, training_texts
 from rim.environment import describe, use_threads
 from rim.errors import UserError
 from rim.evaluation.device import scoring_device
@@ -121,6 +122,9 @@ def prepare_run(config: Config) -> Prepared:
     start = find_start(folder, config.backbone)
     tokenizer = folder.tokenizer(config, lambda: training_texts(config.data, TOKENIZER_ROWS))
     splits = prepare(config.data, tokenizer, config.run.seed)
+    require_steps(splits.train, steps_taught(config))
+    reports = [asdict(split.report) for _, split in splits.named()]
+    folder.check_rows(reports)
     backbone = load_backbone(config.backbone, tokenizer, config.run.seed)
     method = build_method(config, tokenizer)
     method.equip(backbone)
@@ -133,7 +137,7 @@ def prepare_run(config: Config) -> Prepared:
         folder.keep(backbone, start)
         write_json(folder.path / "lengths.json", asdict(prepared.evaluator.lengths))
         write_json(folder.path / "adapters.json", asdict(adapted(backbone)))
-        write_json(folder.path / "data.json", [asdict(split.report) for _, split in splits.named()])
+        folder.keep_rows(reports)
     return prepared
 
 
