@@ -1,0 +1,33 @@
+"""Answers of written chains stand after a mark: a tokenizer that cannot write it is refused where chains are read."""
+
+import pytest
+
+from rim.config import Config, Method, Stage, default_stages
+from rim.methods.registry import MethodError, build_method
+from tests.data.tokenizers import byte_level, metaspace, word_piece
+
+CHAINS = ("cot", "icot", "coconut", "pause_curriculum")
+ANSWERS = ("memory_blocks", "looped", "direct", "pause", "codi")
+
+
+def config(method: str) -> Config:
+    return Config(method=Method(name=method), stages=default_stages(method))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", CHAINS)
+def test_a_mark_that_does_not_come_back_is_refused(method: str) -> None:
+    with pytest.raises(MethodError) as caught:
+        build_method(config(method), word_piece())
+    assert "what follows '####', and from the tokens of this tokenizer it comes back as '# # # #'" in str(caught.value)
+    assert "or a method that writes no chain (memory_blocks, direct, pause)" in str(caught.value)
+    build_method(config(method), byte_level())
+    build_method(config(method), metaspace())
+
+
+@pytest.mark.parametrize("method", ANSWERS)
+def test_methods_that_read_no_chain_need_no_mark(method: str) -> None:
+    build_method(config(method), word_piece())
+
+
+def test_a_latent_stage_alone_reads_no_chain() -> None:
+    build_method(Config(method=Method(name="coconut"), stages=[Stage("a", "latent")]), word_piece())
