@@ -1,6 +1,7 @@
 """Encoding: each source once per tokenizer and setting, cached under a key of everything that changes it."""
 
 import json
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -48,13 +49,16 @@ def encode(request: Request, config: Data, tokenizer: Any) -> EncodedSplit:
     """The encoded source, from the cache or made now.
 
     Raises:
-        DataError: the source is unknown, missing or broken, no row is left, or more than a few answers could never be
-            given.
+        DataError: the source is unknown, missing, broken or being written, no row is left, or more than a few answers
+            could never be given.
     """
     folder = Path(config.cache) / key(request, config, tokenizer)
     found = store.load(folder)
     if found is None:
         _make(request, config, tokenizer, folder)
+        if key(request, config, tokenizer) != folder.name:  # or other rows would be found under this key for ever
+            shutil.rmtree(folder)
+            raise DataError(f"{request.source} changed while it was read: let who writes it finish, and repeat")
         found = store.load(folder)
     if found is None:
         raise DataError(f"encoded data in {folder} changed while it was read: try again, or set data.cache=FOLDER")

@@ -16,7 +16,7 @@ from rim.answers import RULES
 from rim.config import Data, Own, Tracking
 from rim.data import store, tokens
 from rim.data.encode import Request, encode, key
-from rim.data.example import DataError, Example, read
+from rim.data.example import DataError, Example, Reading, read
 from rim.data.store import EncodedSplit, Writer
 
 SPECIAL = ["<bos>", "<eos>", "<pad>"]
@@ -152,6 +152,28 @@ def test_every_setting_has_a_key_of_its_own(change: dict[str, Any], config: Data
 def test_every_request_has_a_key_of_its_own(change: dict[str, Any], config: Data) -> None:
     tokenizer = make_tokenizer()
     assert key(replace(TRAIN, **change), config, tokenizer) != key(TRAIN, config, tokenizer)
+
+
+def test_rows_that_are_written_while_they_are_read_are_refused(
+    config: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or the new rows would stand in the cache under the hash of the old ones."""
+    file = tmp_path / "rows.jsonl"
+    file.write_text('{"question": "q?", "answer": "7"}\n')
+    config.own = Own(train=str(file))
+
+    def slow(source: str, config: Data) -> Reading:
+        file.write_text('{"question": "q?", "answer": "8"}\n')
+        return read(source, config)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("rim.data.encode.read", slow)
+        with pytest.raises(
+            DataError, match="own/train changed while it was read: let who writes it finish, and repeat"
+        ):
+            encode(Request("own/train", "train"), config, make_tokenizer())
+    assert os.listdir(config.cache) == []
+    assert encode(Request("own/train", "train"), config, make_tokenizer())[0].gold == "8"
 
 
 def test_another_version_of_the_answer_rule_has_a_key_of_its_own(config: Data, monkeypatch: pytest.MonkeyPatch) -> None:
