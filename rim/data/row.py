@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rim.data import files
-from rim.data.example import Example, RowError
+from rim.data.example import MARK, Example, RowError
 
 HALF = re.compile("[\ud800-\udfff]")
 """Half of a surrogate pair, of which no tokenizer makes anything: JSON that was cut within an emoji has it."""
@@ -56,10 +56,14 @@ class Row:
         """The example of this row, texts without spaces around them and no empty steps; `name` replaces its number.
 
         Raises:
-            DataError: the question or the answer is empty, or a text holds half a character.
+            RowError: the question or the answer is empty, the answer is more than a line, or a text holds half a
+                character.
         """
         texts = {"question": files.clean(question), "answer": files.clean(answer)}
         files.check(texts, {"question": str, "answer": str}, self.where, self.place)
+        if "\n" in texts["answer"] or MARK in texts["answer"]:  # rules would read the end alone, and grade by that
+            rule = f"an answer is one line without {MARK}, and what comes before it are 'steps'"
+            raise self.broken(f"'answer' is {texts['answer']!r:.60}", rule)
         chain = tuple(text for step in steps if (text := files.clean(step)))
         half = next(filter(HALF.search, (*texts.values(), *chain)), None)
         if half is not None:

@@ -187,6 +187,14 @@ def test_a_python_file_defines_a_task_that_is_found_by_its_name(riddles: Data) -
     )
 
 
+@pytest.mark.parametrize("solution", ["a\nb", "a #### b"])
+def test_an_answer_of_any_task_is_one_line(solution: str, riddles: Data) -> None:
+    """Rules read the last line, or what follows the mark, of a right answer as of a given one: `c\nb` would do."""
+    file = put(Path(riddles.root or "") / "riddles" / "test.jsonl", {"riddle": "r?", "solution": solution})
+    text = message(riddles, "riddles/test")
+    assert text.startswith(f"{file}, line 1: 'answer' is {solution!r}; an answer is one line without ####")
+
+
 def test_what_is_read_is_encoded_anew_when_the_python_file_changes(riddles: Data) -> None:
     before = task("riddles", riddles).fingerprint("test", riddles)
     assert task("riddles", riddles).fingerprint("test", riddles) == before
