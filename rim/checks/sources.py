@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from rim import answers
 from rim.checks.scoring import known_rules
 from rim.config import Config
-from rim.errors import UserError
+from rim.errors import UserError, did_you_mean
 
 
 def generated(config: Config) -> Iterator[tuple[str, str]]:
@@ -32,9 +32,6 @@ def usable(config: Config) -> Iterator[tuple[str, str]]:
     """Sources that there are not, or that may not be what they are to be."""
     from rim.data.example import own_tasks, parse_source  # the table of tasks knows the names
 
-    for index, entry in enumerate(config.data.revisions):
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+@[\w./-]+", entry):
-            yield f"data.revisions[{index}]", "is written owner/name@revision, such as openai/gsm8k@main"
     if config.data.own.answer_rule not in answers.RULES:
         yield "data.own.answer_rule", known_rules(config.data.own.answer_rule)
         return
@@ -43,6 +40,7 @@ def usable(config: Config) -> Iterator[tuple[str, str]]:
     except UserError as error:
         yield "data.modules" if config.data.modules else "data.own", str(error)
         return
+    yield from _revisions(config)
     yield from _training(config)
     yield from _heldout(config)
     for index, source in enumerate(config.data.test):
@@ -53,6 +51,22 @@ def usable(config: Config) -> Iterator[tuple[str, str]]:
     for name, count in Counter(config.data.test).items():
         if count > 1:
             yield "data.test", f"'{name}' stands there {count} times; once will do"
+
+
+def _revisions(config: Config) -> Iterator[tuple[str, str]]:
+    """Tables that no task reads, so that another commit of them would be asked for in vain."""
+    from rim.data.example import TASKS, own_tasks, task
+
+    for index, entry in enumerate(config.data.revisions):
+        path, name = f"data.revisions[{index}]", entry.partition("@")[0]
+        tasks = [*map(task, TASKS), *own_tasks(config.data).values()]
+        known = sorted({table for each in tasks for table in each.tables})
+        if not re.fullmatch(r"[\w.-]+/[\w.-]+@[\w./-]+", entry):
+            yield path, "is written owner/name@revision, such as openai/gsm8k@main"
+        elif name not in known:
+            yield path, f"no task reads this table; there are {', '.join(known)}{did_you_mean(name, known)}"
+        elif name in (other.partition("@")[0] for other in config.data.revisions[:index]):
+            yield path, f"names '{name}' again; once will do"
 
 
 def _training(config: Config) -> Iterator[tuple[str, str]]:

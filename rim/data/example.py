@@ -75,7 +75,8 @@ class Task:
 
     `test_splits` neither train nor choose a checkpoint. `answer_rule` is a name in `rim.answers`.
     `read(split, config)` gives the examples, in a fixed order; `fingerprint(split, config)` a sha256 that
-    changes whenever they do. `forms` are those of `data.steps` that the task has; none: it has no steps.
+    changes whenever they do. `forms` are those of `data.steps` that the task has; none: it has no steps. `tables` are
+    the names of the tables of the hub that it reads.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Task:
     read: Callable[[str, Data], Reading]
     fingerprint: Callable[[str, Data], str]
     forms: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
 
     @property
     def open_splits(self) -> tuple[str, ...]:

@@ -78,8 +78,12 @@ class Published:
 
     def task(self) -> Task:
         """The task that reads these rows."""
-        splits = tuple(self.sources)
-        return Task(self.name, splits, self.test_splits, self.answer_rule, self.read, self.fingerprint, self.forms)
+        sources = [each for source in self.sources.values() for each in (source, *source.forms.values())]
+        return Task(
+            *(self.name, tuple(self.sources), self.test_splits, self.answer_rule, self.read, self.fingerprint),
+            forms=self.forms,
+            tables=tuple(dict.fromkeys(table.name for source in sources for table in source.tables)),
+        )
 
     def read(self, split: str, config: Data) -> Reading:
         """The examples of a split, in the order of the file.

@@ -243,6 +243,15 @@ def test_a_python_file_that_is_gone_is_named_at_start(tmp_path: Path) -> None:
         (["data.train=prosqa/train"], 'data.steps = "equations": prosqa has steps of no such form; it has sentences'),
         (["data.steps=facts"], 'data.steps = "facts": tracking has steps of no such form; it has equations, sentences'),
         (["data.revisions=[gsm8k]"], 'data.revisions[0] = "gsm8k": is written owner/name@revision'),
+        (
+            ["data.revisions=[openai/gsm8K@main]"],
+            'data.revisions[0] = "openai/gsm8K@main": no task reads this table; there are ChilleD/LastLetterConcat, ',
+        ),
+        (["data.revisions=[openai/gsm8K@main]"], "whynlp/gsm8k-aug-nl; did you mean 'openai/gsm8k'?"),
+        (
+            ["data.revisions=[openai/gsm8k@main,openai/gsm8k@v2]"],
+            "data.revisions[1] = \"openai/gsm8k@v2\": names 'openai/gsm8k' again; once will do",
+        ),
     ],
 )
 def test_a_form_that_a_task_has_not_got_is_refused(given: list[str], part: str) -> None:
