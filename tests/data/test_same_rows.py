@@ -60,6 +60,8 @@ def test_what_older_runs_did_not_keep_is_not_compared() -> None:
     assert changes([old], [kept(FILE, encoded="two")]) == []
     assert len(changes([old], [kept(FILE, origin=f"d/rows.jsonl, sha256 {B}")])) == 1
     assert changes([old | {"origin": ""}], [kept(FILE, origin=f"sha256 {B}")]) == []
+    [change] = changes([old | {"origin": ""}], [kept(FILE, origin=f"sha256 {B}", kept=8)])
+    assert str(change) == "own/train: 9 rows -> 8 rows", "but for how many rows there were"
 
 
 def test_every_source_of_a_mixture_is_compared_and_tests_are_known_as_such() -> None:
