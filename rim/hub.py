@@ -91,9 +91,12 @@ def _authorization(proxy: SplitResult) -> dict[str, str]:
 def check_reachable(name: str, field: str, instead: str) -> None:
     """Pass where `name` is a local folder, lies in the local cache at any revision, or the hub answers.
 
+    What lies in the cache is read without the hub where that cannot be reached: the libraries would try for minutes.
+
     Raises:
         HubError: none of the three; says which setting takes which local copy. Or as `reachable`.
     """
+    from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError
     from huggingface_hub.utils import validate_repo_id
 
@@ -106,7 +109,10 @@ def check_reachable(name: str, field: str, instead: str) -> None:
             f"{field} '{name}' is neither a folder nor a hub name, which is `owner/model`. "
             f"Set {field} to {instead}, or to a hub name"
         ) from None
-    if _is_cached(name) or reachable():
+    if reachable():
+        return
+    if _is_cached(name):
+        constants.HF_HUB_OFFLINE = True
         return
     raise HubError(
         f"{field} '{name}' is neither a local folder nor in the local cache, and the Hugging Face hub cannot be "

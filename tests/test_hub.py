@@ -139,6 +139,7 @@ def test_a_model_in_the_local_cache_is_found_at_any_revision(
         (tmp_path / "models--owner--model" / "refs").mkdir()
         (tmp_path / "models--owner--model" / "refs" / ref).write_text(COMMIT)
     check_reachable("owner/model", "backbone.name", "a folder")
+    assert constants.HF_HUB_OFFLINE, "or each file would be asked for, again and again"
 
 
 def test_a_name_that_is_neither_a_folder_nor_of_the_hub_is_a_lesson() -> None:
