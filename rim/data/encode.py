@@ -62,6 +62,11 @@ def encode(request: Request, config: Data, tokenizer: Any) -> EncodedSplit:
         found = store.load(folder)
     if found is None:
         raise DataError(f"encoded data in {folder} changed while it was read: try again, or set data.cache=FOLDER")
+    task, split = parse_source(request.source, config)
+    origin = (
+        task.origin(split, config) or found.report.origin
+    )  # the same bytes may have been encoded from another place
+    found.report = replace(found.report, origin=origin)
     return found
 
 

@@ -76,7 +76,8 @@ class Task:
     `test_splits` neither train nor choose a checkpoint. `answer_rule` is a name in `rim.answers`.
     `read(split, config)` gives the examples, in a fixed order; `fingerprint(split, config)` a sha256 that
     changes whenever they do. `forms` are those of `data.steps` that the task has; none: it has no steps. `tables` are
-    the names of the tables of the hub that it reads.
+    the names of the tables of the hub that it reads. `origin(split, config)` is where the rows are found now, as in
+    `Reading`, without reading them; empty: not known before.
     """
 
     name: str
@@ -87,6 +88,7 @@ class Task:
     fingerprint: Callable[[str, Data], str]
     forms: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
+    origin: Callable[[str, Data], str] = lambda split, config: ""
 
     @property
     def open_splits(self) -> tuple[str, ...]:

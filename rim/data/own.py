@@ -90,8 +90,11 @@ def _in_files(own: Own) -> Task:
     def fingerprint(split: str, config: Data) -> str:
         return rows.fingerprint(split, _here(split, paths[split], config))
 
+    def origin(split: str, config: Data) -> str:
+        return rows.origin(split, _here(split, paths[split], config))
+
     test = tuple(split for split in sources if split == "test")
-    return Task(OWN, tuple(sources), test, own.answer_rule, read, fingerprint, WRITTEN)
+    return Task(OWN, tuple(sources), test, own.answer_rule, read, fingerprint, WRITTEN, origin=origin)
 
 
 def _here(split: str, path: str, config: Data) -> Data:
@@ -125,14 +128,21 @@ def _defined_in(path: str) -> Task:
 def _told_by(path: str, digest: str, task: Task) -> Task:
     """The task with its Python file in its fingerprints and in the origin of its rows."""
 
+    def told(origin: str) -> str:
+        return "; ".join(filter(None, (origin, f"{path}, sha256 {digest}")))
+
     def read(split: str, config: Data) -> Reading:
         reading = task.read(split, config)
-        return replace(reading, origin="; ".join(filter(None, (reading.origin, f"{path}, sha256 {digest}"))))
+        return replace(reading, origin=told(reading.origin))
+
+    def origin(split: str, config: Data) -> str:
+        known = task.origin(split, config)
+        return told(known) if known else ""
 
     def fingerprint(split: str, config: Data) -> str:
         return sha256(f"{digest} {task.fingerprint(split, config)}".encode()).hexdigest()
 
-    return replace(task, read=read, fingerprint=fingerprint)
+    return replace(task, read=read, fingerprint=fingerprint, origin=origin)
 
 
 @cache

@@ -83,6 +83,7 @@ class Published:
             *(self.name, tuple(self.sources), self.test_splits, self.answer_rule, self.read, self.fingerprint),
             forms=self.forms,
             tables=tuple(dict.fromkeys(table.name for source in sources for table in source.tables)),
+            origin=self.origin,
         )
 
     def read(self, split: str, config: Data) -> Reading:
@@ -92,7 +93,7 @@ class Published:
             DataError: data that is missing, a row of a file that cannot be read, or more than a few of a table.
         """
         source, form, noted = f"{self.name}/{split}", form_in(self.forms, config.steps), Counter[str]()
-        where, origin, rows = self._open(split, config)
+        where, rows = self._open(split, config)
         given = (Row(values, where, place, index, form, source, noted) for index, (place, values) in enumerate(rows))
         if config.root is not None:
             examples, dropped = _parsed(given, self.parse)
@@ -101,31 +102,44 @@ class Published:
             lenient = Lenient(self.parse, self.answer_rule)
             examples, dropped = _parsed(given, lenient)
             lenient.require_few(source, str(where), " or ".join(self._source(split, config).files))
-        return Reading(examples, len(examples) + dropped.total(), dict(dropped), origin, dict(noted))
+        return Reading(
+            examples, len(examples) + dropped.total(), dict(dropped), self.origin(split, config), dict(noted)
+        )
+
+    def origin(self, split: str, config: Data) -> str:
+        """The file and its sha256, or the tables and the commits at which they are read."""
+        found = self._find(split, config)
+        if isinstance(found, Path):
+            return f"{found}, sha256 {files.digest(found)}"
+        return "; ".join(hub.origin(table, self._source(split, config).files) for table in found)
 
     def fingerprint(self, split: str, config: Data) -> str:
         """sha256 of the file, or of the commits of the tables."""
-        source = self._source(split, config)
-        if config.root is not None:
-            return files.digest(source.path(config, f"{self.name}/{split}"))
-        source.require_tables(f"{self.name}/{split}")
-        tables = [hub.at(table, config.revisions) for table in source.tables]
-        return sha256("\n".join(hub.origin(table, source.files) for table in tables).encode()).hexdigest()
+        found = self._find(split, config)
+        return (
+            files.digest(found) if isinstance(found, Path) else sha256(self.origin(split, config).encode()).hexdigest()
+        )
 
     def _source(self, split: str, config: Data) -> Source:
         source = self.sources[split]
         return source.forms.get(form_in(self.forms, config.steps), source)
 
-    def _open(self, split: str, config: Data) -> tuple[object, str, Rows]:
-        """Where the rows stand, in words and in full, and the rows."""
+    def _find(self, split: str, config: Data) -> Path | list[hub.Table]:
+        """The local file or folder of a split, or its tables."""
         source = self._source(split, config)
         if config.root is not None:
-            path = source.path(config, f"{self.name}/{split}")
-            return path, f"{path}, sha256 {files.digest(path)}", self.records(path)
+            return source.path(config, f"{self.name}/{split}")
         source.require_tables(f"{self.name}/{split}")
-        tables = [hub.at(table, config.revisions) for table in source.tables]
-        rows = (row for table in tables for row in enumerate(hub.rows(table, source.files), start=1))
-        return tables[0].name, "; ".join(hub.origin(table, source.files) for table in tables), rows
+        return [hub.at(table, config.revisions) for table in source.tables]
+
+    def _open(self, split: str, config: Data) -> tuple[object, Rows]:
+        """Where the rows stand, in words, and the rows."""
+        found = self._find(split, config)
+        if isinstance(found, Path):
+            return found, self.records(found)
+        instead = self._source(split, config).files
+        rows = (row for table in found for row in enumerate(hub.rows(table, instead), start=1))
+        return found[0].name, rows
 
 
 def _parsed(rows: Iterable[Row], parse: Callable[[Row], Example | str]) -> tuple[list[Example], Counter[str]]:

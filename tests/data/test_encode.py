@@ -154,6 +154,18 @@ def test_every_request_has_a_key_of_its_own(change: dict[str, Any], config: Data
     assert key(replace(TRAIN, **change), config, tokenizer) != key(TRAIN, config, tokenizer)
 
 
+def test_a_report_names_the_file_that_was_asked_for(config: Data, tmp_path: Path) -> None:
+    """Equal files share encoded rows, and each is told by its own name."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text('{"question": "q?", "answer": "7"}\n')
+    origins = []
+    for name in ("a", "b", "a"):
+        config.own = Own(train=str(tmp_path / f"{name}.jsonl"))
+        origins.append(encode(Request("own/train", "train"), config, make_tokenizer()).report.origin)
+    assert [origin.split(",")[0] for origin in origins] == [str(tmp_path / f"{name}.jsonl") for name in "aba"]
+    assert len({origin.split(" sha256 ")[1] for origin in origins}) == 1 == len(os.listdir(config.cache))
+
+
 def test_rows_that_are_written_while_they_are_read_are_refused(
     config: Data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
