@@ -56,17 +56,15 @@ def encode(request: Request, config: Data, tokenizer: Any) -> EncodedSplit:
     found = store.load(folder)
     if found is None:
         _make(request, config, tokenizer, folder)
-        if key(request, config, tokenizer) != folder.name:  # or other rows would be found under this key for ever
+        if key(request, config, tokenizer) != folder.name:  # or it would hold other rows than it says
             shutil.rmtree(folder)
             raise DataError(f"{request.source} changed while it was read: let who writes it finish, and repeat")
         found = store.load(folder)
     if found is None:
         raise DataError(f"encoded data in {folder} changed while it was read: try again, or set data.cache=FOLDER")
     task, split = parse_source(request.source, config)
-    origin = (
-        task.origin(split, config) or found.report.origin
-    )  # the same bytes may have been encoded from another place
-    found.report = replace(found.report, origin=origin)
+    where = task.origin(split, config)  # the same bytes may have been encoded from another place
+    found.report = replace(found.report, origin=where or found.report.origin)
     return found
 
 
@@ -98,14 +96,11 @@ def _make(request: Request, config: Data, tokenizer: Any, folder: Path) -> None:
     _require_readable(chosen, request, config)
     examples, capped = _within_steps(chosen, request, config, dropped)
     survival, unknown = Survival(tokenizer, rule, keep=request.role == "test"), Unknown(tokenizer)
-    writer, different, rows = store.Writer(), set[str](), request.rows or len(examples)
-    for batch in _batches(examples[:rows] if request.role == "test" else examples):
-        pairs = survival.sift(_within_tokens(batch, request, config, tokenizer, dropped))[: rows - writer.rows]
+    writer, different = store.Writer(), set[str]()
+    for pairs in _encoded(examples, request, config, tokenizer, survival, dropped):
         writer.add(((example.id, example.question, example.answer), segments) for example, segments in pairs)
         different.update(example.question for example, _ in pairs)
         noted += unknown.count(pairs)
-        if writer.rows == rows:
-            break
     survival.require_few(request.source)
     (noted if request.role == "test" else dropped).update(survival.counts)
     beyond = reading.read - writer.rows - dropped.total()
@@ -151,6 +146,24 @@ def _within_steps(
         return [replace(example, steps=example.steps[: config.max_steps]) for example in examples], len(long)
     dropped[f"more than data.max_steps={config.max_steps} steps"] += len(long)
     return [example for example in examples if len(example.steps) <= config.max_steps], 0
+
+
+def _encoded(
+    examples: list[Example],
+    request: Request,
+    config: Data,
+    tokenizer: Any,
+    survival: Survival,
+    dropped: Counter[str],
+) -> Iterator[list[Pair]]:
+    """The examples that are kept, with their tokens, in batches; `request.rows` of them at most."""
+    left = request.rows or len(examples)
+    for batch in _batches(examples[:left] if request.role == "test" else examples):
+        pairs = survival.sift(_within_tokens(batch, request, config, tokenizer, dropped))[:left]
+        yield pairs
+        left -= len(pairs)
+        if left == 0:
+            return
 
 
 def _within_tokens(
