@@ -115,13 +115,18 @@ class RunFolder:
                 f"{'; '.join(map(str, changed))}. {ways}"
             )
 
-    def keep_rows(self, reports: Sequence[dict[str, Any]]) -> None:
-        """Write what the run is made of, once; where a finished run's rows have changed since, say so."""
+    def keep_rows(self, reports: Sequence[dict[str, Any]]) -> bool:
+        """Write what the run is made of, once; where a finished run's rows have changed since, say so.
+
+        Returns:
+            Whether these are the rows of the run.
+        """
         if not self.begun or self.read(DATA) is None:
             write_json(self.path / DATA, reports)
-            return
-        for change in changes(self.read(DATA), reports):
+        changed = changes(self.read(DATA), reports)
+        for change in changed:
             print(f"note          rows have changed since this run, which stays that of the former: {change}")
+        return not changed
 
     def config(self, overrides: Sequence[str] = ()) -> Config:
         """The settings of the run, with overrides, for what reads its data.

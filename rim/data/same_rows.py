@@ -50,7 +50,7 @@ def _by_source(reports: Sequence[Kept]) -> Iterator[tuple[Kept, bool]]:
 
 def _change(before: Kept, now: Kept, test: bool) -> Change | None:
     for pattern in HASHES:
-        old, new = pattern.findall(before["origin"]), pattern.findall(now["origin"])
+        old, new = pattern.findall(before.get("origin", "")), pattern.findall(now["origin"])
         if old and new and old != new:
             return Change(now["source"], test, before["origin"], now["origin"])
     kept = before.get("encoded")

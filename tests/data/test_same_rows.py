@@ -57,6 +57,7 @@ def test_what_older_runs_did_not_keep_is_not_compared() -> None:
     """They kept the file and its sha256, and of generated rows nothing."""
     old = kept(FILE)
     del old["encoded"], old["noted"]
+    assert changes([{key: old[key] for key in ("source", "read", "kept", "dropped")}], [kept(FILE)]) == []
     assert changes([old], [kept(FILE, encoded="two")]) == []
     assert len(changes([old], [kept(FILE, origin=f"d/rows.jsonl, sha256 {B}")])) == 1
     assert changes([old | {"origin": ""}], [kept(FILE, origin=f"sha256 {B}")]) == []

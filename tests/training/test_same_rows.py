@@ -141,15 +141,18 @@ def test_a_table_of_the_hub_that_moved_on_is_refused(
 def test_a_finished_run_reports_what_it_had_and_says_that_rows_changed(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command.main(line(folder)) == 0
-    record, report = ((folder / "run" / name).read_text() for name in ("data.json", "report.md"))
+    words = line(folder, "evaluation.max_new_tokens=null")
+    assert command.main(words) == 0
+    kept = ("data.json", "lengths.json", "report.md", "tokenizer/tokenizer.json")
+    record = [(folder / "run" / name).read_text() for name in kept]
     before = digest(folder / "train.jsonl")
-    write(folder / "train.jsonl", flip=True)
+    write(folder / "train.jsonl", words=["a very long answer", "and another one"])
     capsys.readouterr()
-    assert command.main(line(folder)) == 0
+    assert command.main(words) == 0
     out = capsys.readouterr().out
     assert f"own/train: {folder}/train.jsonl, sha256 {before} -> " in out and "rows have changed since this run" in out
-    assert out.endswith("\n" + report + "\n") and (folder / "run" / "data.json").read_text() == record
+    assert out.endswith("\n" + record[2] + "\n")
+    assert [(folder / "run" / name).read_text() for name in kept] == record
 
 
 def test_a_run_that_trained_nothing_begins_with_the_rows_that_are_there(
