@@ -1,4 +1,4 @@
-"""`docs/data.md` says of every task what its reader does, and the README's own task works as it stands."""
+"""`docs/data.md` says of every task what its reader does, and its tasks of one's own work as they stand."""
 
 import json
 import re
@@ -37,8 +37,8 @@ def test_the_table_of_tasks_is_that_of_the_readers(name: str) -> None:
             assert table.revision.startswith(where[3].strip("`")) and where[3]
 
 
-def test_the_readmes_own_tasks_work(in_folder: Path) -> None:
-    section = (ROOT / "README.md").read_text(encoding="utf-8").split("## Your own task")[1].split("\n## ")[0]
+def test_the_tasks_of_ones_own_work(in_folder: Path) -> None:
+    section = DOCS.split("\n## Your own task")[1].split("\n## ")[0]
     settings, module = re.findall(r"```(?:yaml|python)\n(.*?)```", section, re.DOTALL)
     (in_folder / "own.yaml").write_text(settings)
     (in_folder / "my").mkdir()
