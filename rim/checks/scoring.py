@@ -9,6 +9,7 @@ from contextlib import suppress
 from rim import answers
 from rim.checks.memory import WITH_BLOCKS, listed
 from rim.config import Config
+from rim.data.registry import parse_source
 from rim.errors import UserError, did_you_mean
 
 CONTROLS = ("removed", "swapped", "noise")
@@ -70,8 +71,6 @@ def known_rules(name: str) -> str:
 
 def _answer_rules(config: Config) -> list[str]:
     """The rules of the test sources, as far as they can be named; what cannot is refused with the sources."""
-    from rim.data.example import parse_source
-
     found: list[str] = []
     for source in config.data.test:
         with suppress(UserError):

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from rim import answers
 from rim.checks.scoring import known_rules
 from rim.config import Config
+from rim.data.mixture import heldout_parts, sources_in, training_parts
+from rim.data.registry import TASKS, own_tasks, parse_source, task
 from rim.errors import UserError, did_you_mean
 
 
@@ -17,8 +19,6 @@ def generated(config: Config) -> Iterator[tuple[str, str]]:
     """Generated tasks without stories of some length."""
     if not 3 <= config.data.tracking.people <= 8:
         yield "data.tracking.people", "must be 3 to 8"
-    from rim.data.mixture import sources_in
-
     sources = {*sources_in(config.data.train), *sources_in(config.data.validation), *config.data.test}
     for name in ("tracking", "arithmetic"):
         task = getattr(config.data, name)
@@ -30,8 +30,6 @@ def generated(config: Config) -> Iterator[tuple[str, str]]:
 
 def usable(config: Config) -> Iterator[tuple[str, str]]:
     """Sources that there are not, or that may not be what they are to be."""
-    from rim.data.example import own_tasks, parse_source  # the table of tasks knows the names
-
     if config.data.own.answer_rule not in answers.RULES:
         yield "data.own.answer_rule", known_rules(config.data.own.answer_rule)
         return
@@ -55,8 +53,6 @@ def usable(config: Config) -> Iterator[tuple[str, str]]:
 
 def _revisions(config: Config) -> Iterator[tuple[str, str]]:
     """Tables that no task reads, so that another commit of them would be asked for in vain."""
-    from rim.data.example import TASKS, own_tasks, task
-
     for index, entry in enumerate(config.data.revisions):
         path, name = f"data.revisions[{index}]", entry.partition("@")[0]
         tasks = [*map(task, TASKS), *own_tasks(config.data).values()]
@@ -71,9 +67,6 @@ def _revisions(config: Config) -> Iterator[tuple[str, str]]:
 
 def _training(config: Config) -> Iterator[tuple[str, str]]:
     """What trains: sources that may, and steps in a form that they have; of a mixture one of them has it."""
-    from rim.data.example import parse_source
-    from rim.data.mixture import training_parts
-
     try:
         sources = [part.source for part in training_parts(config.data.train)]
         tasks = [parse_source(source, config.data)[0] for source in sources]
@@ -89,8 +82,6 @@ def _training(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def _heldout(config: Config) -> Iterator[tuple[str, str]]:
-    from rim.data.mixture import heldout_parts
-
     try:
         sources = heldout_parts(config.data.validation)
         for source in sources:
@@ -102,8 +93,6 @@ def _heldout(config: Config) -> Iterator[tuple[str, str]]:
 
 def _closed(source: str, config: Config, alone: bool) -> Iterator[str]:
     """Why a source may neither train nor choose; in a mixture it is named."""
-    from rim.data.example import parse_source
-
     task, split = parse_source(source, config.data)
     if split in task.test_splits:
         others = ", ".join(f"{task.name}/{other}" for other in task.open_splits)

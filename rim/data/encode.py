@@ -13,7 +13,9 @@ from typing import Any, Literal
 from rim.answers import RULES, AnswerError, size
 from rim.config import Data
 from rim.data import store, tokens
-from rim.data.example import DataError, Example, parse_source, read
+from rim.data.errors import DataError
+from rim.data.example import Example
+from rim.data.registry import parse_source, read
 from rim.data.store import EncodedExample, EncodedSplit, Longest, Report
 from rim.data.survival import Pair, Survival
 from rim.data.unknown import Unknown

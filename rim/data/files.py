@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rim.config import Data
-from rim.data.example import DataError, RowError
+from rim.data.errors import DataError, RowError
 
 Fields = Mapping[str, type | tuple[type, ...]]
 """Names of a row's fields, and the types that each may have."""

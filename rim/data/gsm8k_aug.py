@@ -12,7 +12,8 @@ steps of the file that is there are taken as they are written.
 import re
 
 from rim.data import files, hub
-from rim.data.example import MARK, DataError, Example
+from rim.data.errors import DataError
+from rim.data.example import MARK, Example
 from rim.data.published import Published, Row, Source
 from rim.data.steps import WRITTEN, in_form, split_sentences
 

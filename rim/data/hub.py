@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rim import hub
-from rim.data.example import DataError
+from rim.data.errors import DataError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from rim.data import files, hub
 from rim.data.choices import lay_out, letter
-from rim.data.example import DataError, Example
+from rim.data.errors import DataError
+from rim.data.example import Example
 from rim.data.published import Published, Row, Source
 
 LINES = 8

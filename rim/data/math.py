@@ -13,7 +13,8 @@ from pathlib import Path
 
 from rim.answers.stated import boxed
 from rim.data import files, hub
-from rim.data.example import DataError, Example
+from rim.data.errors import DataError
+from rim.data.example import Example
 from rim.data.latex import sentences
 from rim.data.published import Published, Row, Rows, Source
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, lcm
 
-from rim.data.example import DataError
+from rim.data.errors import DataError
 
 MOST = 1_000_000
 """Examples of the longest cycle that weights may ask for."""

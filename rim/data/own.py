@@ -6,6 +6,7 @@ no other field. A file of `data.modules` defines `TASK`, a `rim.data.example.Tas
 """
 
 import sys
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
@@ -18,18 +19,21 @@ from types import ModuleType
 from rim.answers import RULES
 from rim.config import Data, Own
 from rim.data import files
-from rim.data.example import OWN, TASKS, DataError, Example, Reading, Task
+from rim.data.errors import DataError
+from rim.data.example import Example, Reading, Task
 from rim.data.fields import require_known
 from rim.data.published import Published, Row, Source
 from rim.data.steps import WRITTEN, in_form, number_text
 from rim.errors import UserError
 
+OWN = "own"
+"""Name of the task whose rows stand in the user's own files."""
 SPLITS = ("train", "validation", "test")
 PATHS = "Paths count from the folder in which the command runs"
 
 
-def tasks(config: Data) -> dict[str, Task]:
-    """The user's tasks by name.
+def tasks(config: Data, published: Collection[str]) -> dict[str, Task]:
+    """The user's tasks by name; none takes that of a published one.
 
     Raises:
         DataError: a file that is gone or defines no task, a name that is taken, or an unknown answer rule.
@@ -37,8 +41,8 @@ def tasks(config: Data) -> dict[str, Task]:
     found: dict[str, Task] = {}
     for path in config.modules:
         task = _defined_in(path)
-        if task.name in (*TASKS, *found, OWN) or not task.name.isidentifier():
-            taken = ", ".join((*TASKS, *found, OWN))
+        if task.name in (*published, *found, OWN) or not task.name.isidentifier():
+            taken = ", ".join((*published, *found, OWN))
             raise DataError(f"{path} names its task '{task.name}': take another word, not one of {taken}")
         _require_rule(task.answer_rule, f"TASK of {path}")
         found[task.name] = task

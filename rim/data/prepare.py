@@ -7,9 +7,14 @@ from typing import Any
 
 from rim.config import Data
 from rim.data.encode import EncodedSplit, Request, encode, plain, questions
-from rim.data.example import MARK, DataError, Example, form_in, parse_source, read
+from rim.data.errors import DataError
+from rim.data.example import MARK, Example, form_in
 from rim.data.joined import JoinedSplit, Split
 from rim.data.mixture import Part, cycle, heldout_parts, training_parts
+from rim.data.registry import parse_source, read
+
+TOKENIZER_ROWS = 20_000
+"""Training rows that a tokenizer from scratch is built from."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ def prepare_tests(config: Data, tokenizer: Any) -> dict[str, EncodedSplit]:
     return {source: encode(Request(source, "test", config.test_rows), config, tokenizer) for source in config.test}
 
 
-def training_texts(config: Data, limit: int | None = None) -> Iterator[str]:
+def training_texts(config: Data, limit: int = TOKENIZER_ROWS) -> Iterator[str]:
     """Questions (with their end), steps, and answers after their mark, of the first `limit` training rows: what a
     tokenizer is built from. Of a mixture every source gives its share of the rows.
 
@@ -129,7 +134,7 @@ def training_texts(config: Data, limit: int | None = None) -> Iterator[str]:
     fresh = [[row for row in read(part.source, config).examples if plain(row) not in held_out] for part in parts]
     shares = _cycle(parts, [len(rows) or 1 for rows in fresh])
     for rows, share in zip(fresh, shares, strict=True):
-        for example in rows[: limit and -(-limit * share // sum(shares))]:
+        for example in rows[: -(-limit * share // sum(shares))]:
             yield from _texts(example, config)
 
 

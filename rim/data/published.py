@@ -13,7 +13,8 @@ from typing import Any
 
 from rim.config import Data
 from rim.data import files, hub
-from rim.data.example import DataError, Example, Reading, Task, form_in
+from rim.data.errors import DataError
+from rim.data.example import Example, Reading, Task, form_in
 from rim.data.lenient import Lenient
 from rim.data.row import Row
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rim.data import files
-from rim.data.example import MARK, Example, RowError
+from rim.data.errors import RowError
+from rim.data.example import MARK, Example
 
 HALF = re.compile("[\ud800-\udfff]")
 """Half of a surrogate pair, of which no tokenizer makes anything: JSON that was cut within an emoji has it."""

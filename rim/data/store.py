@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rim.data.example import DataError
+from rim.data.errors import DataError
 from rim.data.order import stream_rows
 
 ARRAYS = {"tokens": np.int32, "ends": np.int64, "first": np.int64, "text": np.uint8, "text_ends": np.int64}

@@ -12,7 +12,8 @@ from hashlib import blake2b, sha256
 from random import Random
 
 from rim.config import Arithmetic, Data, Tracking
-from rim.data.example import DataError, Example, Reading, Task, form_in
+from rim.data.errors import DataError
+from rim.data.example import Example, Reading, Task, form_in
 from rim.data.steps import WRITTEN
 
 BUCKETS = ("validation", "test", "train", "train", "train", "train", "train", "train")

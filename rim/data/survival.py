@@ -9,7 +9,8 @@ from itertools import compress
 from typing import Any
 
 from rim.answers import extract, grade
-from rim.data.example import DataError, Example
+from rim.data.errors import DataError
+from rim.data.example import Example
 from rim.data.few import LIMIT, Failures
 
 Pair = tuple[Example, list[list[int]]]

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
-from rim.data.example import DataError, Example
+from rim.data.errors import DataError
+from rim.data.example import Example
 
 
 def tokenise(examples: Sequence[Example], tokenizer: Any, question_end: str) -> list[list[list[int]]]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from rim.config import Data
-from rim.data.example import DataError, read
+from rim.data.errors import DataError
+from rim.data.registry import read
 
 GOOD = b'{"question": "q?", "answer": "a\\n#### 1"}\n'
 

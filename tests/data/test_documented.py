@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rim.data.example import TASKS, Example, read, task
+from rim.data.example import Example
 from rim.data.published import Source
+from rim.data.registry import TASKS, read, task
 from rim.settings import load
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,7 +16,9 @@ from rim.answers import RULES
 from rim.config import Data, Own, Tracking
 from rim.data import store, tokens
 from rim.data.encode import Request, encode, key
-from rim.data.example import DataError, Example, Reading, read
+from rim.data.errors import DataError
+from rim.data.example import Example, Reading
+from rim.data.registry import read
 from rim.data.store import EncodedSplit, Writer
 
 SPECIAL = ["<bos>", "<eos>", "<pad>"]

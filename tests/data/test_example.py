@@ -8,7 +8,8 @@ import pytest
 
 from rim.answers import RULES
 from rim.config import Data
-from rim.data.example import TASKS, DataError, parse_source, read, task
+from rim.data.errors import DataError
+from rim.data.registry import TASKS, parse_source, read, task
 
 FORMS = set(get_args(get_type_hints(Data)["steps"]))
 
@@ -64,7 +65,7 @@ def test_a_wrong_source_names_the_right_ones(source: str, message: str) -> None:
 
 def test_names_are_checked_without_heavy_imports() -> None:
     code = (
-        "import sys; from rim.data.example import task, TASKS\n"
+        "import sys; from rim.data.registry import task, TASKS\n"
         "[task(name) for name in TASKS]\n"
         "print([name for name in ('torch', 'datasets', 'transformers', 'numpy') if name in sys.modules])"
     )

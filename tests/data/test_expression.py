@@ -8,8 +8,9 @@ import pytest
 
 from rim.config import Data
 from rim.data.encode import Request, encode
-from rim.data.example import DataError, read
+from rim.data.errors import DataError
 from rim.data.expression import gives, value_of
+from rim.data.registry import read
 from rim.data.steps import CONTRADICTION, EQUATION
 from tests.data.samples import SVAMP
 from tests.data.tokenizers import byte_level

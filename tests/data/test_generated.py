@@ -8,7 +8,9 @@ from itertools import pairwise
 import pytest
 
 from rim.config import Arithmetic, Data, Tracking
-from rim.data.example import DataError, Example, read, task
+from rim.data.errors import DataError
+from rim.data.example import Example
+from rim.data.registry import read, task
 from rim.data.stories import BUCKETS, bucket
 
 SPLITS = ("train", "validation", "test", "ood")

@@ -10,7 +10,9 @@ import pytest
 from rim import hub as asked
 from rim.config import Data
 from rim.data import hub
-from rim.data.example import DataError, Example, read, task
+from rim.data.errors import DataError
+from rim.data.example import Example
+from rim.data.registry import read, task
 from rim.settings import load
 
 STEPS = ["<<1+1=2>>", "<<2*2=4>>"]

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from rim.config import Data
-from rim.data.example import DataError, read
+from rim.data.errors import DataError
 from rim.data.latex import sentences
+from rim.data.registry import read
 
 
 @pytest.mark.parametrize(

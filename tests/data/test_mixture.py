@@ -14,11 +14,12 @@ import pytest
 from rim.backbone.tokenizer import build_tokenizer
 from rim.config import Arithmetic, Config, Data, Own, Tracking
 from rim.data.datamodule import DataModule, Segment
-from rim.data.example import DataError, read
+from rim.data.errors import DataError
 from rim.data.joined import JoinedSplit
 from rim.data.mixture import cycle, training_parts
 from rim.data.order import TOGETHER, stream_mixture
 from rim.data.prepare import Splits, check_sources, prepare, training_texts
+from rim.data.registry import read
 from rim.data.store import EncodedSplit
 from rim.errors import SettingsError
 from rim.evaluation.evaluator import Evaluator

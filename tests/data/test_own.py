@@ -11,7 +11,9 @@ from rim.answers import RULES
 from rim.backbone.tokenizer import build_tokenizer
 from rim.config import Data, Own
 from rim.data.encode import Request, encode
-from rim.data.example import DataError, Example, read, task
+from rim.data.errors import DataError
+from rim.data.example import Example
+from rim.data.registry import read, task
 from rim.errors import SettingsError
 from rim.runs import RunFolder
 from rim.settings import load

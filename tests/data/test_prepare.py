@@ -8,8 +8,9 @@ import pytest
 from rim.backbone.tokenizer import build_tokenizer
 from rim.config import Data, Tracking
 from rim.data.encode import EncodedSplit
-from rim.data.example import DataError, read
+from rim.data.errors import DataError
 from rim.data.prepare import prepare, require_steps, training_texts
+from rim.data.registry import read
 
 TOKENIZER = build_tokenizer(["Ann has the key, Bob the cup. Who has the cup?", "<<48/2=24>> #### 72"], 300)
 DUPLICATE = "question also in validation or test"

@@ -8,8 +8,10 @@ import pytest
 
 from rim.config import Data
 from rim.data.choices import without_labels
-from rim.data.example import TASKS, DataError, Example, read, task
+from rim.data.errors import DataError
+from rim.data.example import Example
 from rim.data.files import clean
+from rim.data.registry import TASKS, read, task
 from tests.data.samples import SAMPLES, Sample, array, lines
 
 GENERATED = {"arithmetic", "tracking"}

@@ -11,7 +11,8 @@ from rim.answers import grade
 from rim.config import Data, Own
 from rim.data import tokens
 from rim.data.encode import Request, encode
-from rim.data.example import DataError, Example
+from rim.data.errors import DataError
+from rim.data.example import Example
 from rim.data.few import Failures
 from rim.data.survival import LOST, Survival
 from rim.data.unknown import Unknown
