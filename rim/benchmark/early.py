@@ -21,8 +21,8 @@ from rim.environment import describe
 from rim.evaluation.adaptive import Adaptive
 from rim.evaluation.adaptive_report import adaptive_json, rules_table, write_adaptive
 from rim.evaluation.adaptive_run import AdaptiveRun, open_adaptive
+from rim.evaluation.finished import settings_of
 from rim.evaluation.latency import evenly
-from rim.evaluation.standalone import settings_of
 from rim.runs import RunFolder
 
 WARMUP = 1

@@ -12,8 +12,8 @@ from rim.data.store import EncodedSplit
 from rim.evaluation.adaptive import Adaptive, check_adaptive, read_early
 from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator
+from rim.evaluation.finished import evaluator_of, facts_of
 from rim.evaluation.scoring import rule_facts
-from rim.evaluation.standalone import evaluator_of, facts_of
 from rim.runs import RunFolder
 
 
