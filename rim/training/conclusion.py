@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
@@ -18,14 +18,12 @@ from rim.runs import RunFolder
 from rim.settings import to_dict
 from rim.training.cost import training_cost
 from rim.training.logs import CURVE, prediction_table, read_curve
-
-if TYPE_CHECKING:
-    from rim.training.run import Prepared
+from rim.training.prepared import Prepared
 
 RESULT = "result.json"
 
 
-def conclude(prepared: "Prepared") -> None:
+def conclude(prepared: Prepared) -> None:
     """Score the final pick once, and print the report; a run that is concluded only prints it again."""
     folder = prepared.folder
     if folder.read(RESULT) is None:
@@ -33,7 +31,7 @@ def conclude(prepared: "Prepared") -> None:
     print("\n" + (folder.path / "report.md").read_text(encoding="utf-8"))
 
 
-def _score(prepared: "Prepared") -> None:
+def _score(prepared: Prepared) -> None:
     folder, config = prepared.folder, prepared.config
     selection = folder.read("selection.json")
     final = selection["final"]
@@ -54,7 +52,7 @@ def _score(prepared: "Prepared") -> None:
     write_json(folder.path / RESULT, {"weights": about, "accuracy": scores, "training": training})
 
 
-def training_facts(prepared: "Prepared") -> dict[str, Any]:
+def training_facts(prepared: Prepared) -> dict[str, Any]:
     """Updates, seconds in updates, examples per second, and the share of time in which the trainer waited for data."""
     state = torch.load(prepared.folder.resume, map_location="cpu", mmap=True, weights_only=True)["callbacks"]
     log = state["Logbook"]
@@ -66,7 +64,7 @@ def training_facts(prepared: "Prepared") -> dict[str, Any]:
     }
 
 
-def cost_facts(prepared: "Prepared") -> dict[str, Any]:
+def cost_facts(prepared: Prepared) -> dict[str, Any]:
     """Floating-point operations of the training, padding apart: of all updates, and of an example by stage.
 
     Where the run began with another run's weights, `flops_before` is what that one had cost (None: not known).
@@ -87,7 +85,7 @@ def _flops_of(run: Path) -> float | None:
     return None if flops is None or before is None else flops + before
 
 
-def _report(prepared: "Prepared", results: list[TestResult], about: dict[str, Any], training: dict[str, Any]) -> str:
+def _report(prepared: Prepared, results: list[TestResult], about: dict[str, Any], training: dict[str, Any]) -> str:
     parts = [result.report(prepared.config.evaluation.confidence) for result in results]
     rows = [
         ("updates", f"{training['updates']:,}"),
@@ -120,7 +118,7 @@ def _cost_rows(training: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _to_tensorboard(prepared: "Prepared", results: list[TestResult]) -> None:
+def _to_tensorboard(prepared: Prepared, results: list[TestResult]) -> None:
     """Hyper-parameters with final scores, the curve as a picture, test predictions as text."""
     folder, update = prepared.folder, prepared.plan.length
     logger = TensorBoardLogger(folder.path, name="", version="tensorboard", default_hp_metric=False)

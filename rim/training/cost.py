@@ -194,11 +194,7 @@ class _Costing:
     """Everything that the cost of a configuration depends on, built once for any length of its training."""
 
     def __init__(self, config: Config) -> None:
-        from rim.training.run import TOKENIZER_ROWS  # a run reports its cost, so it stands above this file
-
-        tokenizer = load_tokenizer(
-            config.backbone, lambda: training_texts(config.data, TOKENIZER_ROWS), Slots.of(config)
-        )
+        tokenizer = load_tokenizer(config.backbone, lambda: training_texts(config.data), Slots.of(config))
         self.config = config
         self.train = prepare(config.data, tokenizer, config.run.seed).train
         backbone, method = load_backbone(config.backbone, tokenizer, config.run.seed), build_method(config, tokenizer)

@@ -12,7 +12,6 @@ from rim.errors import UserError
 from rim.methods.registry import build_method
 from rim.moment import Moment
 from rim.pictures import tree_picture, tree_text
-from rim.training.run import TOKENIZER_ROWS
 
 SUFFIXES = (".png", ".pdf", ".svg")
 """Forms of a picture, by the ending of its file's name."""
@@ -38,7 +37,7 @@ def draw(config: Config, row: int, picture: str | None) -> None:
     """
     if picture and Path(picture).suffix not in ("", *SUFFIXES):
         raise PictureError(f"--picture {picture}: the name of a picture ends in {', '.join(SUFFIXES)}")
-    tokenizer = load_tokenizer(config.backbone, lambda: training_texts(config.data, TOKENIZER_ROWS), Slots.of(config))
+    tokenizer = load_tokenizer(config.backbone, lambda: training_texts(config.data), Slots.of(config))
     train = prepare(config.data, tokenizer, config.run.seed).train
     if not 0 <= row < len(train):
         raise RowError(f"--row {row}: the training split has rows 0 to {len(train) - 1}")

@@ -1,7 +1,5 @@
 """What a run says and draws before its first update."""
 
-from typing import TYPE_CHECKING
-
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -10,13 +8,11 @@ from rim.backbone.tokenizer import token_text
 from rim.data.encode import EncodedExample
 from rim.data.joined import JoinedSplit, Split
 from rim.pictures import tree_picture, tree_text
+from rim.training.prepared import Prepared
 from rim.training.trainer import micro_batches
 
-if TYPE_CHECKING:
-    from rim.training.run import Prepared
 
-
-def announce(prepared: "Prepared", updates: int) -> None:
+def announce(prepared: Prepared, updates: int) -> None:
     """Print the run in a screen: folder, data with what was left out, model, batch, plan."""
     config, training = prepared.config, prepared.config.training
     trained, whole = _parameters(prepared)
@@ -46,7 +42,7 @@ def announce(prepared: "Prepared", updates: int) -> None:
     print(end="", flush=True)
 
 
-def draw_example(prepared: "Prepared", trainer: pl.Trainer) -> None:
+def draw_example(prepared: Prepared, trainer: pl.Trainer) -> None:
     """Put the tree and mask of one example per stage and source, as trained, and the settings into TensorBoard."""
     assert isinstance(trainer.logger, TensorBoardLogger)
     board = trainer.logger.experiment
@@ -70,13 +66,13 @@ def _fenced(text: str) -> str:
     return "    " + text.replace("\n", "\n    ")
 
 
-def _parameters(prepared: "Prepared") -> tuple[int, int]:
+def _parameters(prepared: Prepared) -> tuple[int, int]:
     """Trained and all weights. peft counts a wrapped embedding's full delta: three rows, times the width."""
     parameters = list(prepared.backbone.parameters())
     return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
 
 
-def _adapter_lines(prepared: "Prepared") -> list[str]:
+def _adapter_lines(prepared: Prepared) -> list[str]:
     """Which projections have adapters, and the dropout of the frozen base; nothing where every weight trains."""
     targets, lora = adapted(prepared.backbone), prepared.config.backbone.lora
     if not targets.names:

@@ -3,8 +3,7 @@
 import shlex
 import sys
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from rim.backbone.adapters import adapted
-from rim.backbone.backbone import Backbone
 from rim.backbone.fast import decoder
 from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
@@ -22,14 +20,11 @@ from rim.config import Config
 from rim.data.datamodule import DataModule
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
-from rim.data.prepare import Splits, prepare, require_steps, training_texts
+from rim.data.prepare import prepare, require_steps, training_texts
 from rim.environment import describe, use_threads
 from rim.errors import UserError
 from rim.evaluation.device import scoring_device
-from rim.evaluation.evaluator import Evaluator
-from rim.evaluation.lengths import Lengths
 from rim.files import write_json
-from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.quiet import quiet_libraries
 from rim.runs import RunFolder
@@ -40,40 +35,19 @@ from rim.training.lock import alone
 from rim.training.logs import Logbook
 from rim.training.module import NonFiniteLoss, RimModule
 from rim.training.opening import announce, draw_example
-from rim.training.plan import Plan, make_plan
+from rim.training.plan import make_plan
+from rim.training.prepared import Prepared
 from rim.training.progress import StageProgress
 from rim.training.saving import told_when_full
 from rim.training.start import begin_with, find_start
 from rim.training.trainer import is_first_process, make_trainer
 
-TOKENIZER_ROWS = 20_000
-"""Training examples that a tokenizer from scratch is built from."""
 CHECKED = 4
 """Examples per stage in the self-check: the longest ones."""
 
 
 class LengthError(UserError):
     """A training example that is longer than the model."""
-
-
-@dataclass
-class Prepared:
-    """Everything that training needs, built from the settings."""
-
-    config: Config
-    folder: RunFolder
-    splits: Splits
-    backbone: Backbone
-    method: Method
-    plan: Plan
-    threads: int
-
-    @cached_property
-    def evaluator(self) -> Evaluator:
-        """Answers as long as the longest one of all splits; one for the whole run, since its decoder prepares."""
-        settings, splits = self.config.evaluation, (split for _, split in self.splits.named())
-        lengths = Lengths.of(self.method, splits).as_set(settings)
-        return Evaluator(self.method, self.backbone.tokenizer, lengths, decoder(settings.decode))
 
 
 def fit(config: Config) -> int:
@@ -120,7 +94,7 @@ def prepare_run(config: Config) -> Prepared:
     if folder.config_file.exists():
         folder.begin(config, {})
     start = find_start(folder, config.backbone)
-    tokenizer = folder.tokenizer(config, lambda: training_texts(config.data, TOKENIZER_ROWS))
+    tokenizer = folder.tokenizer(config, lambda: training_texts(config.data))
     splits = prepare(config.data, tokenizer, config.run.seed)
     require_steps(splits.train, steps_taught(config))
     reports = [asdict(split.report) for _, split in splits.named()]

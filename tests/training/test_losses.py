@@ -14,7 +14,8 @@ from rim.data.datamodule import DataModule, Segment
 from rim.data.encode import EncodedExample
 from rim.methods.registry import build_method
 from rim.training.module import RimModule
-from rim.training.run import Prepared, prepare_run, train
+from rim.training.prepared import Prepared
+from rim.training.run import prepare_run, train
 from tests.models import at
 from tests.runs import SWITCH, tiny
 

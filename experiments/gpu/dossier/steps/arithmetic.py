@@ -17,7 +17,8 @@ from rim.evaluation.metrics import Proportion
 from rim.runs import RunFolder
 from rim.settings import load
 from rim.training.logs import CURVE, read_curve
-from rim.training.run import Prepared, fit, prepare_run
+from rim.training.prepared import Prepared
+from rim.training.run import fit, prepare_run
 
 METHODS = {"rim": "memory_blocks", "direct": "direct", "cot": "cot"}
 SOURCE = "arithmetic/test"

@@ -1,0 +1,34 @@
+"""The parts of a run, built from its settings."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from rim.backbone.backbone import Backbone
+from rim.backbone.fast import decoder
+from rim.config import Config
+from rim.data.prepare import Splits
+from rim.evaluation.evaluator import Evaluator
+from rim.evaluation.lengths import Lengths
+from rim.methods.method import Method
+from rim.runs import RunFolder
+from rim.training.plan import Plan
+
+
+@dataclass
+class Prepared:
+    """Everything that training needs, built from the settings."""
+
+    config: Config
+    folder: RunFolder
+    splits: Splits
+    backbone: Backbone
+    method: Method
+    plan: Plan
+    threads: int
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        """Answers as long as the longest one of all splits; one for the whole run, since its decoder prepares."""
+        settings, splits = self.config.evaluation, (split for _, split in self.splits.named())
+        lengths = Lengths.of(self.method, splits).as_set(settings)
+        return Evaluator(self.method, self.backbone.tokenizer, lengths, decoder(settings.decode))
