@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig
 
+from rim.config import ATTENTION
 from rim.errors import UserError
-
-ALLOWED = ("sdpa", "eager")
 
 IGNORED = {
     "flash_attention_2": "takes no four-dimensional mask",
@@ -41,13 +40,13 @@ def check_implementation(name: str) -> None:
     """Refuse attention implementations that ignore a four-dimensional mask.
 
     Raises:
-        AttentionError: `name` is not one of `ALLOWED`.
+        AttentionError: `name` is not one of `ATTENTION`.
     """
-    if name not in ALLOWED:
+    if name not in ATTENTION:
         reason = IGNORED.get(name, "is not known to honour a four-dimensional mask")
         raise AttentionError(
             f"backbone.attention is '{name}', which {reason}: readouts of one example would see each other. "
-            f"Use one of: {', '.join(ALLOWED)}"
+            f"Use one of: {', '.join(ATTENTION)}"
         )
 
 

@@ -9,12 +9,12 @@ from rim.checks import memory, scoring, sources, stages, values
 from rim.checks.memory import WITH_BLOCKS
 from rim.checks.scoring import CONTROLS
 from rim.checks.stages import OBJECTIVES, steps_taught
-from rim.checks.values import ATTENTION, value_at
+from rim.checks.values import value_at
 from rim.config import Config
 from rim.errors import SettingsError
 from rim.schema import shown
 
-__all__ = ["ATTENTION", "CONTROLS", "OBJECTIVES", "WITH_BLOCKS", "check", "problems", "steps_taught", "value_at"]
+__all__ = ["CONTROLS", "OBJECTIVES", "WITH_BLOCKS", "check", "problems", "steps_taught", "value_at"]
 
 RULES = (
     *(values.sizes, values.names, values.batches, values.heads, values.rates),

@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from rim import schema
-from rim.config import Config, Scratch, Training
+from rim.config import ATTENTION, Config, Scratch, Training
 from rim.errors import did_you_mean
-
-ATTENTION = ("sdpa", "eager")
-"""Attention implementations that honour a four-dimensional mask."""
 
 _FROM_ZERO = {
     *("run.seed", "data.tracking.seed", "data.arithmetic.seed", "data.workers"),

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 
 from rim.config.data import Arithmetic, Data, Own, Tracking
 from rim.config.evaluation import DecodeMode, Evaluation
-from rim.config.model import Backbone, Lora, Memory, Scratch
+from rim.config.model import ATTENTION, Backbone, Lora, Memory, Scratch
 from rim.config.teaching import Method, Stage, default_stages
 from rim.config.training import Training
 
 __all__ = [
-    "Arithmetic", "Backbone", "Config", "Data", "DecodeMode", "Evaluation", "Lora", "Memory", "Method", "Own", "Run",
-    "Scratch", "Stage", "Tracking", "Training", "default_stages",
+    "ATTENTION", "Arithmetic", "Backbone", "Config", "Data", "DecodeMode", "Evaluation", "Lora", "Memory", "Method",
+    "Own", "Run", "Scratch", "Stage", "Tracking", "Training", "default_stages",
 ]  # fmt: skip
 
 

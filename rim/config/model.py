@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+ATTENTION = ("sdpa", "eager")
+"""Attention implementations that honour a four-dimensional mask."""
+
 
 @dataclass
 class Lora:

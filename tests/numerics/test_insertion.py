@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from rim.backbone.attention import ALLOWED
 from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.decode import greedy
 from rim.backbone.reading import Wanted, read_once
 from rim.backbone.tokenizer import Slots
+from rim.config import ATTENTION
 from rim.tree import Kind, Tree, pad
 from tests.models import tiny_backbone
 from tests.numerics.inserted import (
@@ -104,7 +104,7 @@ def test_company_and_order_change_nothing(family: str, changes: dict) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("attention", ALLOWED)
+@pytest.mark.parametrize("attention", ATTENTION)
 @pytest.mark.parametrize(("family", "changes"), [*PLAIN, WINDOWED[0]])
 def test_below_other_tokens_are_as_in_a_text_without_blocks(family: str, changes: dict, attention: str) -> None:
     """At the same position ids, by a model that has no insertion."""

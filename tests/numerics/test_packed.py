@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from rim.backbone.attention import ALLOWED
 from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.reading import Wanted, read_once
+from rim.config import ATTENTION
 from rim.methods.registry import build_method
 from rim.tree import Tree, TreeBatch, pad
 from tests.models import at, config, example, tiny_backbone
@@ -47,7 +47,7 @@ def packed_nll(backbone: Backbone, batch: TreeBatch) -> torch.Tensor:
     return -logits.gather(1, batch.target_S[:, None])[:, 0]
 
 
-@pytest.mark.parametrize("attention", ALLOWED)
+@pytest.mark.parametrize("attention", ATTENTION)
 @pytest.mark.parametrize(("family", "changes"), FAMILIES)
 @pytest.mark.parametrize("objective", ["grounding", "refinement"])
 def test_packed_equals_separate(family: str, changes: dict, attention: str, objective: str) -> None:
@@ -83,7 +83,7 @@ def test_order_of_leaves_changes_nothing(family: str) -> None:
     assert torch.allclose(*losses, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("attention", ALLOWED)
+@pytest.mark.parametrize("attention", ATTENTION)
 @pytest.mark.parametrize("family", ["gpt2", "llama", "qwen3"])
 def test_gradients_off_the_path_are_exactly_zero(family: str, attention: str) -> None:
     backbone = tiny_backbone(family, attention)
