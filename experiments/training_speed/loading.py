@@ -10,11 +10,11 @@ from pairs import WARM_UP, Pairs
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, load_tokenizer
 from rim.config import Config
-from rim.data.datamodule import DataModule
 from rim.data.prepare import Splits, prepare, training_texts
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import load
+from rim.training.datamodule import DataModule
 from rim.training.plan import make_plan
 from rim.tree import TreeBatch
 
@@ -41,8 +41,8 @@ def waiting(cache: Path, seed: int, updates: int) -> list[Pairs]:
 
 def _loader(config: Config, splits: Splits, method: Method, backbone: Backbone, stage: int) -> DataModule:
     """The first segment of a stage, as training builds it."""
-    segment = make_plan(config.stages, config.training, len(splits.train)).stages[stage]
-    return DataModule(splits, config, method.layout, lambda: segment.segment(segment.first), backbone.special.pad)
+    plan = make_plan(config.stages, config.training, len(splits.train))
+    return DataModule(splits, config, method.layout, plan, lambda: plan.stages[stage].first, backbone.special.pad)
 
 
 class Step:
@@ -63,7 +63,7 @@ class Step:
 
 
 def _measure(data: DataModule, step: Step, updates: int) -> Pairs:
-    segment, workers = data.segment(), data.config.data.workers
+    stage, workers = data.plan.at(data.updates()).stage, data.config.data.workers
     loader = iter(data.train_dataloader())
     waited, whole = [], []
     for _ in range(WARM_UP + updates):
@@ -73,5 +73,5 @@ def _measure(data: DataModule, step: Step, updates: int) -> Pairs:
         step(batch.trees)
         waited.append(arrived - start)
         whole.append(time.perf_counter() - start)
-    what = f"loader, {segment.stage.objective}, workers={workers}"
+    what = f"loader, {stage.objective}, workers={workers}"
     return Pairs(what, "waiting", "whole step", waited[WARM_UP:], whole[WARM_UP:], bar=0.05)

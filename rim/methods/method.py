@@ -40,20 +40,11 @@ class Losses:
     nll_S: Tensor
 
 
-@dataclass(frozen=True)
-class Needs:
-    """What a method demands of training, declared so that nothing asks which method runs."""
-
-    unused_parameters: bool = False
-    """Some trainable weights take no part in some updates (DDP has to look for them)."""
-
-
 class Method(ABC):
     """A way of teaching. Objects are frozen settings; all state is in the backbone."""
 
     objectives: tuple[str, ...]
     """Objectives that a stage of this method may have."""
-    needs = Needs()
     controls: tuple[str, ...] = ()
     """Controls of memory (names of `rim.checks.CONTROLS`) that apply: none where answers are read after no memory."""
     cue_is_mark = False

@@ -13,34 +13,16 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rim.config import Config, Stage
+from rim.config import Config, Training
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
 from rim.data.prepare import Splits
 from rim.moment import Moment
+from rim.training.plan import Plan, StagePlan
 from rim.tree import Tree, TreeBatch, pad
 
 Layout = Callable[[EncodedExample, Moment], Tree]
 """The training tree of an example at a moment of training."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Updates `start` to `stop` (exclusive) of a stage with `length` updates: what is trained between validations.
-
-    `number` counts the stages; an epoch has `epoch` updates, a fraction where batches do not divide the rows.
-    """
-
-    number: int
-    stage: Stage
-    start: int
-    stop: int
-    length: int
-    epoch: float
-
-    def moment(self, update: int) -> Moment:
-        """Where training stands at an update of the stage."""
-        return Moment(self.stage, update, self.length, update / self.epoch)
 
 
 @dataclass(frozen=True)
@@ -67,46 +49,46 @@ class TrainingBatch:
         return replace(self, trees=self.trees.to(device))
 
 
-class SegmentDataset(Dataset):
-    """Lays out the micro-batches of one process in one segment."""
+def micro_batch_size(training: Training) -> int:
+    """Examples per forward pass on one device."""
+    return training.micro_batch_size or training.batch_size // training.devices
 
-    def __init__(self, split: Split, layout: Layout, segment: Segment, pad_id: int, places: list[Place]) -> None:
-        self.split, self.layout, self.segment, self.pad_id = split, layout, segment, pad_id
+
+class StageDataset(Dataset):
+    """Lays out micro-batches of one stage for one process."""
+
+    def __init__(self, split: Split, layout: Layout, stage: StagePlan, pad_id: int, places: list[Place]) -> None:
+        self.split, self.layout, self.stage, self.pad_id = split, layout, stage, pad_id
         self.places = places
 
     def __len__(self) -> int:
         return len(self.places)
 
     def __getitem__(self, index: int) -> TrainingBatch:
-        place, segment = self.places[index], self.segment
+        place = self.places[index]
         examples = [self.split[row] for row in place.rows]
-        moment = segment.moment(place.update)
+        moment = self.stage.moment(place.update)
         trees = pad([self.layout(example, moment) for example in examples], self.pad_id)
         ids = [example.id for example in examples]
-        return TrainingBatch(trees, ids, segment.number, place.update, place.part)
+        return TrainingBatch(trees, ids, self.stage.index, place.update, place.part)
 
 
 class DataModule(pl.LightningDataModule):
-    """Loaders over encoded splits; `layout` and `segment` come from the method and the curriculum."""
+    """Loaders over encoded splits, laid out by the method; `updates` is the number of updates done."""
 
     def __init__(
-        self, splits: Splits, config: Config, layout: Layout, segment: Callable[[], Segment], pad_id: int
+        self, splits: Splits, config: Config, layout: Layout, plan: Plan, updates: Callable[[], int], pad_id: int
     ) -> None:
         super().__init__()
-        self.splits, self.config = splits, config
-        self.layout, self.segment, self.pad_id = layout, segment, pad_id
-
-    @property
-    def micro_batch_size(self) -> int:
-        """Examples per forward pass on one device."""
-        training = self.config.training
-        return training.micro_batch_size or training.batch_size // training.devices
+        self.splits, self.config, self.layout = splits, config, layout
+        self.plan, self.updates, self.pad_id = plan, updates, pad_id
 
     def train_dataloader(self) -> DataLoader:
         """The micro-batches of this process from the present update to the next validation."""
-        segment = self.segment()
-        places = list(self.places(segment, self._rank(), self.config.training.devices))
-        dataset = SegmentDataset(self.splits.train, self.layout, segment, self.pad_id, places)
+        stage = self.plan.at(self.updates())
+        segment = stage.segment(self.updates())
+        places = list(self.places(stage.index, segment, self._rank(), self.config.training.devices))
+        dataset = StageDataset(self.splits.train, self.layout, stage, self.pad_id, places)
         workers = self.config.data.workers
         context = "fork" if workers else None
         return DataLoader(dataset, batch_size=None, num_workers=workers, multiprocessing_context=context)
@@ -122,12 +104,15 @@ class DataModule(pl.LightningDataModule):
         batches = [list(rows[start : start + size]) for start in range(0, len(rows), size)]
         return DataLoader(_Rows(batches), batch_size=None)
 
-    def places(self, segment: Segment, rank: int, processes: int) -> Iterator[Place]:
-        """The micro-batches of process `rank`, in order; longest rows first within an update, to pad little."""
-        size, micro = self.config.training.batch_size, self.micro_batch_size
-        lengths, seed = self.splits.train.question_lengths, (self.config.run.seed, segment.number)
+    def places(self, stage: int, segment: range, rank: int, processes: int) -> Iterator[Place]:
+        """The micro-batches of process `rank` in some updates of a stage, in order.
+
+        Longest rows come first within an update, to pad little.
+        """
+        size, micro = self.config.training.batch_size, micro_batch_size(self.config.training)
+        lengths, seed = self.splits.train.question_lengths, (self.config.run.seed, stage)
         rows = self.splits.train.stream(segment.start * size, segment.stop * size, seed)
-        for update in range(segment.start, segment.stop):
+        for update in segment:
             own = rows[(update - segment.start) * size :][:size]
             own = own[np.argsort(-lengths[own], kind="stable")]
             for part in range(rank, size // micro, processes):

@@ -17,12 +17,12 @@ from torch.optim import AdamW, Optimizer
 from rim.backbone.backbone import Backbone
 from rim.checkpoint import describe_weights, load_strictly
 from rim.config import Config
-from rim.data.datamodule import TrainingBatch
 from rim.data.joined import Split
 from rim.errors import UserError
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.predictions import Prediction
 from rim.methods.method import Method, nll_by_readout
+from rim.training.datamodule import TrainingBatch
 from rim.training.plan import Plan, StagePlan
 
 

@@ -8,6 +8,7 @@ from rim.backbone.tokenizer import token_text
 from rim.data.encode import EncodedExample
 from rim.data.joined import JoinedSplit, Split
 from rim.pictures import tree_picture, tree_text
+from rim.training.datamodule import micro_batch_size
 from rim.training.prepared import Prepared
 from rim.training.trainer import micro_batches
 
@@ -16,7 +17,6 @@ def announce(prepared: Prepared, updates: int) -> None:
     """Print the run in a screen: folder, data with what was left out, model, batch, plan."""
     config, training = prepared.config, prepared.config.training
     trained, whole = _parameters(prepared)
-    micro = training.micro_batch_size or training.batch_size // training.devices
     print(f"run           {prepared.folder.path}, seed {config.run.seed}, method {config.method.name}")
     for role, split in prepared.splits.named():
         print(f"{role:<13} " + str(split.report).replace("\n", f"\n{'':14}"))
@@ -30,7 +30,7 @@ def announce(prepared: Prepared, updates: int) -> None:
         print(f"start         from the weights of {config.backbone.start_from}")
     print(
         f"batch         {training.batch_size} examples an update = {training.devices} device(s) x "
-        f"{micro_batches(training)} micro-batch(es) x {micro}"
+        f"{micro_batches(training)} micro-batch(es) x {micro_batch_size(training)}"
     )
     for plan in prepared.plan.stages:
         print(

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rim.config import Stage, Training
-from rim.data.datamodule import Segment
 from rim.duration import updates
 from rim.moment import Moment
 
@@ -43,11 +42,11 @@ class StagePlan:
         done = (update - self.warmup) / max(1, self.length - self.warmup)
         return peak * {"constant": 1.0, "linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2}[schedule]
 
-    def segment(self, update: int) -> Segment:
-        """The stretch from `update` (of the run) to the next validation, or to the stage's end."""
+    def segment(self, update: int) -> range:
+        """Updates of the stage from `update` (of the run) to the next validation, or to the stage's end."""
         inside = update - self.first
         stop = min(self.length, (inside // self.validate_every + 1) * self.validate_every)
-        return Segment(self.index, self.stage, inside, stop, self.length, self.epoch)
+        return range(inside, stop)
 
     def moment(self, update: int) -> Moment:
         """Where training stands at the stage's update `update` (0-based)."""

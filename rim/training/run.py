@@ -17,7 +17,6 @@ from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
 from rim.checks import steps_taught
 from rim.config import Config
-from rim.data.datamodule import DataModule
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
 from rim.data.prepare import prepare, require_steps, training_texts
@@ -30,6 +29,7 @@ from rim.quiet import quiet_libraries
 from rim.runs import RunFolder
 from rim.training.conclusion import conclude
 from rim.training.curriculum import Curriculum, Interrupted
+from rim.training.datamodule import DataModule
 from rim.training.dropout import check_rates
 from rim.training.lock import alone
 from rim.training.logs import Logbook
@@ -137,12 +137,11 @@ def train(prepared: Prepared, updates: int) -> None:
     )
     module.updates = updates
     segments = prepared.plan.segments(updates)
-    needs = prepared.method.needs
-    trainer = make_trainer(config.training, folder.path, needs, segments=segments, updates=updates, callbacks=callbacks)
+    trainer = make_trainer(config.training, folder.path, segments=segments, updates=updates, callbacks=callbacks)
     if trainer.is_global_zero and not updates:
         draw_example(prepared, trainer)
-    segment = lambda: module.stage.segment(module.updates)  # noqa: E731
-    data = DataModule(prepared.splits, config, prepared.method.layout, segment, prepared.backbone.special.pad)
+    layout, pad = prepared.method.layout, prepared.backbone.special.pad
+    data = DataModule(prepared.splits, config, layout, prepared.plan, lambda: module.updates, pad)
     try:
         with told_when_full(folder.path), curriculum.stop.listening():
             trainer.fit(module, data, ckpt_path=folder.resume if folder.resume.exists() else None)

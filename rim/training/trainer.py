@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from rim.config import Training
-from rim.methods.method import Needs
+from rim.training.datamodule import micro_batch_size
 from rim.training.saving import AtomicCheckpointIO
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -20,27 +20,24 @@ def is_first_process() -> bool:
 
 def micro_batches(training: Training) -> int:
     """Forward passes of one device per update."""
-    micro = training.micro_batch_size or training.batch_size // training.devices
-    return training.batch_size // (micro * training.devices)
+    return training.batch_size // (micro_batch_size(training) * training.devices)
 
 
 def make_trainer(
-    training: Training, folder: Path, needs: Needs, *, segments: int, updates: int, callbacks: list[pl.Callback]
+    training: Training, folder: Path, *, segments: int, updates: int, callbacks: list[pl.Callback]
 ) -> pl.Trainer:
     """A Trainer whose epochs are the segments that remain.
 
     Args:
         folder: the run folder; TensorBoard events go to its subfolder `tensorboard`.
-        needs: what the method demands of training.
         segments: stretches between validations that are still to be trained.
         updates: updates done; later events of an interrupted run are purged.
     """
     logger = TensorBoardLogger(folder, name="", version="tensorboard", purge_step=updates + 1)
-    strategy = "ddp_find_unused_parameters_true" if needs.unused_parameters else "ddp"
     return pl.Trainer(
         accelerator=training.accelerator,
         devices=training.devices,
-        strategy=strategy if training.devices > 1 else "auto",
+        strategy="ddp" if training.devices > 1 else "auto",
         precision=PRECISION[training.precision],  # type: ignore[arg-type]
         max_epochs=segments,
         accumulate_grad_batches=micro_batches(training),

@@ -13,7 +13,6 @@ import pytest
 
 from rim.backbone.tokenizer import build_tokenizer
 from rim.config import Arithmetic, Config, Data, Own, Tracking
-from rim.data.datamodule import DataModule, Segment
 from rim.data.errors import DataError
 from rim.data.joined import JoinedSplit
 from rim.data.mixture import cycle, training_parts
@@ -25,6 +24,8 @@ from rim.errors import SettingsError
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.settings import load
+from rim.training.datamodule import DataModule
+from rim.training.plan import Plan, StagePlan
 from tests.models import at
 
 TOKENIZER = build_tokenizer(["Ann has the key, Bob the cup. Who has the cup?", "<<48/2=24>> #### 72"], 300)
@@ -219,28 +220,27 @@ def test_one_source_has_the_order_that_it_had(small: Data) -> None:
     assert split.stream(50, 140, (7, 1)).tolist() == np.concatenate(epochs)[50:140].tolist()
 
 
-def module(splits: Splits, small: Data, workers: int = 0, stop: int = 12) -> DataModule:
+def module(splits: Splits, small: Data, workers: int = 0) -> DataModule:
     config = Config(data=replace(small, workers=workers))
     config.training.batch_size, config.training.micro_batch_size = 10, 5
-    segment = Segment(0, at("grounding").stage, 0, stop, 12, 10.0)
+    plan = Plan((StagePlan(0, at("grounding").stage, 0, 12, 0, validate_every=12, save_every=12, epoch=10.0),))
     layout: Any = lambda example, moment: example  # noqa: E731
-    return DataModule(splits, config, layout, lambda: segment, 0)
+    return DataModule(splits, config, layout, plan, lambda: 0, 0)
 
 
 def test_processes_and_resumption_change_no_update_of_a_mixture(small: Data) -> None:
     data = module(prepare(small, TOKENIZER, 0), small)
-    segment = data.segment()
-    alone = list(data.places(segment, 0, 1))
-    two = [place for rank in (0, 1) for place in data.places(segment, rank, 2)]
+    alone = list(data.places(0, range(12), 0, 1))
+    two = [place for rank in (0, 1) for place in data.places(0, range(12), rank, 2)]
     assert sorted(two, key=lambda place: (place.update, place.part)) == alone
-    later = list(data.places(replace(segment, start=7), 0, 1))
+    later = list(data.places(0, range(7, 12), 0, 1))
     assert later == [place for place in alone if place.update >= 7]
     counts = [sum(row < 60 for place in alone if place.update == update for row in place.rows) for update in range(12)]
     assert counts == [6] * 12, "10 examples an update are two cycles of 3 + 2"
 
 
 def test_loader_processes_give_a_mixture_in_the_same_order(small: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rim.data.datamodule.pad", lambda examples, pad_id: None)
+    monkeypatch.setattr("rim.training.datamodule.pad", lambda examples, pad_id: None)
     splits = prepare(small, TOKENIZER, 0)
     alone, two = ([batch.ids for batch in module(splits, small, workers).train_dataloader()] for workers in (0, 2))
     assert alone == two and len(alone) == 24

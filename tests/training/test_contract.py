@@ -13,11 +13,11 @@ import safetensors.torch
 import torch
 
 from rim import evaluate
-from rim.data.datamodule import TrainingBatch
 from rim.runs import RunFolder
 from rim.settings import load
 from rim.training import conclusion, run
 from rim.training.cost import TrainingCost
+from rim.training.datamodule import TrainingBatch
 from rim.training.module import RimModule
 from tests.runs import TINY, curve
 from tests.training.children import fit_on_two

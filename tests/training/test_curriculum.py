@@ -100,7 +100,7 @@ def test_one_stage(tmp_path: Path, method: str, objective: str) -> None:
 
 
 def test_batch_of_another_stage_is_refused(straight: Path) -> None:
-    from rim.data.datamodule import TrainingBatch
+    from rim.training.datamodule import TrainingBatch
 
     prepared = prepare_run(tiny(straight.parent, "run.name=straight"))
     module = RimModule(

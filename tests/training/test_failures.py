@@ -17,16 +17,16 @@ from rim import fit as command
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Outcome, Wanted
 from rim.checkpoint import load_weights, save_weights
-from rim.data.datamodule import DataModule, Segment
 from rim.files import SaveError
 from rim.methods import method
 from rim.training.curriculum import Curriculum
+from rim.training.datamodule import DataModule
 from rim.training.logs import Curve
 from rim.training.module import RimModule
 from rim.training.run import fit, prepare_run
 from rim.training.saving import AtomicCheckpointIO
 from rim.tree import TreeBatch
-from tests.models import at, tiny_backbone
+from tests.models import tiny_backbone
 from tests.runs import curve, overrides, tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning:lightning")
@@ -55,8 +55,8 @@ def test_non_finite_loss_names_update_stage_and_examples(
     """One example of update 15 (the third of refinement) is poisoned, in its second micro-batch."""
     name, config = "poisoned-loss", tiny(straight.parent, "run.name=poisoned-loss")
     prepared = prepare_run(config)
-    data = DataModule(prepared.splits, config, prepared.method.layout, None, 0)  # type: ignore[arg-type]
-    place = list(data.places(Segment(1, at("refinement").stage, 2, 3, 8, 7.5), 0, 1))[1]
+    data = DataModule(prepared.splits, config, prepared.method.layout, prepared.plan, lambda: 0, 0)
+    place = list(data.places(1, range(2, 3), 0, 1))[1]
     read, step, now = method.read_once, RimModule.training_step, [-1, -1, -1]
 
     def watched(module: RimModule, batch: Any, index: int) -> Tensor:

@@ -10,13 +10,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rim.backbone.dropout import set_dropout
-from rim.data.datamodule import DataModule, Segment
 from rim.data.encode import EncodedExample
 from rim.methods.registry import build_method
+from rim.training.datamodule import DataModule
 from rim.training.module import RimModule
 from rim.training.prepared import Prepared
 from rim.training.run import prepare_run, train
-from tests.models import at
 from tests.runs import SWITCH, tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning:lightning")
@@ -132,10 +131,10 @@ def readings(prepared: Prepared, example: EncodedExample, updates: int) -> Itera
 def batch(prepared: Prepared, updates: int) -> list[EncodedExample]:
     """The examples of an update, from the places of a single process with the whole batch in one part."""
     config = tiny(prepared.folder.path.parent, "training.micro_batch_size=8")
-    data = DataModule(prepared.splits, config, prepared.method.layout, None, 0)  # type: ignore[arg-type]
+    data = DataModule(prepared.splits, config, prepared.method.layout, prepared.plan, lambda: 0, 0)
     stage = prepared.plan.at(updates)
     inside = updates - stage.first
-    (place,) = data.places(Segment(stage.index, stage.stage, inside, inside + 1, stage.length, stage.epoch), 0, 1)
+    (place,) = data.places(stage.index, range(inside, inside + 1), 0, 1)
     return [prepared.splits.train[row] for row in place.rows]
 
 
@@ -161,14 +160,13 @@ def test_curve_has_the_mean_loss_and_its_parts(straight: Path, prepared: Prepare
 
 def test_places_deal_every_row_of_an_epoch_out_once(prepared: Prepared) -> None:
     """Whatever the number of processes, an update has the same micro-batches, and 60 rows make 7.5 updates."""
-    data = DataModule(prepared.splits, prepared.config, prepared.method.layout, None, 0)  # type: ignore[arg-type]
-    segment = Segment(0, at("grounding").stage, 0, 15, 15, 7.5)
-    alone = list(data.places(segment, 0, 1))
+    data = DataModule(prepared.splits, prepared.config, prepared.method.layout, prepared.plan, lambda: 0, 0)
+    alone = list(data.places(0, range(15), 0, 1))
     assert [(place.update, place.part) for place in alone] == [(u, p) for u in range(15) for p in (0, 1)]
-    two = [place for rank in (0, 1) for place in data.places(segment, rank, 2)]
+    two = [place for rank in (0, 1) for place in data.places(0, range(15), rank, 2)]
     assert sorted(two, key=lambda place: (place.update, place.part)) == alone
     rows = sorted(row for place in alone for row in place.rows)
     assert rows == sorted([*range(60), *range(60)])
-    later = list(data.places(Segment(0, at("grounding").stage, 9, 12, 15, 7.5), 0, 1))
+    later = list(data.places(0, range(9, 12), 0, 1))
     assert later == [place for place in alone if 9 <= place.update < 12]
-    assert list(data.places(Segment(1, at("refinement").stage, 0, 15, 15, 7.5), 0, 1)) != alone
+    assert list(data.places(1, range(15), 0, 1)) != alone

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from rim.data.datamodule import DataModule
+from rim.training.datamodule import DataModule
 from tests.runs import END, SWITCH, curve, overrides, weights
 from tests.training.children import Patch, Strike, fit_in_child
 

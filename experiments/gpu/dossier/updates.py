@@ -13,11 +13,11 @@ from lightning.pytorch.callbacks import ProgressBar
 
 from rim.backbone.backbone import Backbone
 from rim.config import Config
-from rim.data.datamodule import DataModule, TrainingBatch
 from rim.data.prepare import Splits
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.methods.method import Method
+from rim.training.datamodule import DataModule, TrainingBatch
 from rim.training.dropout import use_dropout
 from rim.training.module import RimModule, seed_noise
 from rim.training.plan import Plan
@@ -109,7 +109,6 @@ def timed_updates(subject: Subject, update: int, least: int, seconds: float) -> 
     trainer = make_trainer(
         subject.config.training,
         subject.folder,
-        subject.method.needs,
         segments=1,
         updates=update,
         callbacks=[_Meter(found, least, seconds)],
@@ -132,8 +131,7 @@ def _module(subject: Subject, update: int) -> RimModule:
 
 def _data(subject: Subject, module: RimModule) -> DataModule:
     pad = subject.backbone.special.pad
-    segment = lambda: module.stage.segment(module.updates)  # noqa: E731
-    return DataModule(subject.splits, subject.config, subject.method.layout, segment, pad)
+    return DataModule(subject.splits, subject.config, subject.method.layout, subject.plan, lambda: module.updates, pad)
 
 
 def batches_of(subject: Subject, update: int) -> list[TrainingBatch]:
