@@ -74,5 +74,5 @@ def _answer_rules(config: Config) -> list[str]:
     found: list[str] = []
     for source in config.data.test:
         with suppress(UserError):
-            found.append(parse_source(source, config.data)[0].answer_rule)
+            found.append(parse_source(source, config.data).task.answer_rule)
     return [rule for rule in dict.fromkeys(found) if rule in answers.RULES]

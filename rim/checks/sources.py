@@ -12,6 +12,7 @@ from rim.checks.scoring import known_rules
 from rim.config import Config
 from rim.data.mixture import heldout_parts, sources_in, training_parts
 from rim.data.registry import TASKS, own_tasks, parse_source, task
+from rim.data.task_split import TaskSplit
 from rim.errors import UserError, did_you_mean
 
 
@@ -68,14 +69,13 @@ def _revisions(config: Config) -> Iterator[tuple[str, str]]:
 def _training(config: Config) -> Iterator[tuple[str, str]]:
     """What trains: sources that may, and steps in a form that they have; of a mixture one of them has it."""
     try:
-        sources = [part.source for part in training_parts(config.data.train)]
-        tasks = [parse_source(source, config.data)[0] for source in sources]
+        sources = [parse_source(part.source, config.data) for part in training_parts(config.data.train)]
     except UserError as error:
         yield "data.train", str(error)
         return
-    closed = [sentence for source in sources for sentence in _closed(source, config, alone=len(sources) == 1)]
+    closed = [sentence for source in sources for sentence in _closed(source, alone=len(sources) == 1)]
     yield from (("data.train", sentence) for sentence in closed)
-    forms = {task.name: task.forms for task in tasks if task.forms}
+    forms = {source.task.name: source.task.forms for source in sources if source.form}
     if not closed and forms and not any(config.data.steps in each for each in forms.values()):
         has = "; ".join(f"{name} has steps of no such form; it has {', '.join(each)}" for name, each in forms.items())
         yield "data.steps", has
@@ -83,18 +83,19 @@ def _training(config: Config) -> Iterator[tuple[str, str]]:
 
 def _heldout(config: Config) -> Iterator[tuple[str, str]]:
     try:
-        sources = heldout_parts(config.data.validation)
-        for source in sources:
-            for sentence in _closed(source, config, alone=len(sources) == 1):
-                yield "data.validation", sentence
+        sources = [parse_source(source, config.data) for source in heldout_parts(config.data.validation)]
     except UserError as error:
         yield "data.validation", str(error)
+        return
+    for source in sources:
+        for sentence in _closed(source, alone=len(sources) == 1):
+            yield "data.validation", sentence
 
 
-def _closed(source: str, config: Config, alone: bool) -> Iterator[str]:
+def _closed(source: TaskSplit, alone: bool) -> Iterator[str]:
     """Why a source may neither train nor choose; in a mixture it is named."""
-    task, split = parse_source(source, config.data)
-    if split in task.test_splits:
+    if source.is_test:
+        task = source.task
         others = ", ".join(f"{task.name}/{other}" for other in task.open_splits)
         use = f"use one of {others}" if others else "use another task"
         what = "a test split neither" if alone else f"{source} is a test split, which neither"

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -15,9 +15,9 @@ from rim.config import Data
 from rim.data import store, tokens
 from rim.data.errors import DataError
 from rim.data.example import Example
-from rim.data.registry import parse_source, read
 from rim.data.store import EncodedExample, EncodedSplit, Longest, Report
 from rim.data.survival import Pair, Survival
+from rim.data.task_split import TaskSplit
 from rim.data.unknown import Unknown
 
 __all__ = ["EncodedExample", "EncodedSplit", "Longest", "Report", "Request", "encode", "plain", "questions"]
@@ -40,18 +40,18 @@ class Request:
     is in one of the sources `without` are left out.
     """
 
-    source: str
+    source: TaskSplit
     role: Literal["train", "validation", "test"]
     rows: int | None = None
     seed: int | None = None
-    without: tuple[str, ...] = ()
+    without: tuple[TaskSplit, ...] = ()
 
 
 def encode(request: Request, config: Data, tokenizer: Any) -> EncodedSplit:
     """The encoded source, from the cache or made now.
 
     Raises:
-        DataError: the source is unknown, missing, broken or being written, no row is left, or more than a few answers
+        DataError: the source is missing, broken or being written, no row is left, or more than a few answers
             could never be given.
     """
     folder = Path(config.cache) / key(request, config, tokenizer)
@@ -64,8 +64,7 @@ def encode(request: Request, config: Data, tokenizer: Any) -> EncodedSplit:
         found = store.load(folder)
     if found is None:
         raise DataError(f"encoded data in {folder} changed while it was read: try again, or set data.cache=FOLDER")
-    task, split = parse_source(request.source, config)
-    where = task.origin(split, config)  # the same bytes may have been encoded from another place
+    where = request.source.origin(config)  # the same bytes may have been encoded from another place
     found.report = replace(found.report, origin=where or found.report.origin)
     return found
 
@@ -73,26 +72,27 @@ def encode(request: Request, config: Data, tokenizer: Any) -> EncodedSplit:
 def key(request: Request, config: Data, tokenizer: Any) -> str:
     """sha256 of all that the encoded rows depend on."""
     limits = [getattr(config, name) for name in LIMITS] if request.role != "test" else []
-    rule = parse_source(request.source, config)[0].answer_rule
+    rule = request.source.task.answer_rule
     parts = {
         "version": VERSION,
-        "request": [request.source, request.role, request.rows, request.seed],
+        "request": [str(request.source), request.role, request.rows, request.seed],
         "answer_rule": [rule, RULES[rule].version],
-        "content": [[source, _fingerprint(source, config)] for source in (request.source, *request.without)],
+        "content": [[str(source), source.fingerprint(config)] for source in (request.source, *request.without)],
         "form": [config.steps, config.question_end, *limits],
         "tokenizer": tokens.fingerprint(tokenizer),
     }
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def questions(sources: tuple[str, ...], config: Data) -> set[str]:
+def questions(sources: Iterable[TaskSplit], config: Data) -> set[str]:
     """The questions of all rows of the sources, spaces made plain."""
-    return {plain(example) for source in sources for example in read(source, config).examples}
+    return {plain(example) for source in sources for example in source.read(config).examples}
 
 
 def _make(request: Request, config: Data, tokenizer: Any, folder: Path) -> None:
     """Read, filter, encode and write; every row that is left out is counted under its reason."""
-    reading, rule = read(request.source, config), parse_source(request.source, config)[0].answer_rule
+    source, rule = request.source, request.source.task.answer_rule
+    reading = source.read(config)
     dropped, noted = Counter(reading.dropped), Counter(reading.noted)
     chosen = _chosen(reading.examples, request, config, dropped)
     _require_readable(chosen, request, config)
@@ -103,13 +103,13 @@ def _make(request: Request, config: Data, tokenizer: Any, folder: Path) -> None:
         writer.add(((example.id, example.question, example.answer), segments) for example, segments in pairs)
         different.update(example.question for example, _ in pairs)
         noted += unknown.count(pairs)
-    survival.require_few(request.source)
+    survival.require_few(str(source))
     (noted if request.role == "test" else dropped).update(survival.counts)
     beyond = reading.read - writer.rows - dropped.total()
     dropped[f"beyond data.{FIELDS[request.role]}={request.rows}"] += beyond
-    origin = reading.origin or f"sha256 {_fingerprint(request.source, config)}"
+    origin = reading.origin or f"sha256 {source.fingerprint(config)}"
     report = Report(
-        *(request.source, reading.read, writer.rows, dict(+dropped), capped, len(different), origin, dict(+noted))
+        *(str(source), reading.read, writer.rows, dict(+dropped), capped, len(different), origin, dict(+noted))
     )
     _require_rows(report)
     writer.write(folder, report, rule)
@@ -129,7 +129,7 @@ def _require_readable(examples: list[Example], request: Request, config: Data) -
     """Right answers that will be scored are read now, and not first when training is over."""
     if request.role == "train":
         return
-    rule = parse_source(request.source, config)[0].answer_rule
+    rule = request.source.task.answer_rule
     for example in examples:
         try:
             size(rule, example.answer)
@@ -209,8 +209,3 @@ def plain(example: Example) -> str:
 def _batches(examples: list[Example]) -> Iterator[list[Example]]:
     for start in range(0, len(examples), BATCH):
         yield examples[start : start + BATCH]
-
-
-def _fingerprint(source: str, config: Data) -> str:
-    task, split = parse_source(source, config)
-    return task.fingerprint(split, config)

@@ -1,4 +1,4 @@
-"""The three parts of a run's data, with the rules that keep them apart."""
+"""The three parts of a run's data, encoded."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,10 +8,11 @@ from typing import Any
 from rim.config import Data
 from rim.data.encode import EncodedSplit, Request, encode, plain, questions
 from rim.data.errors import DataError
-from rim.data.example import MARK, Example, form_in
+from rim.data.example import MARK, Example
 from rim.data.joined import JoinedSplit, Split
-from rim.data.mixture import Part, cycle, heldout_parts, training_parts
-from rim.data.registry import parse_source, read
+from rim.data.mixture import cycle
+from rim.data.sources import Sources, parse_sources, test_sources, validation_sources
+from rim.data.task_split import TaskSplit
 
 TOKENIZER_ROWS = 20_000
 """Training rows that a tokenizer from scratch is built from."""
@@ -30,20 +31,6 @@ class Splits:
         return [("train", self.train), ("held-out", self.validation), *(("test", test) for test in self.tests.values())]
 
 
-def check_sources(config: Data) -> None:
-    """Refuse sources that are unknown, or that would train on or select by a test set. Reads no data.
-
-    Raises:
-        DataError: names the setting, the rule and the splits that can be used.
-    """
-    for part in training_parts(config.train):
-        _require_open("data.train", part.source, "training on the test set", config)
-    for source in heldout_parts(config.validation):
-        _require_open("data.validation", source, "selecting on the test set", config)
-    for source in config.test:
-        parse_source(source, config)
-
-
 def prepare(config: Data, tokenizer: Any, seed: int) -> Splits:
     """Encode (or find in the cache) all that a run uses.
 
@@ -53,11 +40,11 @@ def prepare(config: Data, tokenizer: Any, seed: int) -> Splits:
     Raises:
         DataError: a source that may not be used so, or data that is missing, broken, or empty after the limits.
     """
-    check_sources(config)
+    sources = parse_sources(config)
     return Splits(
-        train=_training(config, tokenizer),
-        validation=prepare_validation(config, tokenizer, seed),
-        tests=prepare_tests(config, tokenizer),
+        train=_training(sources, config, tokenizer),
+        validation=_validation(sources.validation, config, tokenizer, seed),
+        tests=_tests(sources.tests, config, tokenizer),
     )
 
 
@@ -78,11 +65,10 @@ def require_steps(train: Split, taught: str | None) -> None:
         )
 
 
-def _training(config: Data, tokenizer: Any) -> Split:
-    parts, without = training_parts(config.train), _held_out(config)
-    requests = [Request(part.source, "train", config.train_rows, without=without) for part in parts]
+def _training(sources: Sources, config: Data, tokenizer: Any) -> Split:
+    requests = [Request(source, "train", config.train_rows, without=sources.held_out) for source in sources.train]
     splits = [encode(request, config, tokenizer) for request in requests]
-    return _joined(config.train, splits, config, _cycle(parts, [len(split) for split in splits]))
+    return _joined(config.train, sources.train, splits, _cycle(sources, [len(split) for split in splits]))
 
 
 def prepare_validation(config: Data, tokenizer: Any, seed: int) -> Split:
@@ -91,24 +77,25 @@ def prepare_validation(config: Data, tokenizer: Any, seed: int) -> Split:
     Raises:
         DataError: data that is unknown, missing or broken.
     """
-    requests = [
-        Request(source, "validation", config.validation_rows, seed) for source in heldout_parts(config.validation)
-    ]
-    return _joined(config.validation, [encode(request, config, tokenizer) for request in requests], config)
+    return _validation(validation_sources(config), config, tokenizer, seed)
 
 
-def _joined(text: str, splits: Sequence[EncodedSplit], config: Data, counts: Sequence[int] = ()) -> Split:
+def _validation(sources: Sequence[TaskSplit], config: Data, tokenizer: Any, seed: int) -> Split:
+    requests = [Request(source, "validation", config.validation_rows, seed) for source in sources]
+    return _joined(config.validation, sources, [encode(request, config, tokenizer) for request in requests])
+
+
+def _joined(
+    text: str, sources: Sequence[TaskSplit], splits: Sequence[EncodedSplit], counts: Sequence[int] = ()
+) -> Split:
     if len(splits) == 1:
         return splits[0]
-    tasks = [parse_source(split.report.source, config)[0] for split in splits]
-    steps = [form_in(task.forms, config.steps) if task.forms else "" for task in tasks]
-    return JoinedSplit(text, splits, steps, counts)
+    return JoinedSplit(text, splits, [source.form for source in sources], counts)
 
 
-def _cycle(parts: Sequence[Part], rows: Sequence[int]) -> tuple[int, ...]:
-    """Examples of each part in a cycle, by weights, or by rows where there are none."""
-    weights = [part.weight for part in parts if part.weight is not None]
-    return cycle(weights or [Fraction(count) for count in rows])
+def _cycle(sources: Sources, rows: Sequence[int]) -> tuple[int, ...]:
+    """Examples of each training source in a cycle, by weights, or by rows where there are none."""
+    return cycle(sources.weights or [Fraction(count) for count in rows])
 
 
 def prepare_tests(config: Data, tokenizer: Any) -> dict[str, EncodedSplit]:
@@ -117,7 +104,12 @@ def prepare_tests(config: Data, tokenizer: Any) -> dict[str, EncodedSplit]:
     Raises:
         DataError: data that is unknown, missing or broken.
     """
-    return {source: encode(Request(source, "test", config.test_rows), config, tokenizer) for source in config.test}
+    return _tests(test_sources(config), config, tokenizer)
+
+
+def _tests(sources: Sequence[TaskSplit], config: Data, tokenizer: Any) -> dict[str, EncodedSplit]:
+    requests = [Request(source, "test", config.test_rows) for source in sources]
+    return {str(request.source): encode(request, config, tokenizer) for request in requests}
 
 
 def training_texts(config: Data, limit: int = TOKENIZER_ROWS) -> Iterator[str]:
@@ -129,10 +121,10 @@ def training_texts(config: Data, limit: int = TOKENIZER_ROWS) -> Iterator[str]:
     Raises:
         DataError: as `prepare`.
     """
-    check_sources(config)
-    held_out, parts = questions(_held_out(config), config), training_parts(config.train)
-    fresh = [[row for row in read(part.source, config).examples if plain(row) not in held_out] for part in parts]
-    shares = _cycle(parts, [len(rows) or 1 for rows in fresh])
+    sources = parse_sources(config)
+    held_out = questions(sources.held_out, config)
+    fresh = [[row for row in source.read(config).examples if plain(row) not in held_out] for source in sources.train]
+    shares = _cycle(sources, [len(rows) or 1 for rows in fresh])
     for rows, share in zip(fresh, shares, strict=True):
         for example in rows[: -(-limit * share // sum(shares))]:
             yield from _texts(example, config)
@@ -142,21 +134,3 @@ def _texts(example: Example, config: Data) -> Iterator[str]:
     yield example.question + config.question_end
     yield from example.steps
     yield f"{MARK} {example.answer}"  # or the mark would be four tokens, and chains cost passes for nothing
-
-
-def _held_out(config: Data) -> tuple[str, ...]:
-    return tuple(sorted({*heldout_parts(config.validation), *config.test}))
-
-
-def _require_open(field: str, source: str, sin: str, config: Data) -> None:
-    task, split = parse_source(source, config)
-    if split in task.test_splits:
-        usable = " or ".join(f"{task.name}/{name}" for name in task.open_splits) or "a split of another task"
-        raise DataError(
-            f"{field}={source} is a test split, and that would be {sin}: test splits are scored once, at the end. "
-            f"Set {field} to {usable}{_also(task.name)}, and list {source} in data.test"
-        )
-
-
-def _also(name: str) -> str:
-    return " or gsm8k_aug/validation" if name in ("gsm8k", "gsm_hard") else ""

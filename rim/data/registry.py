@@ -7,7 +7,8 @@ from importlib import import_module
 from rim.config import Data
 from rim.data import own
 from rim.data.errors import DataError
-from rim.data.example import Reading, Task
+from rim.data.example import Task, form_in
+from rim.data.task_split import TaskSplit
 
 TASKS = {
     name: f"rim.data.{name}:TASK"
@@ -47,8 +48,8 @@ def task(name: str, config: Data | None = None) -> Task:
     return found
 
 
-def parse_source(source: str, config: Data | None = None) -> tuple[Task, str]:
-    """`gsm8k/test` as the task and its split.
+def parse_source(source: str, config: Data) -> TaskSplit:
+    """The source that a text such as `gsm8k/test` names.
 
     Raises:
         DataError: not of the form `task/split`, or an unknown task or split; names the valid ones.
@@ -61,17 +62,7 @@ def parse_source(source: str, config: Data | None = None) -> tuple[Task, str]:
     if split not in found.splits:
         valid = ", ".join(f"{name}/{known}" for known in found.splits)
         raise DataError(f"unknown split '{split}' of task '{name}'{_nearest(split, found.splits)}: there are {valid}")
-    return found, split
-
-
-def read(source: str, config: Data) -> Reading:
-    """The examples of `task/split`.
-
-    Raises:
-        DataError: an unknown source, or data that is missing or broken.
-    """
-    found, split = parse_source(source, config)
-    return found.read(split, config)
+    return TaskSplit(found, split, form_in(found.forms, config.steps) if found.forms else "")
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from rim.config import Data
 from rim.data.errors import DataError
-from rim.data.registry import read
+from tests.data.reading import read
 
 GOOD = b'{"question": "q?", "answer": "a\\n#### 1"}\n'
 

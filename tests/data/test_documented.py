@@ -9,8 +9,9 @@ import pytest
 
 from rim.data.example import Example
 from rim.data.published import Source
-from rim.data.registry import TASKS, read, task
+from rim.data.registry import TASKS, task
 from rim.settings import load
+from tests.data.reading import read
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")

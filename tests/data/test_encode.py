@@ -18,8 +18,10 @@ from rim.data import store, tokens
 from rim.data.encode import Request, encode, key
 from rim.data.errors import DataError
 from rim.data.example import Example, Reading
-from rim.data.registry import read
+from rim.data.registry import parse_source
 from rim.data.store import EncodedSplit, Writer
+from rim.data.task_split import TaskSplit
+from tests.data.reading import read
 
 SPECIAL = ["<bos>", "<eos>", "<pad>"]
 TEXTS = ["Ann has the key, Bob the cup and Tom the hat. Ann and Bob swap. Who has the cup?", "48/2=24 clips in May"]
@@ -47,15 +49,15 @@ def config(tmp_path: Path) -> Data:
     return Data(cache=str(tmp_path / "cache"), tracking=Tracking(train_rows=60, test_rows=40))
 
 
-TEST = Request("tracking/test", "test")
-TRAIN = Request("tracking/train", "train")
+TEST = Request(parse_source("tracking/test", Data()), "test")
+TRAIN = Request(parse_source("tracking/train", Data()), "train")
 
 
 @pytest.mark.parametrize("source", ["gsm8k/test", "gsm8k_aug/validation", "gsm_hard/test", "tracking/ood"])
 def test_stored_rows_are_the_rows_encoded_one_by_one(source: str, config: Data, data_root: Path) -> None:
     config.root = str(data_root)
     tokenizer = make_tokenizer("<bos> $A")
-    split = encode(Request(source, "test"), config, tokenizer)
+    split = encode(Request(parse_source(source, config), "test"), config, tokenizer)
     examples = read(source, config).examples
     assert len(split) == len(examples) == split.report.kept == split.report.read
     for row in {*range(0, len(examples), 13), len(examples) - 1}:
@@ -109,10 +111,12 @@ def test_right_answers_that_will_be_scored_are_read_before_training(config: Data
     file.write_text('{"question": "q?", "answer": "7"}\n{"question": "q?", "answer": "seven"}\n')
     config.own = Own(train=str(file), validation=str(file), test=str(file), answer_rule="integer")
     tokenizer = make_tokenizer()
-    assert len(encode(Request("own/train", "train"), config, tokenizer)) == 1, "in training it is left out"
+    assert len(encode(Request(parse_source("own/train", config), "train"), config, tokenizer)) == 1, (
+        "in training it is left out"
+    )
     for role in ("validation", "test"):
         with pytest.raises(DataError) as caught:
-            encode(Request(f"own/{role}", role), config, tokenizer)  # type: ignore[arg-type]
+            encode(Request(parse_source(f"own/{role}", config), role), config, tokenizer)  # type: ignore[arg-type]
         assert f"own/{role}/1: the right answer 'seven' cannot be read by the rule 'integer'" in str(caught.value)
         assert "Mend the row, or give its task another rule" in str(caught.value)
 
@@ -120,7 +124,7 @@ def test_right_answers_that_will_be_scored_are_read_before_training(config: Data
 def test_the_second_time_nothing_is_read_or_encoded(config: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = make_tokenizer()
     first = encode(TEST, config, tokenizer)
-    monkeypatch.setattr("rim.data.encode.read", None)
+    monkeypatch.setattr(TaskSplit, "read", None)
     monkeypatch.setattr("rim.data.tokens.tokenise", None)
     again = encode(TEST, config, tokenizer)
     assert again.folder == first.folder and again[3].question.tolist() == first[3].question.tolist()
@@ -149,7 +153,7 @@ def test_every_setting_has_a_key_of_its_own(change: dict[str, Any], config: Data
 
 @pytest.mark.parametrize(
     "change",
-    [{"role": "validation"}, {"rows": 5}, {"seed": 1}, {"source": "tracking/test"}, {"without": ("tracking/test",)}],
+    [{"role": "validation"}, {"rows": 5}, {"seed": 1}, {"source": TEST.source}, {"without": (TEST.source,)}],
 )
 def test_every_request_has_a_key_of_its_own(change: dict[str, Any], config: Data) -> None:
     tokenizer = make_tokenizer()
@@ -163,7 +167,9 @@ def test_a_report_names_the_file_that_was_asked_for(config: Data, tmp_path: Path
     origins = []
     for name in ("a", "b", "a"):
         config.own = Own(train=str(tmp_path / f"{name}.jsonl"))
-        origins.append(encode(Request("own/train", "train"), config, make_tokenizer()).report.origin)
+        origins.append(
+            encode(Request(parse_source("own/train", config), "train"), config, make_tokenizer()).report.origin
+        )
     assert [origin.split(",")[0] for origin in origins] == [str(tmp_path / f"{name}.jsonl") for name in "aba"]
     assert len({origin.split(" sha256 ")[1] for origin in origins}) == 1 == len(os.listdir(config.cache))
 
@@ -176,18 +182,18 @@ def test_rows_that_are_written_while_they_are_read_are_refused(
     file.write_text('{"question": "q?", "answer": "7"}\n')
     config.own = Own(train=str(file))
 
-    def slow(source: str, config: Data) -> Reading:
+    def slow(source: TaskSplit, config: Data) -> Reading:
         file.write_text('{"question": "q?", "answer": "8"}\n')
-        return read(source, config)
+        return source.task.read(source.split, config)
 
     with monkeypatch.context() as patch:
-        patch.setattr("rim.data.encode.read", slow)
+        patch.setattr(TaskSplit, "read", slow)
         with pytest.raises(
             DataError, match="own/train changed while it was read: let who writes it finish, and repeat"
         ):
-            encode(Request("own/train", "train"), config, make_tokenizer())
+            encode(Request(parse_source("own/train", config), "train"), config, make_tokenizer())
     assert os.listdir(config.cache) == []
-    assert encode(Request("own/train", "train"), config, make_tokenizer())[0].gold == "8"
+    assert encode(Request(parse_source("own/train", config), "train"), config, make_tokenizer())[0].gold == "8"
 
 
 def test_another_version_of_the_answer_rule_has_a_key_of_its_own(config: Data, monkeypatch: pytest.MonkeyPatch) -> None:

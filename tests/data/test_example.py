@@ -9,7 +9,8 @@ import pytest
 from rim.answers import RULES
 from rim.config import Data
 from rim.data.errors import DataError
-from rim.data.registry import TASKS, parse_source, read, task
+from rim.data.registry import TASKS, parse_source, task
+from tests.data.reading import read
 
 FORMS = set(get_args(get_type_hints(Data)["steps"]))
 
@@ -24,8 +25,11 @@ def test_every_task_keeps_its_promises() -> None:
 
 
 def test_a_source_is_a_task_and_a_split() -> None:
-    found, split = parse_source("gsm8k_aug/validation")
-    assert (found.name, split) == ("gsm8k_aug", "validation")
+    found = parse_source("gsm8k_aug/validation", Data())
+    assert (found.task.name, found.split, found.form, found.is_test) == ("gsm8k_aug", "validation", "equations", False)
+    assert str(found) == "gsm8k_aug/validation" and parse_source("gsm8k_aug/test", Data()).is_test
+    assert parse_source("svamp/test", Data(steps="sentences")).form == "equations", "the task's first form"
+    assert parse_source("logiqa/test", Data()).form == "", "it has no steps"
 
 
 OWN_MODULE = "; one of your own is a Python file that data.modules=[FILE] names"

@@ -10,8 +10,9 @@ from rim.config import Data
 from rim.data.encode import Request, encode
 from rim.data.errors import DataError
 from rim.data.expression import gives, value_of
-from rim.data.registry import read
+from rim.data.registry import parse_source
 from rim.data.steps import CONTRADICTION, EQUATION
+from tests.data.reading import read
 from tests.data.samples import SVAMP
 from tests.data.tokenizers import byte_level
 
@@ -89,7 +90,7 @@ def test_a_publishers_equation_that_contradicts_its_answer_is_no_step(form: str,
     reading = read("svamp/test", config)
     assert [example.steps for example in reading.examples] == [("<<8-3=5>>",) if form == "equations" else ("5",), ()]
     assert (reading.examples[1].answer, reading.dropped, reading.noted) == ("1", {}, {CONTRADICTION: 1})
-    report = encode(Request("svamp/test", "test"), config, byte_level()).report
+    report = encode(Request(parse_source("svamp/test", config), "test"), config, byte_level()).report
     assert str(report) == f"svamp/test: 2 of 2 rows, 1 different questions, 1 {CONTRADICTION}"
 
 

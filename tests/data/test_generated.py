@@ -10,8 +10,9 @@ import pytest
 from rim.config import Arithmetic, Data, Tracking
 from rim.data.errors import DataError
 from rim.data.example import Example
-from rim.data.registry import read, task
+from rim.data.registry import task
 from rim.data.stories import BUCKETS, bucket
+from tests.data.reading import read
 
 SPLITS = ("train", "validation", "test", "ood")
 

@@ -12,8 +12,9 @@ from rim.config import Data
 from rim.data import hub
 from rim.data.errors import DataError
 from rim.data.example import Example
-from rim.data.registry import read, task
+from rim.data.registry import task
 from rim.settings import load
+from tests.data.reading import read
 
 STEPS = ["<<1+1=2>>", "<<2*2=4>>"]
 ROWS: dict[str, list[tuple[str, str, str, dict[str, object], Example]]] = {

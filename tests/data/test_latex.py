@@ -8,7 +8,7 @@ import pytest
 from rim.config import Data
 from rim.data.errors import DataError
 from rim.data.latex import sentences
-from rim.data.registry import read
+from tests.data.reading import read
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from rim.data.errors import DataError
 from rim.data.joined import JoinedSplit
 from rim.data.mixture import cycle, training_parts
 from rim.data.order import TOGETHER, stream_mixture
-from rim.data.prepare import Splits, check_sources, prepare, training_texts
-from rim.data.registry import read
+from rim.data.prepare import Splits, prepare, training_texts
+from rim.data.sources import parse_sources
 from rim.data.store import EncodedSplit
 from rim.errors import SettingsError
 from rim.evaluation.evaluator import Evaluator
@@ -26,6 +26,7 @@ from rim.evaluation.lengths import Lengths
 from rim.settings import load
 from rim.training.datamodule import DataModule
 from rim.training.plan import Plan, StagePlan
+from tests.data.reading import read
 from tests.models import at
 
 TOKENIZER = build_tokenizer(["Ann has the key, Bob the cup. Who has the cup?", "<<48/2=24>> #### 72"], 300)
@@ -124,7 +125,7 @@ def test_a_mixture_that_cannot_be_is_a_lesson(train: str, message: str) -> None:
     assert text.startswith(f"override 'data.train={train}': data.train = {json.dumps(train)}: ") and message in text
     assert text.count("\n") == 0, "one cause, one line"
     with pytest.raises(DataError):
-        check_sources(Data(train=train))
+        parse_sources(Data(train=train))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +146,7 @@ def test_held_out_sources_that_cannot_be_are_a_lesson(validation: str, message: 
         load([], [f"data.validation={validation}"])
     assert "data.validation = " in str(caught.value) and message in str(caught.value)
     with pytest.raises(DataError):
-        check_sources(Data(validation=validation))
+        parse_sources(Data(validation=validation))
 
 
 def test_a_mixture_has_the_form_of_steps_that_one_of_its_sources_has() -> None:

@@ -13,11 +13,12 @@ from rim.config import Data, Own
 from rim.data.encode import Request, encode
 from rim.data.errors import DataError
 from rim.data.example import Example
-from rim.data.registry import read, task
+from rim.data.registry import parse_source, task
 from rim.errors import SettingsError
 from rim.runs import RunFolder
 from rim.settings import load
 from rim.training.start import find_start
+from tests.data.reading import read
 from tests.runs import TINY
 
 MODULE = '''"""Riddles."""
@@ -167,7 +168,7 @@ def test_an_encoded_file_carries_the_rule_that_is_asked_for(tmp_path: Path) -> N
     tokenizer = build_tokenizer(["q? 2"], 300)
     for rule in ("text", "integer"):
         config = replace(own(file, answer_rule=rule), cache=str(tmp_path / "cache"))
-        assert encode(Request("own/train", "train"), config, tokenizer).answer_rule == rule
+        assert encode(Request(parse_source("own/train", config), "train"), config, tokenizer).answer_rule == rule
 
 
 # ---------------------------------------------------------------- Python files

@@ -10,7 +10,8 @@ from rim.config import Data, Tracking
 from rim.data.encode import EncodedSplit
 from rim.data.errors import DataError
 from rim.data.prepare import prepare, require_steps, training_texts
-from rim.data.registry import read
+from rim.data.task_split import TaskSplit
+from tests.data.reading import read
 
 TOKENIZER = build_tokenizer(["Ann has the key, Bob the cup. Who has the cup?", "<<48/2=24>> #### 72"], 300)
 DUPLICATE = "question also in validation or test"
@@ -114,7 +115,7 @@ def test_rows_read_are_rows_kept_and_rows_dropped(config: Data) -> None:
 def test_sources_are_refused_before_any_data_is_read(
     change: dict[str, object], parts: list[str], config: Data, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rim.data.encode.read", None)
+    monkeypatch.setattr(TaskSplit, "read", None)
     with pytest.raises(DataError) as caught:
         prepare(replace(config, **change), TOKENIZER, 0)  # type: ignore[arg-type]
     assert all(part in str(caught.value) for part in parts), str(caught.value)

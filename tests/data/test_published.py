@@ -10,7 +10,7 @@ from rim.data import gsm8k, gsm8k_aug
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.gsm8k_aug import parse_line, write_line
-from rim.data.registry import read
+from tests.data.reading import read
 
 
 def lines(path: Path) -> list[str]:

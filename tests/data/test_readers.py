@@ -15,7 +15,7 @@ import pytest
 
 from rim.config import Data
 from rim.data.example import Example, Reading
-from rim.data.registry import read
+from tests.data.reading import read
 
 FILES = {
     "gsm8k/train": ("gsm8k/train.jsonl", "17f347dc51477c50d4efb83959dbb7c56297aba886e5544ee2aaed3024813465"),

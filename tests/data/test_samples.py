@@ -11,7 +11,8 @@ from rim.data.choices import without_labels
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.files import clean
-from rim.data.registry import TASKS, read, task
+from rim.data.registry import TASKS, task
+from tests.data.reading import read
 from tests.data.samples import SAMPLES, Sample, array, lines
 
 GENERATED = {"arithmetic", "tracking"}

@@ -14,6 +14,7 @@ from rim.data.encode import Request, encode
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.few import Failures
+from rim.data.registry import parse_source
 from rim.data.survival import LOST, Survival
 from rim.data.unknown import Unknown
 from tests.data.tokenizers import TOKENIZERS, byte_level, metaspace, word_level
@@ -112,19 +113,19 @@ def put(config: Data, text: str) -> None:
 def test_rows_whose_answers_do_not_survive_are_left_out_and_counted(config: Data) -> None:
     put(config, rows(["half", "none"] * 20 + ["→", "a → b"]))
     for role in ("train", "validation"):
-        split = encode(Request(f"own/{role}", role), config, metaspace())  # type: ignore[arg-type]
+        split = encode(Request(parse_source(f"own/{role}", config), role), config, metaspace())  # type: ignore[arg-type]
         assert (len(split), split.report.dropped, split.report.noted) == (40, {LOST: 2}, {})
         assert {split[row].gold for row in range(40)} == {"half", "none"}
         assert str(split.report) == f"own/{role}: 40 of 42 rows, 2 left out: {LOST}"
-    assert len(encode(Request("own/train", "train"), config, byte_level())) == 42
+    assert len(encode(Request(parse_source("own/train", config), "train"), config, byte_level())) == 42
 
 
 def test_those_of_a_test_set_are_scored_and_counted(config: Data) -> None:
     put(config, rows(["half", "none"] * 20 + ["→", "a → b"]))
-    split = encode(Request("own/test", "test"), config, metaspace())
+    split = encode(Request(parse_source("own/test", config), "test"), config, metaspace())
     assert (len(split), split.report.dropped, split.report.noted) == (42, {}, {LOST: 2})
     assert str(split.report) == f"own/test: 42 of 42 rows, 2 {LOST}"
-    first = encode(Request("own/test", "test", rows=41), config, metaspace())
+    first = encode(Request(parse_source("own/test", config), "test", rows=41), config, metaspace())
     assert (len(first), first.report.noted) == (41, {LOST: 1}), "rows that are not read are not counted"
 
 
@@ -132,23 +133,23 @@ def test_those_of_a_test_set_are_scored_and_counted(config: Data) -> None:
 def test_more_than_a_few_are_refused_with_examples(role: str, config: Data) -> None:
     put(config, rows(["half"] * 50 + ["a → b", "a ↔ b"] * 2 + ["a → b"]))
     with pytest.raises(DataError) as caught:
-        encode(Request(f"own/{role}", role), config, metaspace())  # type: ignore[arg-type]
+        encode(Request(parse_source(f"own/{role}", config), role), config, metaspace())  # type: ignore[arg-type]
     text = str(caught.value)
     assert text.startswith(f"own/{role}: 5 of 55 right answers could never be given: own/{role}/50: 'a → b' comes back")
     assert "own/" + role + "/51: 'a ↔ b' comes back as 'a  b'; and 3 more" in text
     assert "so that the rule 'text' takes it for the same, and at most 3 rows, or 1% of them may fail" in text
     assert "a byte-level one has all" in text and "data.own.answer_rule" in text
-    assert len(encode(Request(f"own/{role}", role), config, byte_level())) == 55  # type: ignore[arg-type]
+    assert len(encode(Request(parse_source(f"own/{role}", config), role), config, byte_level())) == 55  # type: ignore[arg-type]
 
 
 def test_training_rows_that_their_rule_cannot_read_are_left_out(config: Data) -> None:
     put(config, rows(["7"] * 20 + ["seven"]))
     own = replace(config, own=replace(config.own, answer_rule="integer"))
-    report = encode(Request("own/train", "train"), own, byte_level()).report
+    report = encode(Request(parse_source("own/train", own), "train"), own, byte_level()).report
     assert report.dropped == {"answers that the rule 'integer' cannot read": 1}
     put(config, rows(["7"] * 20 + ["seven"] * 4))
     with pytest.raises(DataError, match="own/train/20: the rule cannot read 'seven'; and 3 more"):
-        encode(Request("own/train", "train"), own, byte_level())
+        encode(Request(parse_source("own/train", own), "train"), own, byte_level())
 
 
 @pytest.mark.parametrize(
@@ -158,7 +159,7 @@ def test_questions_and_steps_with_unknown_tokens_are_counted(name: str, config: 
     put(config, rows(["half"] * 5, ["half → none", "none", "→"]) + rows(["half"], question="Who ↔ has it?"))
     if name == "metaspace, leaves out":  # and a step of which nothing is left is refused
         put(config, rows(["half"] * 5, ["half → none", "none", "a →"]) + rows(["half"], question="Who ↔ has it?"))
-    report = encode(Request("own/train", "train"), config, TOKENIZERS[name]()).report
+    report = encode(Request(parse_source("own/train", config), "train"), config, TOKENIZERS[name]()).report
     questions = 6 if name == "word level" else 1
     assert report.noted == {"questions with unknown tokens": questions, "steps with unknown tokens": 10}
     assert str(report).endswith(f", {questions} questions with unknown tokens, 10 steps with unknown tokens")

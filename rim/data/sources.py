@@ -1,0 +1,79 @@
+"""The sources that a run's settings name, each parsed once, and the rule that test sets neither train nor choose."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from rim.config import Data
+from rim.data.errors import DataError
+from rim.data.mixture import heldout_parts, training_parts
+from rim.data.registry import parse_source
+from rim.data.task_split import TaskSplit
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What trains, what is held out and what is scored at the end.
+
+    `weights` are those of `train`, relative to each other; none: every source gives all of its rows.
+    """
+
+    train: Sequence[TaskSplit]
+    weights: Sequence[Fraction]
+    validation: Sequence[TaskSplit]
+    tests: Sequence[TaskSplit]
+
+    @property
+    def held_out(self) -> tuple[TaskSplit, ...]:
+        """The sources whose questions are left out of training: each once, by name."""
+        named = {str(source): source for source in (*self.validation, *self.tests)}
+        return tuple(named[name] for name in sorted(named))
+
+
+def parse_sources(config: Data) -> Sources:
+    """The sources of a run. Reads no data.
+
+    Raises:
+        DataError: a source that is unknown, or would train on or select by a test set; names the setting, the rule and
+            the splits that can be used.
+    """
+    parts = training_parts(config.train)
+    train = [parse_source(part.source, config) for part in parts]
+    _require_open("data.train", train, "training on the test set")
+    validation = validation_sources(config)
+    _require_open("data.validation", validation, "selecting on the test set")
+    weights = [part.weight for part in parts if part.weight is not None]
+    return Sources(train, weights, validation, test_sources(config))
+
+
+def validation_sources(config: Data) -> list[TaskSplit]:
+    """The held-out sources alone.
+
+    Raises:
+        DataError: a source that is unknown.
+    """
+    return [parse_source(source, config) for source in heldout_parts(config.validation)]
+
+
+def test_sources(config: Data) -> list[TaskSplit]:
+    """The test sources alone.
+
+    Raises:
+        DataError: a source that is unknown.
+    """
+    return [parse_source(source, config) for source in config.test]
+
+
+def _require_open(field: str, sources: Sequence[TaskSplit], sin: str) -> None:
+    for source in sources:
+        if source.is_test:
+            task = source.task
+            usable = " or ".join(f"{task.name}/{name}" for name in task.open_splits) or "a split of another task"
+            raise DataError(
+                f"{field}={source} is a test split, and that would be {sin}: test splits are scored once, at the end. "
+                f"Set {field} to {usable}{_also(task.name)}, and list {source} in data.test"
+            )
+
+
+def _also(name: str) -> str:
+    return " or gsm8k_aug/validation" if name in ("gsm8k", "gsm_hard") else ""

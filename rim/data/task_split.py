@@ -1,0 +1,39 @@
+"""A source of examples, which settings write as `gsm8k/train`: a split of a task."""
+
+from dataclasses import dataclass
+
+from rim.config import Data
+from rim.data.example import Reading, Task
+
+
+@dataclass(frozen=True)
+class TaskSplit:
+    """A split of a task, and the form in which its steps are read; no form: the task has no steps."""
+
+    task: Task
+    split: str
+    form: str
+
+    def __str__(self) -> str:
+        return f"{self.task.name}/{self.split}"
+
+    @property
+    def is_test(self) -> bool:
+        """Whether it may neither train nor choose a checkpoint."""
+        return self.split in self.task.test_splits
+
+    def read(self, config: Data) -> Reading:
+        """Its examples.
+
+        Raises:
+            DataError: data that is missing or broken.
+        """
+        return self.task.read(self.split, config)
+
+    def fingerprint(self, config: Data) -> str:
+        """A sha256 that changes whenever its examples do."""
+        return self.task.fingerprint(self.split, config)
+
+    def origin(self, config: Data) -> str:
+        """Where its rows are found now, without reading them; empty: not known before."""
+        return self.task.origin(self.split, config)
