@@ -1,4 +1,4 @@
-"""Sources that there are not, that may not train, choose or be scored, or that lack the steps asked for.
+"""Checks the sources of data: unknown ones, test splits where they may not stand, and missing forms of steps.
 
 A rule is a generator of (path, sentence).
 """

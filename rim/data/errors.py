@@ -1,4 +1,4 @@
-"""The errors of data, of which every one is the user's to mend."""
+"""Errors in data and in the names of data, all of which a user can fix."""
 
 from rim.errors import UserError
 

@@ -1,4 +1,4 @@
-"""What an example is, and what a task offers."""
+"""The types of data: an example, the examples read from a split, and a task."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field

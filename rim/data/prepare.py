@@ -1,4 +1,4 @@
-"""The three parts of a run's data, encoded."""
+"""Encodes the training set, the validation set and the test sets of a run."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ TOKENIZER_ROWS = 20_000
 
 @dataclass(frozen=True)
 class Splits:
-    """Encoded training and held-out examples, and test sets by their source."""
+    """The encoded training set and validation set, and the test sets by their source."""
 
     train: Split
     validation: Split
@@ -66,13 +66,13 @@ def require_steps(train: Split, taught: str | None) -> None:
 
 
 def _training(sources: Sources, config: Data, tokenizer: Any) -> Split:
-    requests = [Request(source, "train", config.train_rows, without=sources.held_out) for source in sources.train]
+    requests = [Request(source, "train", config.train_rows, without=sources.excluded) for source in sources.train]
     splits = [encode(request, config, tokenizer) for request in requests]
     return _joined(config.train, sources.train, splits, _cycle(sources, [len(split) for split in splits]))
 
 
 def prepare_validation(config: Data, tokenizer: Any, seed: int) -> Split:
-    """The held-out examples alone; `seed` draws the same ones as for the run, and fewer are the first of more.
+    """The validation set alone; `seed` draws the same ones as for the run, and fewer are the first of more.
 
     Raises:
         DataError: data that is unknown, missing or broken.
@@ -122,7 +122,7 @@ def training_texts(config: Data, limit: int = TOKENIZER_ROWS) -> Iterator[str]:
         DataError: as `prepare`.
     """
     sources = parse_sources(config)
-    held_out = questions(sources.held_out, config)
+    held_out = questions(sources.excluded, config)
     fresh = [[row for row in source.read(config).examples if plain(row) not in held_out] for source in sources.train]
     shares = _cycle(sources, [len(rows) or 1 for rows in fresh])
     for rows, share in zip(fresh, shares, strict=True):

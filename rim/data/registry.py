@@ -1,4 +1,4 @@
-"""The table of tasks: the published ones and the user's, found by name. Imports nothing heavy."""
+"""Looks up tasks by name, published ones and the user's own. Imports nothing heavy."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

@@ -1,4 +1,4 @@
-"""The sources that a run's settings name, each parsed once, and the rule that test sets neither train nor choose."""
+"""Parses the sources that settings name, once, and refuses test splits for training and for choosing checkpoints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from rim.data.task_split import TaskSplit
 
 @dataclass(frozen=True)
 class Sources:
-    """What trains, what is held out and what is scored at the end.
+    """The sources of the training set, of the validation set, and of the test sets.
 
     `weights` are those of `train`, relative to each other; none: every source gives all of its rows.
     """
@@ -24,8 +24,8 @@ class Sources:
     tests: Sequence[TaskSplit]
 
     @property
-    def held_out(self) -> tuple[TaskSplit, ...]:
-        """The sources whose questions are left out of training: each once, by name."""
+    def excluded(self) -> tuple[TaskSplit, ...]:
+        """The sources whose questions are left out of training, each once, sorted by name."""
         named = {str(source): source for source in (*self.validation, *self.tests)}
         return tuple(named[name] for name in sorted(named))
 
@@ -47,7 +47,7 @@ def parse_sources(config: Data) -> Sources:
 
 
 def validation_sources(config: Data) -> list[TaskSplit]:
-    """The held-out sources alone.
+    """The sources of the validation set alone.
 
     Raises:
         DataError: a source that is unknown.

@@ -1,4 +1,4 @@
-"""A source of examples, which settings write as `gsm8k/train`: a split of a task."""
+"""A split of a task, the source of examples that settings write as `gsm8k/train`."""
 
 from dataclasses import dataclass
 

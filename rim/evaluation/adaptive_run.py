@@ -1,4 +1,4 @@
-"""A run that is read early: its model, the held-out examples that fit the rules, and the tests that are scored."""
+"""Loads a run to read its answers early: the model, the validation set that fits the rules, and the test sets."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace

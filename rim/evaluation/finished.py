@@ -1,4 +1,4 @@
-"""What scoring a finished run takes: its settings, its evaluator, and the facts that stand beside the numbers."""
+"""What scoring a finished run takes: its settings, its evaluator, and the facts reported beside its scores."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Evaluate the model of a run folder, without a trainer."""
+"""Evaluates the model of a run folder without a trainer."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The end of a run: the final pick is loaded, scored on the test sets, written and shown."""
+"""Scores the final checkpoint of a run on the test sets, and writes the report."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The LightningDataModule: which rows make up which update, laid out as trees.
+"""The LightningDataModule: draws the rows of every update and lays them out as trees.
 
 An update takes `batch_size` rows from an endless stream of shuffled epochs, or of a mixture's cycles (`order.py`), cut
 in micro-batches that are dealt out to the processes in turn. What an update contains depends on the seed, the stage and
@@ -94,7 +94,7 @@ class DataModule(pl.LightningDataModule):
         return DataLoader(dataset, batch_size=None, num_workers=workers, multiprocessing_context=context)
 
     def val_dataloader(self) -> DataLoader:
-        """Rows of the held-out split in batches, every process its own share.
+        """Rows of the validation set in batches, every process its own share.
 
         No row is answered twice, except where there are fewer rows than processes: all of them have to take part.
         """

@@ -1,4 +1,4 @@
-"""What a run says and draws before its first update."""
+"""Prints what a run consists of, and draws its training trees, before the first update."""
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import TensorBoardLogger

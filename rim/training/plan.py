@@ -1,4 +1,4 @@
-"""The curriculum as plain numbers: which update belongs to which stage, and where validation and saving fall.
+"""Converts the curriculum to updates: which update belongs to which stage, and when to validate and to save.
 
 The number of updates done is the whole position of a run. Stage, learning rate, loss weights, order of examples and
 dropout noise are functions of it, so a run that is resumed at any update lands on the uninterrupted curve.

@@ -1,4 +1,4 @@
-"""The parts of a run, built from its settings."""
+"""The parts that training a run takes: data, backbone, method, plan, evaluator."""
 
 from dataclasses import dataclass
 from functools import cached_property

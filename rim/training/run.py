@@ -1,4 +1,4 @@
-"""A whole run: prepare, prove, train or resume, choose, score."""
+"""Trains a run from its settings: build the parts, check them, train or resume, and score the result."""
 
 import shlex
 import sys

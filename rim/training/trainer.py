@@ -1,4 +1,4 @@
-"""From a configuration to a Lightning Trainer."""
+"""Builds the Lightning Trainer of a configuration."""
 
 import os
 from pathlib import Path
