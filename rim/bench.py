@@ -1,16 +1,12 @@
-"""python -m rim.bench --config conf/bench/laptop.yaml [key=value …]
-python -m rim.bench --run runs/NAME [--test task/split …] [--weights NAME] [--questions N] [--rounds N] [key=value …]
+"""Measure latency, throughput and memory of answering.
 
-Measure what answering costs, method by method on one model: time to the first token and to the full answer, answers per
-second at several batch sizes, memory, passes, positions and operations; beside them the time that reading the weights
-takes at least. Entries take turns in every round, so that drift of the machine cancels in ratios.
+With --config, methods are measured side by side on one model; key=value is then a
+setting of the benchmark, rounds=3, or of all entries, backbone.scratch.layers=4.
+With --run, the stopping rules of rim.evaluate --adaptive are timed on a finished
+run: accuracy, blocks and milliseconds; key=value as for rim.evaluate.
 
-The model has random weights of a shape, or comes from a hub name; the lengths of chains and answers are the data's own.
-Overrides are settings of the benchmark, rounds=3 'batch_sizes=[1,8]' 'decode=[plain,graph]' root=FOLDER name=mine, or
-of all its entries, backbone.scratch.layers=4.
-
-With --run: what reading a finished run's answers early saves. Each stopping rule of rim.evaluate --adaptive, with its
-accuracy, its blocks and its milliseconds; overrides are those of rim.evaluate.
+Example:
+  python -m rim.bench --config conf/bench/laptop.yaml 'batch_sizes=[1,8]'
 """
 
 import sys
@@ -25,15 +21,11 @@ QUESTIONS, ROUNDS = 16, 5
 
 
 def _options(parser: ArgumentParser) -> None:
-    parser.add_argument("--run", metavar="DIR", help="run folder whose stopping rules are timed, such as runs/demo")
+    parser.add_argument("--run", metavar="DIR", help="run folder, such as runs/demo")
     parser.add_argument("--test", nargs="+", metavar="SOURCE", help="with --run: test sets; default: the run's own")
-    parser.add_argument("--weights", metavar="NAME", help="with --run: a file of DIR/weights; default: the final pick")
-    parser.add_argument(
-        "--questions", type=int, metavar="N", help=f"with --run: as many are timed; default: {QUESTIONS}"
-    )
-    parser.add_argument(
-        "--rounds", type=int, metavar="N", help=f"with --run: after those to warm up; default: {ROUNDS}"
-    )
+    parser.add_argument("--weights", metavar="NAME", help="with --run: a file of DIR/weights")
+    parser.add_argument("--questions", type=int, metavar="N", help=f"with --run: questions; default: {QUESTIONS}")
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"with --run: timed rounds; default: {ROUNDS}")
 
 
 @user_errors()

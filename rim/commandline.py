@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from rim.config import Config
 from rim.errors import UserError
+from rim.pipe import quiet_when_unread
 from rim.schema import reference, types_of
 
 
@@ -34,6 +35,7 @@ def parse(
     options: Callable[[ArgumentParser], Any] | None = None,
     config: bool = True,
     settings: type = Config,
+    words: str = "key=value",
 ) -> CommandLine:
     """Read a verb's command line; `rim.settings.load(line.files, line.overrides)` makes settings of it.
 
@@ -44,11 +46,13 @@ def parse(
         options: adds the verb's own options to the parser.
         config: whether the verb takes `--config`; overrides are taken in either case.
         settings: what `--help-config` explains.
+        words: what the words without dashes are, in the line of usage.
 
     Raises:
         UsageError: an unknown option, or a missing or wrong value of one.
     """
     parser = _parser(verb, description, config, settings)
+    parser.usage = f"{parser.prog} [options] [{words} ...]"
     if options is not None:
         options(parser)
     given = list(sys.argv[1:] if argv is None else argv)
@@ -76,11 +80,11 @@ def exists(word: str) -> bool:
 def _parser(verb: str, description: str, config: bool, settings: type) -> ArgumentParser:
     parser = _Parser(
         prog=f"python -m rim.{verb}", description=description, allow_abbrev=False, epilog=_EPILOG,
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
     )  # fmt: skip
     if config:
         parser.add_argument("--config", nargs="+", action="extend", metavar="FILE", help="YAML files; a later one wins")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings that win over files")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help=SUPPRESS)  # see _EPILOG
     parser.add_argument(
         "--help-config",
         nargs="?",
@@ -94,11 +98,18 @@ def _parser(verb: str, description: str, config: bool, settings: type) -> Argume
     return parser
 
 
-_HELP_CONFIG = "print the settings, of one section or all: type, default, meaning"
+_HELP_CONFIG = "print settings with type, default, meaning"
 _EPILOG = """\
-A setting is named by its path: training.batch_size=64, stages.0.learning_rate=1e-3, data.test=[gsm8k/test],
-data.root=null. A * is every index of a list: 'stages.*.learning_rate=1e-3', in quotes for the shell's sake. Text with
-escapes stands in quotes: 'data.question_end="\\n"'."""
+key=value wins over files: training.batch_size=64, 'data.test=[gsm8k/test]',
+data.root=null, 'stages.*.learning_rate=1e-3' (* is every index of a list),
+'data.question_end="\\n"' (text with escapes stands in quotes)."""
+
+
+class _Formatter(RawDescriptionHelpFormatter):
+    """Options and their help share a line, so that the help of a verb fits a terminal of 80 x 25."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30)
 
 
 class _Parser(ArgumentParser):
@@ -135,9 +146,13 @@ class _Reference(Action):
 
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """Print an error that the user can mend as `error: ...` on stderr, and exit with status 2. Also a decorator."""
-    try:
-        yield
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(2) from None
+    """Print an error that the user can mend as `error: ...` on stderr, and exit with status 2. Also a decorator.
+
+    A command whose output nobody reads any more ends quietly (`rim.pipe`).
+    """
+    with quiet_when_unread():
+        try:
+            yield
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None

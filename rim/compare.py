@@ -1,12 +1,11 @@
-"""python -m rim.compare RUN [RUN …] [--out DIR] [--reference NAME]
-python -m rim.compare --config conf/compare/smoke.yaml [key=value …] [--jobs N] [--dry-run]
+"""Compare runs or methods in tables and figures.
 
-Compare methods side by side: accuracy with intervals, paired differences on the same examples, controls, waiting
-times and the cost of training, as tables (Markdown, CSV, JSON), figures and TensorBoard.
+Finished runs that differ only in name, folder and seed are seeds of one entry.
+With --config, entries x seeds x budgets are trained first, and resumed. key=value
+is then a setting of the comparison, jobs=2, or of all its runs.
 
-Of finished runs: those that differ in nothing but name, folder and seed are seeds of one entry.
-With --config: entries x seeds x budgets are trained first, what is done is skipped, what was interrupted resumes.
-Overrides are settings of the comparison, seeds=[0,1] jobs=2, or of all its runs, training.batch_size=32.
+Example:
+  python -m rim.compare runs/demo runs/short
 """
 
 import sys
@@ -18,20 +17,18 @@ from rim.comparison.settings import Comparison, load_comparison, only
 
 
 def _options(parser: ArgumentParser) -> None:
-    parser.add_argument("--out", metavar="DIR", help="folder of the tables; default: comparison/ where the runs lie")
-    parser.add_argument("--reference", metavar="NAME", help="entry that differences are against; default: the first")
-    parser.add_argument("--transfer", action="store_true", help="runs may have chosen checkpoints on different sources")
-    parser.add_argument("--jobs", type=int, metavar="N", help="runs side by side, with --config: as jobs=N")
-    parser.add_argument(
-        "--only", nargs="+", metavar="ENTRY", help="with --config: these entries, and those that they need"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="with --config: print what would be trained, and end")
+    parser.add_argument("--out", metavar="DIR", help="folder of the tables; default: RUN/../comparison")
+    parser.add_argument("--reference", metavar="NAME", help="entry to compare with; default: the first")
+    parser.add_argument("--transfer", action="store_true", help="allow runs with different validation sets")
+    parser.add_argument("--jobs", type=int, metavar="N", help="with --config: runs side by side")
+    parser.add_argument("--only", nargs="+", metavar="ENTRY", help="with --config: entries, and those they need")
+    parser.add_argument("--dry-run", action="store_true", help="with --config: print what would be trained")
 
 
 @user_errors()
 def main(argv: list[str] | None = None) -> int:
     """Read the settings (light), then do the work (heavy imports)."""
-    line = parse("compare", __doc__, argv, _options, settings=Comparison)
+    line = parse("compare", __doc__, argv, _options, settings=Comparison, words="RUN | key=value")
     return _of_runs(line) if _check(line) else _of_config(line)
 
 

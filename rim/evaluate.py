@@ -1,8 +1,12 @@
-"""python -m rim.evaluate --run runs/NAME [--test task/split …] [--weights NAME] [--protocol | --adaptive] [key=value …]
+"""Score the model of a finished run on test sets.
 
-Score a run's model: accuracy after every block, by steps and by size, with the controls, and the predictions as
-JSON lines. Settings come from the run folder; overrides may change `evaluation.*`, `data.*`, `memory.blocks`,
-`training.accelerator` and `training.threads`.
+Writes accuracy after every block, by steps and by size, with the controls, and
+the predictions as JSON lines. Settings come from the run folder; overrides may
+change evaluation.*, data.*, memory.blocks, training.accelerator and
+training.threads.
+
+Example:
+  python -m rim.evaluate --run runs/demo evaluation.batch_size=8
 """
 
 import sys
@@ -16,20 +20,12 @@ OPEN = ("evaluation.", "data.", "memory.blocks", "training.accelerator", "traini
 
 
 def _options(parser: ArgumentParser) -> None:
-    parser.add_argument("--run", required=True, metavar="DIR", help="run folder, such as runs/demo")
+    parser.add_argument("--run", required=True, metavar="DIR", help="run folder, such as runs/demo (required)")
     parser.add_argument("--test", nargs="+", metavar="SOURCE", help="test sets, task/split; default: the run's own")
     parser.add_argument("--weights", metavar="NAME", help="a file of DIR/weights; default: the final pick")
     instead = parser.add_mutually_exclusive_group()
-    instead.add_argument(
-        "--protocol",
-        action="store_true",
-        help="the paper's selection: random splits of the test set choose among the weights and score the rest",
-    )
-    instead.add_argument(
-        "--adaptive",
-        action="store_true",
-        help="read answers before all blocks are read, and choose among those after each block (docs/adaptive.md)",
-    )
+    instead.add_argument("--protocol", action="store_true", help="the paper's selection on splits of the test set")
+    instead.add_argument("--adaptive", action="store_true", help="read answers early (docs/adaptive.md)")
 
 
 @user_errors()

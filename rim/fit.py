@@ -1,7 +1,10 @@
-"""python -m rim.fit --config conf/gsm8k.yaml [more.yaml …] [key=value …]
+"""Train a model, choose a checkpoint, and score it on the test sets.
 
-Train a run through its stages, choose a checkpoint on held-out examples, and score it on the test sets. The same
-command goes on where an interrupted run stopped, and answers at once where it is finished.
+The same command goes on where an interrupted run stopped, and prints the report
+of a finished one. Checkpoints are chosen on the validation set.
+
+Example:
+  python -m rim.fit --config conf/demo.yaml run.name=short memory.blocks=4
 """
 
 import sys

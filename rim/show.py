@@ -1,6 +1,9 @@
-"""python -m rim.show --config FILE … [key=value …] [--row N] [--picture FILE.png]
+"""Print the settings of a run, and the token tree of a training example.
 
-Print the resolved settings, and draw the tree of one training example in every stage.
+The tree is drawn as it is laid out at the beginning of every stage.
+
+Example:
+  python -m rim.show --config conf/demo.yaml memory.blocks=4 --row 3
 """
 
 import sys
@@ -11,8 +14,8 @@ from rim.settings import load, to_yaml
 
 
 def _options(parser: ArgumentParser) -> None:
-    parser.add_argument("--row", type=int, default=0, help="training example to draw; default: the first")
-    parser.add_argument("--picture", metavar="FILE.png", help="also save tree and mask as a picture, one per stage")
+    parser.add_argument("--row", type=int, default=0, metavar="N", help="training example, from 0; default: 0")
+    parser.add_argument("--picture", metavar="FILE.png", help="also save tree and mask, one figure per stage")
 
 
 @user_errors()

@@ -1,14 +1,12 @@
-"""python -m rim.sweep --config conf/sweeps/smoke.yaml [key=value …] [--jobs N] [--dry-run] [--report]
+"""Train over a space of settings, and report what each setting does.
 
-Train a model at every point of a space of settings, with several seeds, and show what each setting does. What is done
-is skipped, what was interrupted resumes; the same command, started again on this or another machine, helps along.
+What is done is skipped, what was interrupted resumes; the same command, started
+again on this or another machine, helps along. The axes stand in the file:
+  space: {memory.blocks: [1, 2], stages.*.learning_rate: {low: 1e-5, high: 1e-3}}
+key=value is a setting of the sweep, space.memory.blocks=null, or of all its runs.
 
-space:                                              # axes; key=value: space.memory.blocks=[1,2]; null takes one out
-  memory.blocks: [1, 2, 4]                          # the path of a setting with its values
-  stages.*.learning_rate: {low: 1e-5, high: 1e-3, log: true}   # a range, for samplers random and tpe; also step
-  curriculum: {both: [], one: ["stages=[...]"]}     # a name with variants, each a list of overrides
-baselines: {direct: [method.name=direct]}           # further runs that the points are compared with
-All settings: --help-config. A setting of all runs is given as it is: training.batch_size=32.
+Example:
+  python -m rim.sweep --config conf/sweeps/smoke.yaml training.batch_size=32
 """
 
 import sys
@@ -19,9 +17,9 @@ from rim.sweeps.settings import Sweep, load_sweep
 
 
 def _options(parser: ArgumentParser) -> None:
-    parser.add_argument("--jobs", type=int, metavar="N", help="trials side by side in this command: as jobs=N")
-    parser.add_argument("--dry-run", action="store_true", help="print the trials and about how long they take, and end")
-    parser.add_argument("--report", action="store_true", help="write tables and figures of what is done, and end")
+    parser.add_argument("--jobs", type=int, metavar="N", help="trials side by side in this command")
+    parser.add_argument("--dry-run", action="store_true", help="print the trials and an estimate of the time")
+    parser.add_argument("--report", action="store_true", help="write tables and figures of what is done")
 
 
 @user_errors()

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VERBS = ("fit", "evaluate", "show", "compare", "sweep", "bench", "export")
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("duration", "environment", "files", "hub", "quiet"),
+    ("duration", "environment", "files", "hub", "pipe", "quiet"),
     ("config", "tree", "answers"),
     ("schema", "moment"),
     ("data", "backbone", "pictures"),
@@ -31,6 +31,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("benchmark",),
     ("analysis",),
     VERBS,
+    ("__main__",),
 )
 """Rooms, lowest first. A room imports itself and lower levels; rooms of one level do not know each other.
 

@@ -76,11 +76,17 @@ class StageProgress(ProgressBar):
         if not sys.stderr.isatty():
             plan = module.plan.at(module.updates - 1)
             heldout = f"held-out {share.correct}/{share.count} = {share.value:.3f}{self._by_source()}"
-            print(
+            self._say(
                 f"{plan.stage.name}: update {module.updates - plan.first}/{plan.length}, "
-                f"loss {module.report.loss:.4f}, {heldout}",
-                flush=True,
+                f"loss {module.report.loss:.4f}, {heldout}"
             )
+
+    def _say(self, line: str) -> None:
+        """Print a line; where nobody reads it any more (`| head`), ask all processes to save and leave."""
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:
+            self.curriculum.stop.received = True
 
     def _by_source(self) -> str:
         """What each held-out source has right, where there are several."""

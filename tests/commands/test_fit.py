@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import torch
 
 from rim.training.run import fit
 from tests.helpers_ddp import LOOPBACK
@@ -58,3 +59,19 @@ def test_two_processes_are_stopped_by_one_signal(tmp_path: Path) -> None:
     assert out.count("batch         8 examples an update = 2 device(s) x 1 micro-batch(es) x 4") == 1
     assert fit(tiny(tmp_path, "run.name=one")) == 0
     assert losses(tmp_path / "two", 20) == pytest.approx(losses(tmp_path / "one", 20), rel=1e-5)
+
+
+def test_training_whose_output_nobody_reads_any_more_saves_and_leaves_quietly(tmp_path: Path) -> None:
+    """`python -m rim.fit … | head` on two processes: head has gone after the first line of progress."""
+    long = ("run.name=unread", "training.devices=2", "stages.1.duration=2000 steps", "training.save_every=500 steps")
+    with started(tmp_path, *long) as process:
+        assert process.stdout is not None and process.stderr is not None
+        while not process.stdout.readline().startswith("grounding: update 5/12"):
+            assert process.poll() is None, process.stderr.read()
+        process.stdout.close()
+        assert process.wait(timeout=120) == 141
+        with process.stderr as errors:
+            err = errors.read()
+    assert "Traceback" not in err and "BrokenPipe" not in err, err
+    saved = torch.load(tmp_path / "unread" / "resume.ckpt")["rim"]["updates"]
+    assert saved == curve(tmp_path / "unread")[-1]["update"] == 10

@@ -1,12 +1,18 @@
-"""What verbs do besides refusing: help at once, and `rim.show` on a tiny task."""
+"""What verbs do besides refusing: help at once that fits a screen, the list of verbs, and `rim.show` on a tiny task."""
 
+import ast
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from rim import __main__ as overview
 from rim import show
+from rim.config import Config
+from rim.schema import types_of
 from rim.settings import load
 from tests.runs import overrides
 
@@ -25,7 +31,7 @@ def imported(done: subprocess.CompletedProcess[str]) -> set[str]:
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
 
 
-@pytest.mark.parametrize("verb", ["fit", "evaluate", "show", "sweep", "bench"])
+@pytest.mark.parametrize("verb", ["fit", "evaluate", "compare", "show", "sweep", "bench"])
 def test_help_imports_nothing_heavy(verb: str) -> None:
     done = python("-X", "importtime", "-m", f"rim.{verb}", "--help")
     assert done.returncode == 0 and f"python -m rim.{verb}" in done.stdout
@@ -45,6 +51,61 @@ def test_importing_a_verb_imports_nothing_heavy(verb: str) -> None:
         "-c", f"import sys, rim.{verb}; print({sorted(HEAVY)!r} and [n for n in {sorted(HEAVY)!r} if n in sys.modules])"
     )
     assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+@pytest.mark.parametrize("verb", overview.VERBS)
+def test_help_fits_a_screen_and_has_one_example_that_can_be_typed(
+    verb: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys, "argv", [verb])
+    module = import_module(f"rim.{verb}")
+    with pytest.raises(SystemExit) as ended:
+        module.main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    assert ended.value.code == 0
+    assert len(lines) <= 25 and max(map(len, lines)) <= 82
+    (example,) = [line.strip() for line in lines if line.startswith("  python -m rim.")]
+    assert lines[lines.index(f"  {example}") - 1] == "Example:"
+    python_, m, name, *words = shlex.split(example)
+    assert (python_, m, name) == ("python", "-m", f"rim.{verb}")
+    assert all((ROOT / word).exists() for word in words if word.startswith("conf/"))
+    sections = {*types_of(Config)} | {"batch_sizes"}
+    assert all(word.partition("=")[0].partition(".")[0] in sections for word in words if "=" in word)
+
+
+def test_the_list_has_every_verb_and_commands_to_begin_with(capsys: pytest.CaptureFixture[str]) -> None:
+    assert overview.main([]) == 0
+    text = capsys.readouterr().out
+    runnable = {path.stem for path in (ROOT / "rim").glob("*.py") if "@user_errors()" in path.read_text()}
+    assert {*overview.VERBS} == runnable - {"__main__"}
+    for verb in overview.VERBS:
+        first = (ast.get_docstring(ast.parse((ROOT / "rim" / f"{verb}.py").read_text())) or "").splitlines()[0]
+        assert f"  {verb:<10}{first}\n" in text
+    for command in ("rim.show --config conf/demo.yaml", "rim.fit --config conf/demo.yaml", "tensorboard --logdir runs"):
+        assert command in text
+    assert max(map(len, text.splitlines())) <= 82
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["fti"], "'fti' is no verb; did you mean 'fit'?; there are fit, evaluate, compare, sweep, bench, show"),
+        (["fit", "run.name=a"], "a verb is a module: python -m rim.fit run.name=a"),
+    ],
+)
+def test_a_verb_that_is_named_in_another_way_is_a_lesson(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        overview.main(words)
+    assert (ended.value.code, capsys.readouterr().err) == (2, f"error: {message}\n")
+
+
+def test_the_list_imports_nothing_heavy() -> None:
+    done = python("-X", "importtime", "-m", "rim")
+    assert done.returncode == 0 and "verbs:" in done.stdout
+    assert imported(done) & HEAVY == set()
 
 
 def shown(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
