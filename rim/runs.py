@@ -2,7 +2,7 @@
 
 config.yaml  environment.json  lengths.json  adapters.json  data.json  tokenizer/  architecture/
 weights/*.safetensors  selection.json  start.safetensors (with `backbone.start_from`)  resume.ckpt  curve.jsonl
-tensorboard/  results/
+events.out.tfevents.* (TensorBoard)  results/
 """
 
 import json

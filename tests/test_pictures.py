@@ -2,13 +2,15 @@ import subprocess
 import sys
 from dataclasses import replace
 from io import BytesIO
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.text import Text
 
-from rim.pictures import curve_picture, tree_picture, tree_text
+from rim.pictures import curve_picture, tree_cards, tree_picture, tree_text
 from rim.tree import Kind, Node, Tree
 
 WORDS = ["Who", " has", " it", "?\n", "<b>", "<m>", "</b>", "Ann", "<end>", "$x_{$", " 漢\u2028", "Answer:", " because"]
@@ -211,8 +213,36 @@ def test_boxes_do_not_overlap_and_hold_their_text(tree):
 
 def test_boxes_stand_as_the_tree_does():
     question, one, two, left, right = (box.get_bbox() for box in boxes(tree_picture(rim_tree(2), label)))
-    assert question.y0 == one.y0 == two.y0 < left.y0 == right.y0
-    assert question.x0 < one.x0 < two.x0 and (one.x0, two.x0) == (left.x0, right.x0)
+    assert question.x0 == one.x0 == two.x0 < left.x0 == right.x0
+    assert question.y0 < one.y0 < two.y0 and (one.y0, two.y0) == (left.y0, right.y0)
+
+
+CARD_PIXELS, READABLE = 350, 7.5
+"""Width of an image in a card of TensorBoard, and the least height of its letters (em) there."""
+
+
+@pytest.mark.parametrize("name", ["rim", "eight blocks", "cue", "chain", "two roots"])
+def test_cards_can_be_read_at_the_width_at_which_tensorboard_shows_them(name):
+    for card in tree_cards(TREES[name], label).values():
+        card.savefig(BytesIO(), format="png")
+        scale = CARD_PIXELS / card.bbox.width
+        (axes,) = card.axes
+        hidden = [] if axes.axison else [*axes.xaxis.findobj(Text), *axes.yaxis.findobj(Text)]
+        texts = [text for text in card.findobj(Text) if text.get_text() and text.get_visible() and text not in hidden]
+        assert texts and min(text.get_fontsize() * card.dpi / 72 * scale for text in texts) >= READABLE
+        for text in texts:
+            inner = text.get_window_extent()
+            assert card.bbox.count_contains([(inner.x0, inner.y0), (inner.x1, inner.y1)]) == 2, text.get_text()
+
+
+@each_tree
+def test_names_beside_a_mask_do_not_overlap(tree):
+    for axes in (tree_cards(tree, label)["mask"].axes[0], tree_picture(tree, label).axes[1]):
+        axes.figure.savefig(BytesIO(), format="png")
+        count = sum(len(node.ids) for node in tree.nodes)
+        assert axes.get_xlim() == (0, count) and axes.get_ylim() == (count, 0)
+        names = [tick.get_window_extent() for tick in axes.get_yticklabels()]
+        assert names and not any(one.overlaps(other) for one, other in pairwise(names))
 
 
 def test_the_larger_the_weight_the_darker_the_box():

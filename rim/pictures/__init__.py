@@ -5,6 +5,6 @@ Figures are made without pyplot, so nothing is kept open and no display is neede
 
 from rim.pictures.curve import curve_picture
 from rim.pictures.outline import tree_text
-from rim.pictures.tree import tree_picture
+from rim.pictures.tree import tree_cards, tree_picture
 
-__all__ = ["curve_picture", "tree_picture", "tree_text"]
+__all__ = ["curve_picture", "tree_cards", "tree_picture", "tree_text"]

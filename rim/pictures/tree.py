@@ -1,7 +1,8 @@
-"""One example as a figure: the tree as boxes, and its attention mask [N, N].
+"""Draw an example: the tree as boxes, and its attention mask [N, N].
 
 Axes: N tokens of the flattened tree, C colour channels. Colours are those of Okabe and Ito, which colour-blind
-readers can tell apart. The drawing is laid out in inches.
+readers can tell apart. The drawing is laid out in inches. The trunk runs down, as in the outline, so a figure stays
+narrow: TensorBoard shrinks images to a card's width of 350 pixels, whatever their height.
 """
 
 import textwrap
@@ -28,18 +29,24 @@ COLOURS = {
     Kind.ANSWER: "#D55E00",
 }
 MOST_TICKS = 40
-"""Up to this many tokens the mask's ticks are tokens, beyond it nodes."""
+"""Up to this many tokens the ticks of a large mask are tokens, beyond it nodes."""
+LEAST_TICK = 0.1
+"""Inches from one tick's name to the next."""
 MOST_LINES = 9
 """Lines of text in a box; the rest is an ellipsis."""
-COLUMN, BOX, GAP, LINE = 1.45, 1.28, 0.35, 0.145
+COLUMN, BOX, GAP, LINE = 2.05, 1.8, 0.2, 0.155
 """Width of a column, width of a box in it, height between rows, height of a line of text; inches."""
-MOST_BESIDE = 9.0
-"""A tree of up to this many inches has its mask beside it, a wider one below."""
-BORDER, TITLE, TICKS = 0.3, 0.7, 1.1
-"""Room at the edges, above for titles, and beside the mask for its labels; inches."""
+WRAP = 22
+"""Characters of text in a line of a box."""
+BORDER, TITLE, TICKS, KEY = 0.15, 0.7, 0.9, 1.0
+"""Room at the edges, above for titles, beside the mask for its labels, and below the tree for its key; inches."""
+CARD, CARD_DPI = 4.2, 200
+"""Width of a figure that can be read in a card of TensorBoard, in inches, and its resolution."""
 NOTE = (
-    "Each token sees the tokens before it on its own path back to the root, and none on another path.\n"
-    "Positions count along a path, so branches share them. The darker a box, the larger its share of the loss."
+    "Each token sees the tokens before it on its own path back to\n"
+    "the root, and none on another path. Positions count along a\n"
+    "path, so branches share them. The darker a box, the larger\n"
+    "its share of the loss."
 )
 
 
@@ -50,45 +57,79 @@ class Place(NamedTuple):
     row: int
 
 
+def tree_cards(tree: Tree, label: Label) -> dict[str, Figure]:
+    """The tree and its mask as two figures, `tree` and `mask`, that can be read in a card of TensorBoard.
+
+    Args:
+        tree: one example.
+        label: token id → text.
+    """
+    sketch = _Sketch.of(tree, label)
+    wide = max(CARD - 2 * BORDER, sketch.wide)
+    side = CARD - TICKS - 2 * BORDER
+    cards = {"tree": Figure(figsize=(wide + 2 * BORDER, sketch.high + TITLE), dpi=CARD_DPI)}
+    _draw_tree(_axes(cards["tree"], BORDER, TITLE / 2, wide, sketch.high), tree, sketch)
+    cards["mask"] = Figure(figsize=(CARD, side + TICKS + TITLE), dpi=CARD_DPI)
+    _draw_mask(_axes(cards["mask"], BORDER + TICKS, TITLE, side, side), tree, label)
+    return cards
+
+
 def tree_picture(tree: Tree, label: Label, title: str = "") -> Figure:
-    """The tree and its mask.
+    """The tree with its mask beside it, for a file.
 
     Args:
         tree: one example.
         label: token id → text.
         title: a line above both.
     """
-    places = _places(tree)
-    lines = [_lines(tree, index, label) for index in range(len(tree.nodes))]
-    tops = _tops(places, lines)
-    mask = min(6.5, max(4.0, 0.15 * len(tree.flat.ids_N)))
-    wide = max(COLUMN * (1 + max(place.column for place in places)), 5.2)
-    figure, left, right = _canvas(wide, tops[-1] + 0.8, mask)
-    _draw_tree(left, tree, places, lines, tops)
-    _draw_key(left, tree, tops[-1])
-    _draw_mask(right, tree, label)
+    sketch = _Sketch.of(tree, label)
+    side = min(6.5, max(4.0, 0.15 * len(tree.flat.ids_N)))
+    wide = max(CARD - 2 * BORDER, sketch.wide)
+    figure = Figure(figsize=(wide + side + TICKS + 3 * BORDER, max(sketch.high, side + TICKS) + TITLE), dpi=110)
+    _draw_tree(_axes(figure, BORDER, TITLE, wide, sketch.high), tree, sketch)
+    _draw_mask(_axes(figure, wide + TICKS + 2 * BORDER, TITLE, side, side), tree, label)
     place: dict[str, Any] = {"x": BORDER / figure.get_figwidth(), "y": 1 - 0.1 / figure.get_figheight(), "ha": "left"}
     figure.suptitle(_drawable(visible(title)), **place, fontsize=11, parse_math=False)
     return figure
 
 
-def _canvas(wide: float, high: float, mask: float) -> tuple[Figure, Axes, Axes]:
-    """A figure with axes of wide x high for the tree, and square ones for the mask beside it, or below a wide tree."""
-    if wide <= MOST_BESIDE:
-        width, height = wide + mask + TICKS + 3 * BORDER, max(high, mask) + TICKS + TITLE
-        x, y = width - BORDER - mask, height - TITLE - mask
-    else:
-        width, height = wide + 2 * BORDER, high + mask + TICKS + 2 * TITLE
-        x, y = BORDER + TICKS, TICKS
-    figure = Figure(figsize=(width, height), dpi=110)
-    left = figure.add_axes((BORDER / width, 1 - (TITLE + high) / height, wide / width, high / height))
-    right = figure.add_axes((x / width, y / height, mask / width, mask / height))
-    left.set(xlim=(0, wide), ylim=(high, 0))
-    return figure, left, right
+def _axes(figure: Figure, left: float, top: float, wide: float, high: float) -> Axes:
+    """Axes at a place of a figure, in inches from its upper left corner."""
+    width, height = figure.get_size_inches()
+    return figure.add_axes((left / width, 1 - (top + high) / height, wide / width, high / height))
+
+
+def _inches(axes: Axes) -> tuple[float, float]:
+    """Width and height of axes."""
+    extent = axes.get_window_extent()
+    return extent.width / axes.figure.dpi, extent.height / axes.figure.dpi
+
+
+class _Sketch(NamedTuple):
+    """Where the nodes of a tree stand, their lines of text, and the upper edges of rows."""
+
+    places: list[Place]
+    lines: list[list[str]]
+    tops: list[float]
+
+    @classmethod
+    def of(cls, tree: Tree, label: Label) -> "_Sketch":
+        places, lines = _places(tree), [_lines(tree, index, label) for index in range(len(tree.nodes))]
+        return cls(places, lines, _tops(places, lines))
+
+    @property
+    def wide(self) -> float:
+        """Inches of all columns."""
+        return COLUMN * max(place.column for place in self.places) + BOX
+
+    @property
+    def high(self) -> float:
+        """Inches of all rows and the key."""
+        return self.tops[-1] + KEY
 
 
 def _places(tree: Tree) -> list[Place]:
-    """What continues stands to the right, what hangs stands below; a further root begins a row of its own."""
+    """What continues stands below, what hangs stands to the right; a further root begins a row of its own."""
     places: dict[int, Place] = {}
     for root in children(tree, None)[1]:
         _place(tree, root, Place(0, 1 + max((place.row for place in places.values()), default=-1)), places)
@@ -96,15 +137,15 @@ def _places(tree: Tree) -> list[Place]:
 
 
 def _place(tree: Tree, index: int, place: Place, places: dict[int, Place]) -> int:
-    """Place a node and all below it; returns the first free column to the right."""
+    """Place a node and its descendants; returns the first free row below."""
     places[index] = place
     hanging, straight = children(tree, index)
-    free = place.column
+    free = place.row
     for child in hanging:
-        free = _place(tree, child, Place(free, place.row + 1), places)
-    free = max(free, place.column + 1)
+        free = _place(tree, child, Place(place.column + 1, free), places)
+    free = max(free, place.row + 1)
     for child in straight:
-        free = _place(tree, child, Place(free, place.row), places)
+        free = _place(tree, child, Place(place.column, free), places)
     return free
 
 
@@ -119,48 +160,47 @@ def _tops(places: Sequence[Place], lines: Sequence[list[str]]) -> list[float]:
 
 def _lines(tree: Tree, index: int, label: Label) -> list[str]:
     node = tree.nodes[index]
-    text = textwrap.wrap(_drawable(node_text(node, label)), 17) or [""]
+    text = textwrap.wrap(_drawable(node_text(node, label)), WRAP) or [""]
     if len(text) > MOST_LINES:
-        text = [*text[: MOST_LINES - 1], text[MOST_LINES - 1][:15] + " …"]
+        text = [*text[: MOST_LINES - 1], text[MOST_LINES - 1][: WRAP - 2] + " …"]
     weight = [f"loss weight {total_weight(node):.3f}"] if node.weight else []
     hides = [hidden(node)] if node.hides else []
     return [names(tree)[index], *text, f"positions {positions(tree, index)}", *weight, *hides]
 
 
-def _draw_tree(
-    axes: Axes, tree: Tree, places: Sequence[Place], lines: Sequence[list[str]], tops: Sequence[float]
-) -> None:
+def _draw_tree(axes: Axes, tree: Tree, sketch: _Sketch) -> None:
+    wide, high = _inches(axes)
+    axes.set(xlim=(0, wide), ylim=(high, 0))
     axes.axis("off")
     axes.set_title("The tree", fontsize=9, loc="left")
     most = max(total_weight(node) for node in tree.nodes) or 1.0
-    for node, place, text in zip(tree.nodes, places, lines, strict=True):
-        x, y, high = place.column * COLUMN, tops[place.row], LINE * (len(text) + 1)
+    for node, place, text in zip(tree.nodes, sketch.places, sketch.lines, strict=True):
+        x, y, high = place.column * COLUMN, sketch.tops[place.row], LINE * (len(text) + 1)
         if node.parent is not None:
-            _draw_edge(axes, places[node.parent], place, tops)
+            _draw_edge(axes, sketch.places[node.parent], place, sketch.tops)
         box = FancyBboxPatch((x, y), BOX, high, boxstyle="round,pad=0,rounding_size=0.08", zorder=2, clip_on=False)
         box.set(facecolor=_blend(node.kind, 0.12 + 0.5 * total_weight(node) / most), edgecolor=COLOURS[node.kind])
         axes.add_patch(box)
-        style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 7, "zorder": 3, "parse_math": False}
+        style: dict[str, Any] = {"ha": "center", "va": "top", "fontsize": 8, "zorder": 3, "parse_math": False}
         for at, line in enumerate(text):
             axes.text(x + BOX / 2, y + LINE * (at + 0.5), line, fontweight="normal" if at else "bold", **style)
+    _draw_key(axes, tree, sketch.tops[-1])
 
 
 def _draw_edge(axes: Axes, parent: Place, child: Place, tops: Sequence[float]) -> None:
-    """To the right at the height of the first line; downwards from the lower edge, with a bend to a further column."""
-    x, y = [column * COLUMN + BOX / 2 for column in (parent.column, child.column)], [tops[child.row] + LINE] * 2
-    if parent.row != child.row:
-        bend = tops[child.row] - GAP / 2
-        x, y = [x[0], x[0], x[1], x[1]], [tops[parent.row], bend, bend, tops[child.row]]
-    axes.plot(x, y, color="0.35", linewidth=1.3, zorder=1)
+    """Downwards, and to the right at the height of the child's first line; boxes hide what lies behind them."""
+    left, right = (place.column * COLUMN + BOX / 2 for place in (parent, child))
+    high, low = (tops[place.row] + LINE for place in (parent, child))
+    axes.plot([left, left, right], [high, low, low], color="0.35", linewidth=1.3, zorder=1)
 
 
 def _draw_key(axes: Axes, tree: Tree, top: float) -> None:
     present = {node.kind for node in tree.nodes}
     patches = [Patch(color=_blend(kind, 0.75), label=str(kind)) for kind in COLOURS if kind in present]
-    style: dict[str, Any] = {"fontsize": 8, "frameon": False, "borderaxespad": 0, "borderpad": 0, "columnspacing": 1.2}
+    style: dict[str, Any] = {"fontsize": 8, "frameon": False, "borderaxespad": 0, "borderpad": 0, "columnspacing": 0.8}
     place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, top), "bbox_transform": axes.transData}
-    axes.legend(handles=patches, ncols=len(patches), **style, **place)
-    axes.text(0, top + 0.3, NOTE, fontsize=7, va="top", color="0.25", linespacing=1.4)
+    axes.legend(handles=patches, ncols=len(patches), handlelength=1, handletextpad=0.4, **style, **place)
+    axes.text(0, top + 0.25, NOTE, fontsize=8, va="top", color="0.25", linespacing=1.4)
 
 
 def _draw_mask(axes: Axes, tree: Tree, label: Label) -> None:
@@ -179,19 +219,32 @@ def _draw_mask(axes: Axes, tree: Tree, label: Label) -> None:
     axes.set_xlabel("attends to (column)", fontsize=8)
     axes.set_ylabel("token (row)", fontsize=8)
     axes.set_title(
-        f"The attention mask: {count} tokens, {len(tree.nodes)} nodes; white is hidden", fontsize=9, loc="left"
+        f"The attention mask: {count} tokens, {len(tree.nodes)} nodes;\nwhite is hidden", fontsize=9, loc="left"
     )
 
 
 def _draw_ticks(axes: Axes, tree: Tree, label: Label, edges: np.ndarray) -> None:
-    if edges[-1] <= MOST_TICKS:
-        places = np.arange(edges[-1]) + 0.5
+    """Names of tokens where all find room, else of nodes, as many as find room."""
+    room = _inches(axes)[1] / edges[-1] / LEAST_TICK  # names in the width of a token
+    if edges[-1] <= MOST_TICKS and room >= 1:
+        places = [token + 0.5 for token in range(edges[-1])]
         texts = [shorten(_drawable(visible(label(int(token)))), 12) for token in tree.flat.ids_N]
     else:
-        places, texts = (edges[:-1] + edges[1:]) / 2, [name.split(":")[0] for name in names(tree)]
+        places, texts = _apart(
+            ((edges[:-1] + edges[1:]) / 2).tolist(), [name.split(":")[0] for name in names(tree)], 1 / room
+        )
     axes.set_xticks(places, texts, rotation=90, fontsize=7, parse_math=False)
     axes.set_yticks(places, texts, fontsize=7, parse_math=False)
     axes.tick_params(length=0)
+
+
+def _apart(places: Sequence[float], texts: Sequence[str], least: float) -> tuple[list[float], list[str]]:
+    """Ticks in their order without those that are closer than `least` tokens to the one before."""
+    kept: list[int] = []
+    for at, place in enumerate(places):
+        if not kept or place - places[kept[-1]] >= least:
+            kept.append(at)
+    return [places[at] for at in kept], [texts[at] for at in kept]
 
 
 def _blend(kind: Kind, strength: float) -> tuple[float, float, float]:

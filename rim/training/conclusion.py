@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from rim.backbone.load import run_of_start
 from rim.checkpoint import load_weights
@@ -17,6 +16,7 @@ from rim.pictures import curve_picture
 from rim.runs import RunFolder
 from rim.settings import to_dict
 from rim.training.cost import training_cost
+from rim.training.events import RunLogger
 from rim.training.logs import CURVE, prediction_table, read_curve
 from rim.training.prepared import Prepared
 
@@ -119,9 +119,9 @@ def _cost_rows(training: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _to_tensorboard(prepared: Prepared, results: list[TestResult]) -> None:
-    """Hyper-parameters with final scores, the curve as a picture, test predictions as text."""
+    """Hyper-parameters with final scores, the curve as a figure, test predictions as text."""
     folder, update = prepared.folder, prepared.plan.length
-    logger = TensorBoardLogger(folder.path, name="", version="tensorboard", default_hp_metric=False)
+    logger = RunLogger(folder.path)
     metrics = {f"test_accuracy/{result.source}": result.score.final.value for result in results}
     logger.log_hyperparams(_flat(to_dict(prepared.config)), metrics)
     board = logger.experiment

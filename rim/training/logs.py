@@ -1,4 +1,4 @@
-"""What a run leaves to read: the curve as JSON lines, and the same with pictures and texts in TensorBoard."""
+"""Log a run while it trains: the curve as JSON lines, and the same with predictions in TensorBoard."""
 
 import json
 import time
@@ -6,18 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from rim.config import Config
 from rim.evaluation.metrics import score as scored
 from rim.evaluation.predictions import Prediction
 from rim.files import write_bytes
 from rim.training.curriculum import Curriculum
+from rim.training.events import (
+    ACCURACY_BY_BLOCK,
+    ACCURACY_BY_SOURCE,
+    ACCURACY_BY_STEPS,
+    LOSS_BY_READOUT,
+    LOSS_WEIGHTS,
+    RunLogger,
+    lines,
+)
 from rim.training.module import RimModule, UpdateReport
 
 CURVE = "curve.jsonl"
 SAMPLES = 5
-"""Predictions of every held-out source shown as text after a validation."""
+"""Predictions of every validation source shown as text after a validation."""
 
 
 class Curve:
@@ -115,9 +123,9 @@ class Logbook(pl.Callback):
         plan = module.plan.at(report.update - 1)
         weights = module.method.weights_at(plan.moment(report.update - 1 - plan.first))
         scalars = {
-            f"{report.stage}/loss": report.loss,
-            **{f"{report.stage}/loss_by_block/{k}": v for k, v in report.loss_by_readout.items() if k},
-            **{f"{report.stage}/{name}": value for name, value in weights.items()},
+            f"{report.stage}/training_loss": report.loss,
+            **lines(LOSS_BY_READOUT, report.stage, {k: v for k, v in report.loss_by_readout.items() if k}),
+            **lines(LOSS_WEIGHTS, report.stage, weights),
             "training/learning_rate": report.learning_rate,
             "training/gradient_norm": report.gradient_norm,
             "training/examples_per_second": speed,
@@ -127,7 +135,7 @@ class Logbook(pl.Callback):
     # ------------------------------------------------------------------ validation
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Log held-out accuracy, which the curriculum has merged at the end of the validation's epoch."""
+        """Log validation accuracy, which the curriculum has merged at the end of the validation's epoch."""
         assert isinstance(module, RimModule)
         self._clock = time.perf_counter()
         if not trainer.is_global_zero:
@@ -149,17 +157,17 @@ class Logbook(pl.Callback):
             }
         )
         scalars = {
-            f"{stage}/heldout_accuracy": score.final.value,
-            **{f"{stage}/heldout_accuracy_by_block/{k}": value for k, value in enumerate(by_block, 1)},
-            **{f"{stage}/heldout_accuracy_by_steps/{steps}": value for steps, value in by_steps.items()},
-            **{f"{stage}/heldout_accuracy_by_source/{source}": value for source, value in by_source.items()},
+            f"{stage}/validation_accuracy": score.final.value,
+            **lines(ACCURACY_BY_BLOCK, stage, dict(enumerate(by_block, 1) if len(by_block) > 1 else ())),
+            **lines(ACCURACY_BY_STEPS, stage, by_steps),
+            **lines(ACCURACY_BY_SOURCE, stage, by_source),
         }
         writer = _writer(trainer)
         writer.log_metrics(scalars, module.updates)
         samples = prediction_table(
             [row for rows in parts.values() or [self.curriculum.predictions] for row in rows[:SAMPLES]]
         )
-        writer.experiment.add_text(f"{stage}/heldout_predictions", samples, module.updates)
+        writer.experiment.add_text(f"{stage}/validation_predictions", samples, module.updates)
 
 
 def prediction_table(predictions: list[Prediction]) -> str:
@@ -171,6 +179,6 @@ def prediction_table(predictions: list[Prediction]) -> str:
     return "\n".join(lines)
 
 
-def _writer(trainer: pl.Trainer) -> TensorBoardLogger:
-    assert isinstance(trainer.logger, TensorBoardLogger)
+def _writer(trainer: pl.Trainer) -> RunLogger:
+    assert isinstance(trainer.logger, RunLogger)
     return trainer.logger

@@ -1,16 +1,28 @@
 """Prints what a run consists of, and draws its training trees, before the first update."""
 
+from collections.abc import Iterable
+
 import lightning.pytorch as pl
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from rim.backbone.adapters import adapted, in_words
 from rim.backbone.tokenizer import token_text
 from rim.data.encode import EncodedExample
 from rim.data.joined import JoinedSplit, Split
-from rim.pictures import tree_picture, tree_text
+from rim.moment import Moment
+from rim.pictures import tree_cards, tree_text
 from rim.training.datamodule import micro_batch_size
+from rim.training.events import (
+    ACCURACY_BY_BLOCK,
+    ACCURACY_BY_SOURCE,
+    ACCURACY_BY_STEPS,
+    LOSS_BY_READOUT,
+    LOSS_WEIGHTS,
+    RunLogger,
+    add_charts,
+)
 from rim.training.prepared import Prepared
 from rim.training.trainer import micro_batches
+from rim.tree import Tree
 
 
 def announce(prepared: Prepared, updates: int) -> None:
@@ -44,15 +56,33 @@ def announce(prepared: Prepared, updates: int) -> None:
 
 def draw_example(prepared: Prepared, trainer: pl.Trainer) -> None:
     """Put the tree and mask of one example per stage and source, as trained, and the settings into TensorBoard."""
-    assert isinstance(trainer.logger, TensorBoardLogger)
-    board = trainer.logger.experiment
+    assert isinstance(trainer.logger, RunLogger)
+    board, quantities = trainer.logger.experiment, {}
     label = token_text(prepared.backbone.tokenizer)
+    firsts = _firsts(prepared.splits.train)
     for plan in prepared.plan.stages:
-        for below, example in _firsts(prepared.splits.train).items():
-            tree = prepared.method.layout(example, plan.moment(0))
-            board.add_figure(f"{plan.stage.name}/tree_and_mask{below}", tree_picture(tree, label), 0)
-            board.add_text(f"{plan.stage.name}/tree{below}", _fenced(tree_text(tree, label)), 0)
+        stage = plan.stage
+        trees = {below: prepared.method.layout(example, plan.moment(0)) for below, example in firsts.items()}
+        quantities[stage.name] = _quantities(prepared, plan.moment(0), trees.values())
+        for below, tree in trees.items():
+            for name, figure in tree_cards(tree, label).items():
+                board.add_figure(f"{stage.name}/{name}{below}", figure, 0)
+            board.add_text(f"{stage.name}/tree{below}", _fenced(tree_text(tree, label)), 0)
+    add_charts(trainer.logger, quantities)
     board.add_text("settings", _fenced(prepared.folder.config_file.read_text(encoding="utf-8")), 0)
+
+
+def _quantities(prepared: Prepared, moment: Moment, trees: Iterable[Tree]) -> list[str]:
+    """What a stage has several values of: answers, numbers of steps, sources, and readouts in its loss."""
+    branches = prepared.method.prompt(prepared.splits.train[0], moment.stage).branches
+    present = {
+        ACCURACY_BY_BLOCK: len(branches) > 1,
+        ACCURACY_BY_STEPS: True,
+        ACCURACY_BY_SOURCE: isinstance(prepared.splits.validation, JoinedSplit),
+        LOSS_BY_READOUT: any(node.readout for tree in trees for node in tree.nodes),
+        LOSS_WEIGHTS: bool(prepared.method.weights_at(moment)),
+    }
+    return [name for name, given in present.items() if given]
 
 
 def _firsts(train: Split) -> dict[str, EncodedExample]:

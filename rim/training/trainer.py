@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 import lightning.pytorch as pl
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from rim.config import Training
 from rim.training.datamodule import micro_batch_size
+from rim.training.events import RunLogger
 from rim.training.saving import AtomicCheckpointIO
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
@@ -29,11 +29,10 @@ def make_trainer(
     """A Trainer whose epochs are the segments that remain.
 
     Args:
-        folder: the run folder; TensorBoard events go to its subfolder `tensorboard`.
+        folder: the run folder, to which TensorBoard events go.
         segments: stretches between validations that are still to be trained.
         updates: updates done; later events of an interrupted run are purged.
     """
-    logger = TensorBoardLogger(folder, name="", version="tensorboard", purge_step=updates + 1)
     return pl.Trainer(
         accelerator=training.accelerator,
         devices=training.devices,
@@ -46,7 +45,7 @@ def make_trainer(
         use_distributed_sampler=False,
         enable_checkpointing=False,
         enable_model_summary=False,
-        logger=logger,
+        logger=RunLogger(folder, updates),
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO()],
         default_root_dir=folder,

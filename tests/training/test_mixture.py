@@ -37,9 +37,9 @@ def test_held_out_accuracy_is_told_by_source_and_chosen_by_all_rows(mixed: Path)
         tracking, arithmetic = (record["accuracy_by_source"][source] for source in SOURCES)
         assert record["examples"] == 28
         assert record["accuracy"] == pytest.approx((16 * tracking + 12 * arithmetic) / 28)
-    events = EventAccumulator(str(mixed / "tensorboard")).Reload()
+    events = EventAccumulator(str(mixed)).Reload()
     for source in SOURCES:
-        told = [event.value for event in events.Scalars(f"grounding/heldout_accuracy_by_source/{source}")]
+        told = [event.value for event in events.Scalars(f"validation_accuracy_by_source/grounding/{source}")]
         assert told == pytest.approx([record["accuracy_by_source"][source] for record in scored[:2]])
     chosen = json.loads((mixed / "selection.json").read_text())["best"]["refinement"]
     final = max((record for record in scored if record["stage"] == "refinement"), key=lambda each: each["accuracy"])

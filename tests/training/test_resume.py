@@ -39,7 +39,7 @@ def assert_same_run(folder: Path, straight: Path) -> None:
 
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """What TensorBoard shows: (update, value) by tag, without what depends on the machine."""
-    events = EventAccumulator(str(folder / "tensorboard")).Reload()
+    events = EventAccumulator(str(folder)).Reload()
     tags = [tag for tag in events.Tags()["scalars"] if "per_second" not in tag and not tag.startswith("test_")]
     return {tag: [(event.step, event.value) for event in events.Scalars(tag)] for tag in tags}
 
