@@ -235,6 +235,12 @@ def test_cards_can_be_read_at_the_width_at_which_tensorboard_shows_them(name):
             assert card.bbox.count_contains([(inner.x0, inner.y0), (inner.x1, inner.y1)]) == 2, text.get_text()
 
 
+def test_a_tree_of_many_blocks_stays_within_what_browsers_show():
+    tall = [tree_cards(rim_tree(150), label)["tree"], tree_picture(rim_tree(150), label)]
+    assert [round(figure.bbox.height) for figure in tall] == [16_000, 16_000]
+    assert tall[0].get_figheight() > 120  # inches: at its full resolution it would be taller than what can be drawn
+
+
 @each_tree
 def test_names_beside_a_mask_do_not_overlap(tree):
     for axes in (tree_cards(tree, label)["mask"].axes[0], tree_picture(tree, label).axes[1]):

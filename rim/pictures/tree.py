@@ -40,8 +40,10 @@ WRAP = 22
 """Characters of text in a line of a box."""
 BORDER, TITLE, TICKS, KEY = 0.15, 0.7, 0.9, 1.0
 """Room at the edges, above for titles, beside the mask for its labels, and below the tree for its key; inches."""
-CARD, CARD_DPI = 4.2, 200
-"""Width of a figure that can be read in a card of TensorBoard, in inches, and its resolution."""
+CARD, CARD_DPI, DPI = 4.2, 200, 110
+"""Width of a figure that can be read in a card of TensorBoard, in inches; its resolution, and that of a file."""
+MOST_PIXELS = 16_000
+"""Height beyond which browsers refuse an image; a taller figure is drawn at a lower resolution."""
 NOTE = (
     "Each token sees the tokens before it on its own path back to\n"
     "the root, and none on another path. Positions count along a\n"
@@ -67,9 +69,9 @@ def tree_cards(tree: Tree, label: Label) -> dict[str, Figure]:
     sketch = _Sketch.of(tree, label)
     wide = max(CARD - 2 * BORDER, sketch.wide)
     side = CARD - TICKS - 2 * BORDER
-    cards = {"tree": Figure(figsize=(wide + 2 * BORDER, sketch.high + TITLE), dpi=CARD_DPI)}
+    cards = {"tree": _figure(wide + 2 * BORDER, sketch.high + TITLE, CARD_DPI)}
     _draw_tree(_axes(cards["tree"], BORDER, TITLE / 2, wide, sketch.high), tree, sketch)
-    cards["mask"] = Figure(figsize=(CARD, side + TICKS + TITLE), dpi=CARD_DPI)
+    cards["mask"] = _figure(CARD, side + TICKS + TITLE, CARD_DPI)
     _draw_mask(_axes(cards["mask"], BORDER + TICKS, TITLE, side, side), tree, label)
     return cards
 
@@ -85,12 +87,16 @@ def tree_picture(tree: Tree, label: Label, title: str = "") -> Figure:
     sketch = _Sketch.of(tree, label)
     side = min(6.5, max(4.0, 0.15 * len(tree.flat.ids_N)))
     wide = max(CARD - 2 * BORDER, sketch.wide)
-    figure = Figure(figsize=(wide + side + TICKS + 3 * BORDER, max(sketch.high, side + TICKS) + TITLE), dpi=110)
+    figure = _figure(wide + side + TICKS + 3 * BORDER, max(sketch.high, side + TICKS) + TITLE, DPI)
     _draw_tree(_axes(figure, BORDER, TITLE, wide, sketch.high), tree, sketch)
     _draw_mask(_axes(figure, wide + TICKS + 2 * BORDER, TITLE, side, side), tree, label)
     place: dict[str, Any] = {"x": BORDER / figure.get_figwidth(), "y": 1 - 0.1 / figure.get_figheight(), "ha": "left"}
     figure.suptitle(_drawable(visible(title)), **place, fontsize=11, parse_math=False)
     return figure
+
+
+def _figure(width: float, height: float, dpi: float) -> Figure:
+    return Figure(figsize=(width, height), dpi=min(dpi, MOST_PIXELS / height))
 
 
 def _axes(figure: Figure, left: float, top: float, wide: float, high: float) -> Axes:
