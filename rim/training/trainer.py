@@ -1,4 +1,4 @@
-"""Builds the Lightning Trainer of a configuration."""
+"""Build the Lightning Trainer of a run from its settings."""
 
 import os
 from pathlib import Path
