@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 
 RESAMPLES = 2000
 

@@ -18,10 +18,10 @@ from rim.data.store import EncodedSplit
 from rim.errors import UserError
 from rim.evaluation import stopping
 from rim.evaluation.evaluator import Evaluator
-from rim.evaluation.metrics import Proportion
 from rim.evaluation.probe import Auroc, Probe, auroc, fit_probe
 from rim.evaluation.readouts import Readouts, read_out
 from rim.evaluation.stopping import Choice, Curve, Point
+from rim.report.proportion import Proportion
 
 METHODS = ("memory_blocks", "looped")
 """Methods that teach an answer after every block."""

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rim.evaluation.adaptive import Adaptive
-from rim.evaluation.metrics import Proportion
 from rim.evaluation.probe import Auroc
 from rim.evaluation.report import _interval, _number, _percent, _share, table
 from rim.evaluation.stopping import DROP, Curve, Point
 from rim.files import write_bytes, write_json
 from rim.pictures.adaptive import adaptive_picture
+from rim.report.proportion import Proportion
 
 
 def adaptive_report(result: Adaptive, confidence: float) -> str:

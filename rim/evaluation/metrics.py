@@ -3,59 +3,17 @@
 Axes: E examples, K blocks.
 """
 
-import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from statistics import NormalDist
 from typing import Any, TypeVar
 
 import numpy as np
 
-from rim.errors import UserError
 from rim.evaluation.predictions import Prediction, PredictionError, natural_key
+from rim.report.proportion import Proportion
 
 Label = TypeVar("Label", int, str)
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True)
-class Proportion:
-    """`correct` out of `count`."""
-
-    correct: int
-    count: int
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.correct <= self.count:
-            raise ValueError(f"{self.correct} of {self.count} is no proportion: 0 <= correct <= count must hold")
-
-    @property
-    def value(self) -> float:
-        """The share that is correct; nan of nothing."""
-        return self.correct / self.count if self.count else math.nan
-
-    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Score interval: the shares p for which `value` lies within z standard errors of p itself.
-
-        Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
-        the American Statistical Association 22, 209-212 (1927). It stays within [0, 1] and has a width at 0 and at 1.
-
-        Raises:
-            UserError: confidence outside (0, 1).
-        """
-        if not 0 < confidence < 1:
-            raise UserError(f"evaluation.confidence is {confidence}: it lies between 0 and 1, as in 0.95")
-        if not self.count:
-            return 0.0, 1.0
-        z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2
-        wrong = self.count - self.correct
-        centre = self.correct + z2 / 2
-        half = math.sqrt(z2 * self.correct * wrong / self.count + z2 * z2 / 4)
-        low, high = (centre - half) / (self.count + z2), (centre + half) / (self.count + z2)
-        return (low if self.correct else 0.0), (high if wrong else 1.0)
-
-    def __add__(self, other: "Proportion") -> "Proportion":
-        return Proportion(self.correct + other.correct, self.count + other.count)
 
 
 @dataclass(frozen=True)

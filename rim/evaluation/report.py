@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from rim.evaluation.metrics import Proportion, Score
+from rim.evaluation.metrics import Score
 from rim.evaluation.protocol import SelectionResult
+from rim.report.proportion import Proportion
 
 STEP_COLUMNS = 7
 """Numbers of steps side by side; more go into a further table, so that lines stay within 100 columns."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 
 DROP = 0.01
 """By how much a rule's held-out accuracy may stay below that of the last block."""

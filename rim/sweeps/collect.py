@@ -9,7 +9,7 @@ from optuna.trial import FrozenTrial, TrialState
 from rim.checks import WITH_BLOCKS
 from rim.config import Config
 from rim.errors import SettingsError
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 from rim.sweeps import outcome
 from rim.sweeps.axes import AnyAxis, Listed
 from rim.sweeps.outcome import Point, SeedScore, SweepResult

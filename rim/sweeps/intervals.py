@@ -14,7 +14,7 @@ from statistics import fmean, stdev
 import numpy as np
 
 from rim.comparison.statistics import RESAMPLES, Estimate
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 
 
 def estimate_counts(

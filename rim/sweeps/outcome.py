@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 
 HELDOUT = "held-out"
 """Name of the held-out score of the chosen checkpoint, beside those of test sources."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from rim.comparison.statistics import Estimate
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 from rim.sweeps.intervals import estimate_counts, estimates
 from rim.sweeps.marginals import Slice, slices_of
 from rim.sweeps.outcome import Axis, Point, SeedScore, SweepResult

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rim.comparison.statistics import estimate, paired_difference, resampled_means
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 
 
 def marks(*shares: float, examples: int = 400, seed: int = 0) -> np.ndarray:

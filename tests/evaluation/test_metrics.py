@@ -1,19 +1,14 @@
-import math
 import os
 import random
 import time
 
-import numpy as np
 import pytest
 import torch
 
-from rim.errors import UserError
-from rim.evaluation.metrics import Proportion, Score, score
+from rim.evaluation.metrics import Score, score
 from rim.evaluation.predictions import Prediction, PredictionError, from_all_processes, merge
+from rim.report.proportion import Proportion
 from tests.helpers_ddp import ProcessFailure, run_on_two_processes
-
-Z95 = 1.959963984540054
-"""97.5 % point of the normal distribution, from tables."""
 
 
 def predictions(count: int, blocks: int = 3, seed: int = 0) -> list[Prediction]:
@@ -24,52 +19,6 @@ def predictions(count: int, blocks: int = 3, seed: int = 0) -> list[Prediction]:
         size = rng.choice(["1 digit", "2 digits", "10 digits"])
         made.append(Prediction(f"x/{n}", "q", "1", rng.choice([1, 2, 10]), ("?",) * blocks, correct, size))
     return made
-
-
-@pytest.mark.parametrize("count", [1, 2, 10, 1319])
-@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.97, 1.0])
-def test_the_ends_of_the_interval_solve_wilsons_quadratic(count, share):
-    correct = round(share * count)
-    # (p - value)^2 = z^2 p (1 - p) / n, brought to the form a p^2 + b p + c = 0.
-    value = correct / count
-    roots = np.roots([1 + Z95**2 / count, -(2 * value + Z95**2 / count), value**2])
-    assert Proportion(correct, count).interval(0.95) == pytest.approx(sorted(roots.real), abs=1e-9)
-
-
-@pytest.mark.parametrize(
-    ("correct", "count", "low", "high"),
-    [
-        (81, 263, 0.2553, 0.3662),  # R. G. Newcombe, Statistics in Medicine 17 (1998), table I, method 3
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-    ],
-)
-def test_the_interval_is_the_published_one(correct, count, low, high):
-    assert Proportion(correct, count).interval(0.95) == pytest.approx((low, high), abs=5e-5)
-
-
-def test_the_interval_ends_exactly_at_zero_and_one_and_widens_with_confidence():
-    for count in (1, 7, 264, 1319):
-        assert Proportion(0, count).interval()[0] == 0.0
-        assert Proportion(count, count).interval()[1] == 1.0
-        assert 0 < Proportion(0, count).interval()[1] < Proportion(0, count).interval(0.99)[1] < 1
-    assert Proportion(0, 0).interval() == (0.0, 1.0)
-    assert math.isnan(Proportion(0, 0).value)
-
-
-@pytest.mark.parametrize("confidence", [0, 1, 95, -0.5])
-def test_a_confidence_in_per_cent_is_refused(confidence):
-    with pytest.raises(
-        UserError, match=rf"evaluation.confidence is {confidence}: it lies between 0 and 1, as in 0\.95"
-    ):
-        Proportion(1, 2).interval(confidence)
-
-
-@pytest.mark.parametrize(("correct", "count"), [(3, 2), (-1, 2)])
-def test_more_right_than_asked_is_refused(correct, count):
-    with pytest.raises(ValueError, match=f"{correct} of {count} is no proportion"):
-        Proportion(correct, count)
 
 
 def test_the_score_equals_counting_one_by_one():

@@ -3,10 +3,11 @@ import re
 
 import pytest
 
-from rim.evaluation.metrics import Proportion, Score, score
+from rim.evaluation.metrics import Score, score
 from rim.evaluation.predictions import Prediction
 from rim.evaluation.protocol import SelectionResult
 from rim.evaluation.report import accuracy_report, selection_report, table, to_json
+from rim.report.proportion import Proportion
 
 
 def test_a_table_is_aligned_markdown():

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from rim.evaluation import stopping
-from rim.evaluation.metrics import Proportion
 from rim.evaluation.stopping import Point
+from rim.report.proportion import Proportion
 
 BLOCKS = 4
 

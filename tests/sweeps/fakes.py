@@ -10,7 +10,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 from rim.sweeps.outcome import HELDOUT, Axis, Point, SeedScore, SweepResult
 
 FACTS: dict[str, list[Any]] = {

@@ -11,7 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 from rim.sweeps.heat_map import FRAME, heat_map
 from rim.sweeps.history import history
 from rim.sweeps.importances import importances, importances_picture

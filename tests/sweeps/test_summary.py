@@ -7,7 +7,7 @@ from statistics import NormalDist, stdev
 import numpy as np
 import pytest
 
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 from rim.sweeps.intervals import deviation, estimate_counts, nested_binomials
 from rim.sweeps.outcome import HELDOUT, Axis, Point, SweepResult
 from rim.sweeps.records import record_of

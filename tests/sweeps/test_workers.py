@@ -17,7 +17,7 @@ import optuna
 import pytest
 
 from rim import sweep
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 from rim.sweeps import publish, trial
 from rim.sweeps.outcome import SweepResult
 from tests.sweeps import stub

@@ -13,7 +13,7 @@ from dossier.report import Finding, Report, Result, Stopped, Task
 from dossier.sizes import Size, size_of
 from dossier.updates import Subject, timed_updates
 from rim.config import Config
-from rim.evaluation.metrics import Proportion
+from rim.report.proportion import Proportion
 from rim.runs import RunFolder
 from rim.settings import load
 from rim.training.logs import CURVE, read_curve

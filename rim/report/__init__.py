@@ -1,0 +1,1 @@
+"""What every report is made of: intervals, tables, figures, TensorBoard events, and where numbers come from."""
