@@ -20,10 +20,10 @@ from rim.backbone.tokenizer import add_memory_tokens, build_tokenizer
 from rim.config import Config, Scratch, default_stages
 from rim.data.encode import EncodedExample
 from rim.environment import describe, use_threads
-from rim.evaluation.report import table
 from rim.files import write_json
 from rim.methods.method import Method
 from rim.methods.registry import build_method
+from rim.report.tables import table
 from rim.training.cost import _ATTENTION, stage_flops
 from rim.training.plan import StagePlan, make_plan
 from rim.tree import pad

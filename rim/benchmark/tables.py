@@ -5,10 +5,7 @@ from typing import Any
 
 from rim.benchmark.measure import Case
 from rim.benchmark.summary import AT_ONCE, BarOutcome, Row, Spread, Stop, Stops, Summary
-from rim.comparison.tables import csv_of
-from rim.evaluation.report import table
-
-NOTHING = "—"
+from rim.report.tables import NOTHING, csv_of, table
 
 
 def markdown(summary: Summary, footer: str) -> str:

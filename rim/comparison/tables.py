@@ -1,7 +1,5 @@
 """The comparison as Markdown and as CSV; every table stands above the same footer."""
 
-import csv
-import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,11 +7,10 @@ from rim.comparison.collect import FinishedRun
 from rim.comparison.statistics import Estimate
 from rim.comparison.summary import EntrySummary, SourceSummary, Summary
 from rim.data.mixture import sources_in
-from rim.evaluation.report import table
+from rim.report.tables import NOTHING, csv_of, steps_label, table, wide_table
 
 STEP_COLUMNS = 4
 """Numbers of steps side by side, each with its interval; more go into a further table."""
-NOTHING = "—"
 
 
 def markdown(summary: Summary, footer: Callable[[str], str]) -> str:
@@ -103,12 +100,8 @@ def _accuracy(entry: EntrySummary, test: SourceSummary) -> tuple[str, ...]:
 def steps_table(entries: Sequence[EntrySummary], source: str) -> str:
     """Accuracy with its interval, for each number of reasoning steps."""
     steps = sorted(entries[0].tests[source].by_steps)
-    parts = []
-    for at in range(0, len(steps), STEP_COLUMNS):
-        shown = steps[at : at + STEP_COLUMNS]
-        rows = [(entry.entry, *(_share(entry.tests[source].by_steps[n]) for n in shown)) for entry in entries]
-        parts.append(table(rows, ("entry", *(f"{n} step{'s' if n != 1 else ''}" for n in shown))))
-    return "\n\n".join(parts)
+    rows = [(entry.entry, *(_share(entry.tests[source].by_steps[n]) for n in steps)) for entry in entries]
+    return wide_table(rows, ("entry", *map(steps_label, steps)), STEP_COLUMNS)
 
 
 def _share(score: Estimate) -> str:
@@ -170,16 +163,6 @@ def _times(times: dict[str, float]) -> str:
 def csv_text(runs: Sequence[FinishedRun]) -> str:
     """One row per run, everything flat; a cell is empty where a run has nothing of the kind."""
     return csv_of([_flat(run) for run in runs])
-
-
-def csv_of(rows: Sequence[dict[str, Any]]) -> str:
-    """Rows under all columns that any of them has, in the order of their first appearance."""
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
 
 
 def _flat(run: FinishedRun) -> dict[str, Any]:

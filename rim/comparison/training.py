@@ -8,7 +8,7 @@ from rim.comparison.budget import Ledger
 from rim.comparison.children import Failure, Job, Pool, check_free, log_of
 from rim.comparison.plan import FINE, PlannedRun, check_folder
 from rim.comparison.settings import Comparison
-from rim.evaluation.report import table
+from rim.report.tables import table
 from rim.training.children import thread_settings
 
 

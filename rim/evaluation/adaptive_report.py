@@ -8,11 +8,11 @@ from typing import Any
 
 from rim.evaluation.adaptive import Adaptive
 from rim.evaluation.probe import Auroc
-from rim.evaluation.report import _interval, _number, _percent, _share, table
 from rim.evaluation.stopping import DROP, Curve, Point
 from rim.files import write_bytes, write_json
 from rim.pictures.adaptive import adaptive_picture
 from rim.report.proportion import Proportion
+from rim.report.tables import bounds, decimal, percent, table, thousands
 
 
 def adaptive_report(result: Adaptive, confidence: float) -> str:
@@ -78,10 +78,10 @@ def write_adaptive(facts: dict[str, Any], folder: Path, kind: str = "adaptive") 
 
 
 def _headline(result: Adaptive) -> str:
-    left_out = f", without {_number(result.excluded)} that fitted the probe" if result.excluded else ""
+    left_out = f", without {thousands(result.excluded)} that fitted the probe" if result.excluded else ""
     return (
         f"## {result.source}, read early\n\n"
-        f"{_number(result.final.count)} examples{left_out}. {_number(result.fitted)} held-out examples fitted the "
+        f"{thousands(result.final.count)} examples{left_out}. {thousands(result.fitted)} held-out examples fitted the "
         f"probe and chose the thresholds:\nfewest blocks at a held-out accuracy within {100 * DROP:g} point of the "
         "last block's."
     )
@@ -98,7 +98,7 @@ def rules_table(result: Adaptive, confidence: float, milliseconds: Sequence[floa
     rows += [_rule(curve, confidence) for curve in result.curves]
     oracle = result.oracle
     rows.append(("first right block (oracle)", "", f"{oracle.blocks:.2f}", *_two(oracle.accuracy, confidence)))
-    header = ("stopping rule", "threshold", "mean blocks", "accuracy", f"{_percent(confidence)} interval")
+    header = ("stopping rule", "threshold", "mean blocks", "accuracy", f"{percent(confidence)} interval")
     if not milliseconds:
         return table(rows, header)
     timed = [(*row, f"{each:.2f}") for row, each in zip(rows, milliseconds, strict=True)]
@@ -123,14 +123,14 @@ def _choices(result: Adaptive, confidence: float) -> str:
         for name, choice in result.choices.items()
     ]
     rows.append(("any right one (oracle)", *_two(right_any, confidence), _of(right_any, right_any)))
-    header = ("answer", "accuracy", f"{_percent(confidence)} interval", "where some block is right")
+    header = ("answer", "accuracy", f"{percent(confidence)} interval", "where some block is right")
     return f"### Choosing among the {len(result.fixed)} answers\n\n" + table(rows, header)
 
 
 def _aurocs(result: Adaptive, confidence: float) -> str:
     names = list(result.aurocs)
     rows = [(_part(part), *(_area(result.aurocs[name][part]) for name in names)) for part in result.aurocs[names[0]]]
-    title = f"### AUROC: how often a right answer scores higher than a wrong one ({_percent(confidence)} intervals)\n\n"
+    title = f"### AUROC: how often a right answer scores higher than a wrong one ({percent(confidence)} intervals)\n\n"
     return title + table(rows, ("readouts", *names))
 
 
@@ -141,15 +141,15 @@ def _part(name: str) -> str:
 def _area(area: Auroc) -> str:
     if math.isnan(area.value):
         return "all alike"
-    return f"{_share(area.value)} ({_share(area.low)} to {_share(area.high)})"
+    return f"{decimal(area.value)} ({decimal(area.low)} to {decimal(area.high)})"
 
 
 def _of(right: Proportion, possible: Proportion) -> str:
-    return _share(Proportion(right.correct, possible.correct).value) if possible.correct else "none is"
+    return decimal(Proportion(right.correct, possible.correct).value) if possible.correct else "none is"
 
 
 def _two(share: Proportion, confidence: float) -> tuple[str, str]:
-    return _share(share.value), _interval(share, confidence)
+    return decimal(share.value), bounds(share, confidence)
 
 
 def _finite(value: float) -> float | None:

@@ -1,32 +1,17 @@
 """Scores as tables that read well in a terminal and are Markdown, and as plain types for JSON."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from rim.evaluation.metrics import Score
 from rim.evaluation.protocol import SelectionResult
 from rim.report.proportion import Proportion
+from rim.report.tables import bounds, decimal, percent, steps_label, table, thousands, wide_table
 
 STEP_COLUMNS = 7
 """Numbers of steps side by side; more go into a further table, so that lines stay within 100 columns."""
-
-
-def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """An aligned Markdown table: the first column and those of words to the left, those of numbers to the right.
-
-    Raises:
-        ValueError: a row has another number of cells than the header.
-    """
-    cells = [[_cell(value) for value in row] for row in (header, *rows)]
-    for row in cells:
-        if len(row) != len(header):
-            raise ValueError(f"the row {row} has {len(row)} cells, the header {len(header)}: {list(header)}")
-    widths = [max(3, *(len(row[column]) for row in cells)) for column in range(len(header))]
-    right = [column > 0 and not _is_words([row[column] for row in cells[1:]]) for column in range(len(header))]
-    rule = ["-" * (width - 1) + ":" if numbers else "-" * width for width, numbers in zip(widths, right, strict=True)]
-    return "\n".join(_line(row, widths, right) for row in (cells[0], rule, *cells[1:]))
 
 
 def accuracy_report(
@@ -71,9 +56,9 @@ def selection_report(result: SelectionResult) -> str:
     """The selection protocol in one sentence and a table of what was chosen how often."""
     chosen = Counter(name for name, _ in result.per_split)
     sentence = (
-        f"Selection protocol: {_share(result.mean)} ± {_share(result.standard_error)} (mean ± standard error of "
-        f"{len(result.per_split)} random splits;\n{_number(result.rows)} examples choose the checkpoint, the other "
-        f"{_number(result.examples - result.rows)} score it)."
+        f"Selection protocol: {decimal(result.mean)} ± {decimal(result.standard_error)} (mean ± standard error of "
+        f"{len(result.per_split)} random splits;\n{thousands(result.rows)} examples choose the checkpoint, the other "
+        f"{thousands(result.examples - result.rows)} score it)."
     )
     return sentence + "\n\n" + table(chosen.most_common(), ("checkpoint", "chosen in splits"))
 
@@ -95,63 +80,58 @@ def to_json(score: Score) -> dict[str, Any]:
 
 def _headline(name: str, score: Score, confidence: float) -> str:
     return (
-        f"## {name}: {_number(score.examples)} distinct examples\n\n"
-        f"{_capital(_final_name(score))}: accuracy **{_share(score.final.value)}**, "
-        f"{_percent(confidence)} interval {_interval(score.final, confidence)} (Wilson)."
+        f"## {name}: {thousands(score.examples)} distinct examples\n\n"
+        f"{_capital(_final_name(score))}: accuracy **{decimal(score.final.value)}**, "
+        f"{percent(confidence)} interval {bounds(score.final, confidence)} (Wilson)."
     )
 
 
 def _blocks(score: Score, confidence: float) -> str:
     rows = [
-        (label, _share(block.value), _interval(block, confidence), _number(block.correct))
+        (label, decimal(block.value), bounds(block, confidence), thousands(block.correct))
         for label, block in zip(_labels(score), score.blocks, strict=True)
     ]
-    oracle = (_share(score.any.value), _interval(score.any, confidence), _number(score.any.correct))
+    oracle = (decimal(score.any.value), bounds(score.any, confidence), thousands(score.any.correct))
     rows.append(("any block (oracle)", *oracle))
-    right = f"right of {_number(score.examples)}"
+    right = f"right of {thousands(score.examples)}"
     note = "The oracle takes an example as right when any block is: an upper bound, not a score."
-    return table(rows, ("answer read after", "accuracy", f"{_percent(confidence)} interval", right)) + f"\n\n{note}"
+    return table(rows, ("answer read after", "accuracy", f"{percent(confidence)} interval", right)) + f"\n\n{note}"
 
 
 def _by_steps(score: Score) -> str:
     """Blocks down, numbers of steps across."""
     steps = list(score.by_steps_K)
-    tables = [_step_table(score, steps[at : at + STEP_COLUMNS]) for at in range(0, len(steps), STEP_COLUMNS)]
-    return "\n\n".join(["### Accuracy by number of reasoning steps", *tables])
-
-
-def _step_table(score: Score, steps: Sequence[int]) -> str:
     rows = [
-        (label, *(_share(score.by_steps_K[count][block].value) for count in steps))
+        (label, *(decimal(score.by_steps_K[count][block].value) for count in steps))
         for block, label in enumerate(_labels(score))
     ]
-    rows.append(("examples", *(_number(score.by_steps[count].count) for count in steps)))
-    names = [f"{count} step" if count == 1 else f"{count} steps" for count in steps]
-    return table(rows, ("answer read after", *names))
+    rows.append(("examples", *(thousands(score.by_steps[count].count) for count in steps)))
+    header = ("answer read after", *map(steps_label, steps))
+    return "### Accuracy by number of reasoning steps\n\n" + wide_table(rows, header, STEP_COLUMNS)
 
 
 def _by_size(score: Score, confidence: float) -> str:
     rows = [
-        (size, _share(share.value), _interval(share, confidence), _number(share.count))
+        (size, decimal(share.value), bounds(share, confidence), thousands(share.count))
         for size, share in score.by_size.items()
     ]
-    header = ("size of the true answer", "accuracy", f"{_percent(confidence)} interval", "examples")
+    header = ("size of the true answer", "accuracy", f"{percent(confidence)} interval", "examples")
     return f"### Accuracy by size of the answer ({_final_name(score)})\n\n" + table(rows, header)
 
 
 def _controls(score: Score, controls: Mapping[str, Score], confidence: float) -> str:
     """The drop is what the blocks carry: near zero, they are idle."""
-    rows = [(*_control("as trained", score, score, confidence)[:3], "", _number(score.examples))]
+    rows = [(*_control("as trained", score, score, confidence)[:3], "", thousands(score.examples))]
     rows += [_control(name, control, score, confidence) for name, control in controls.items()]
-    header = ("memory blocks", "accuracy", f"{_percent(confidence)} interval", "drop", "examples")
+    header = ("memory blocks", "accuracy", f"{percent(confidence)} interval", "drop", "examples")
     title = f"### Controls: the same weights, the blocks changed ({_final_name(score)})\n\n"
     return title + table(rows, header)
 
 
 def _control(name: str, control: Score, score: Score, confidence: float) -> tuple[str, str, str, str, str]:
     final = control.final
-    drop = _share(score.final.value - final.value)
-    return name, _share(final.value), _interval(final, confidence), drop, _number(control.examples)
+    drop = decimal(score.final.value - final.value)
+    return name, decimal(final.value), bounds(final, confidence), drop, thousands(control.examples)
 
 
 def _read_with(score: Score, read_with: Mapping[int, Score], confidence: float) -> str:
@@ -171,11 +151,11 @@ def _differences(what: str, first: str, score: Score, others: Mapping[str, Score
     for name, other in others.items():
         gain = f"{other.final.value - score.final.value:+.3f}"
         rows.append((name, *_with_interval(other.final, confidence), gain))
-    return table(rows, (what, "accuracy", f"{_percent(confidence)} interval", "difference"))
+    return table(rows, (what, "accuracy", f"{percent(confidence)} interval", "difference"))
 
 
 def _with_interval(share: Proportion, confidence: float) -> tuple[str, str]:
-    return _share(share.value), _interval(share, confidence)
+    return decimal(share.value), bounds(share, confidence)
 
 
 def _labels(score: Score) -> list[str]:
@@ -192,38 +172,6 @@ def _final_name(score: Score) -> str:
 
 def _plain(share: Proportion) -> dict[str, Any]:
     return {"correct": share.correct, "count": share.count, "accuracy": share.value if share.count else None}
-
-
-def _cell(value: object) -> str:
-    return " ".join(str(value).split()).replace("|", "\\|")
-
-
-def _is_words(cells: Sequence[str]) -> bool:
-    """Whether something stands in the column, and nothing in it begins as a number does."""
-    said = [cell.lstrip("*+-−") for cell in cells]
-    return any(cell[:1].isalpha() for cell in said) and not any(cell[:1].isdigit() for cell in said)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
-    columns = zip(cells, widths, right, strict=True)
-    return f"| {' | '.join(cell.rjust(width) if numbers else cell.ljust(width) for cell, width, numbers in columns)} |"
-
-
-def _interval(share: Proportion, confidence: float) -> str:
-    low, high = share.interval(confidence)
-    return f"{_share(low)} to {_share(high)}"
-
-
-def _share(value: float) -> str:
-    return f"{value:.3f}"
-
-
-def _percent(confidence: float) -> str:
-    return f"{100 * confidence:g} %"
-
-
-def _number(count: int) -> str:
-    return f"{count:,}"
 
 
 def _capital(text: str) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 
 from rim.comparison.provenance import FEW_SEEDS, differences, origin
 from rim.comparison.statistics import RESAMPLES, Estimate
-from rim.comparison.tables import NOTHING, csv_of
-from rim.evaluation.report import table
+from rim.report.tables import NOTHING, csv_of, table
 from rim.sweeps.intervals import deviation
 from rim.sweeps.outcome import HELDOUT, Point, SeedScore
 from rim.sweeps.summary import PointSummary, Summary

@@ -9,10 +9,10 @@ import torch
 from rim.backbone.load import run_of_start
 from rim.checkpoint import load_weights
 from rim.evaluation.device import scoring_device
-from rim.evaluation.report import table
 from rim.evaluation.scoring import TestResult, score_source, write_result
 from rim.files import write_bytes, write_json
 from rim.pictures import curve_picture
+from rim.report.tables import table
 from rim.runs import RunFolder
 from rim.settings import to_dict
 from rim.training.cost import training_cost

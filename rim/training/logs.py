@@ -11,6 +11,7 @@ from rim.config import Config
 from rim.evaluation.metrics import score as scored
 from rim.evaluation.predictions import Prediction
 from rim.files import write_bytes
+from rim.report.tables import table
 from rim.training.curriculum import Curriculum
 from rim.training.events import (
     ACCURACY_BY_BLOCK,
@@ -172,11 +173,8 @@ class Logbook(pl.Callback):
 
 def prediction_table(predictions: list[Prediction]) -> str:
     """A few predictions as a Markdown table."""
-    lines = ["| question | true answer | read after each block | right at the end |", "|---|---|---|---|"]
-    for row in predictions:
-        cells = [row.question, row.gold, " · ".join(row.answers), "yes" if row.final else "no"]
-        lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
-    return "\n".join(lines)
+    rows = [(row.question, row.gold, " · ".join(row.answers), "yes" if row.final else "no") for row in predictions]
+    return table(rows, ("question", "true answer", "read after each block", "right at the end"))
 
 
 def _writer(trainer: pl.Trainer) -> RunLogger:

@@ -1,39 +1,11 @@
 import json
 import re
 
-import pytest
-
 from rim.evaluation.metrics import Score, score
 from rim.evaluation.predictions import Prediction
 from rim.evaluation.protocol import SelectionResult
-from rim.evaluation.report import accuracy_report, selection_report, table, to_json
+from rim.evaluation.report import accuracy_report, selection_report, to_json
 from rim.report.proportion import Proportion
-
-
-def test_a_table_is_aligned_markdown():
-    rows = [("block 1", 0.5), ("block 10 (final)", "1|2"), ("two\nlines", "")]
-    assert table(rows, ("read after", "n")).split("\n") == [
-        "| read after       |    n |",
-        "| ---------------- | ---: |",
-        "| block 1          |  0.5 |",
-        "| block 10 (final) | 1\\|2 |",
-        "| two lines        |      |",
-    ]  # fmt: skip
-
-
-def test_columns_of_words_are_aligned_as_words():
-    rows = [("rim", "updates", "—", "**1.5** (1 to 2)", "met"), ("direct_1", "4,000", "cot", "—", "not met")]
-    assert table(rows, ("entry", "budget", "start", "ratio", "bar")).split("\n") == [
-        "| entry    |  budget | start |            ratio | bar     |",
-        "| -------- | ------: | ----- | ---------------: | ------- |",
-        "| rim      | updates | —     | **1.5** (1 to 2) | met     |",
-        "| direct_1 |   4,000 | cot   |                — | not met |",
-    ]  # fmt: skip
-
-
-def test_a_row_of_another_length_is_refused():
-    with pytest.raises(ValueError, match=r"the row \['1', '2'\] has 2 cells, the header 1: \['a'\]"):
-        table([(1, 2)], ("a",))
 
 
 def uneven() -> Score:

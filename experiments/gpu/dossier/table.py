@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rim.evaluation.report import table
+from rim.report.tables import table
 
 TITLES = {
     "equalities": "Equalities on the device",
