@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
 from rim.comparison.look import DPI, Style, plain, style_of
-from rim.comparison.statistics import Estimate
 from rim.comparison.summary import EntrySummary, Summary
+from rim.report.statistics import Estimate
 
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_WIDTH = 4.6, 3.4, 1.9
 """Inches."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rim.comparison.collect import FinishedRun
-from rim.comparison.statistics import RESAMPLES
+from rim.report.statistics import RESAMPLES
 
 SHOWN = ("python", "torch", "transformers", "lightning", "rim")
 """Versions in the footer; `results.json` has all."""

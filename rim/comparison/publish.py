@@ -11,10 +11,10 @@ from rim.comparison.collect import FinishedRun
 from rim.comparison.figures import latency_picture, steps_picture
 from rim.comparison.look import save
 from rim.comparison.provenance import footer, provenance
-from rim.comparison.statistics import RESAMPLES
 from rim.comparison.summary import Summary, summarise
 from rim.comparison.tables import budget_tables, csv_text, main_tables, markdown
 from rim.files import write_bytes, write_json
+from rim.report.statistics import RESAMPLES
 
 
 def publish(name: str, folder: Path, runs: Sequence[FinishedRun], reference: str, notes: Sequence[str] = ()) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from rim.comparison.collect import FinishedRun, latency_run
 from rim.comparison.sameness import check_same_examples, check_same_rule
-from rim.comparison.statistics import Difference, Estimate, estimate, paired_difference
+from rim.report.statistics import Difference, Estimate, estimate, paired_difference
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rim.comparison.collect import FinishedRun
-from rim.comparison.statistics import Estimate
 from rim.comparison.summary import EntrySummary, SourceSummary, Summary
 from rim.data.mixture import sources_in
+from rim.report.statistics import Estimate
 from rim.report.tables import NOTHING, csv_of, steps_label, table, wide_table
 
 STEP_COLUMNS = 4

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from rim.comparison.look import DPI, plain
-from rim.comparison.statistics import Estimate
+from rim.report.statistics import Estimate
 from rim.sweeps.outcome import HELDOUT
 from rim.sweeps.summary import Summary
 

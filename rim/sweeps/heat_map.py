@@ -13,9 +13,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from rim.comparison.statistics import Estimate
+from rim.report.statistics import Estimate
 from rim.sweeps.figures import LETTERS, NOTE_SIZE, chosen_by, seeds, sheet
-from rim.sweeps.intervals import deviation
 from rim.sweeps.outcome import Axis
 from rim.sweeps.summary import PointSummary, Summary
 from rim.sweeps.words import in_words, label_of, text_of
@@ -128,7 +127,7 @@ def _title(summary: Summary, fixed: Mapping[str, Any], source: str) -> str:
 
 
 def _words(score: Estimate, between: str) -> str:
-    spread = deviation(score)
+    spread = score.deviation
     return f"{score.value:.3f}" if spread is None else f"{score.value:.3f}{between}± {spread:.3f}"
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from rim.comparison.statistics import Estimate
-from rim.sweeps.intervals import estimates
+from rim.report.counts import estimates
+from rim.report.statistics import Estimate
 from rim.sweeps.outcome import Axis, SweepResult
 
 

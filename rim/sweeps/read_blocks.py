@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from rim.comparison.look import Style, style_of
-from rim.comparison.statistics import Estimate
+from rim.report.statistics import Estimate
 from rim.sweeps.figures import (
     PANEL_HEIGHT,
     PANEL_WIDTH,

@@ -3,8 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from rim.comparison.statistics import RESAMPLES, Estimate
-from rim.sweeps.intervals import deviation
+from rim.report.statistics import RESAMPLES, Estimate
 from rim.sweeps.marginals import Slice
 from rim.sweeps.outcome import SeedScore
 from rim.sweeps.summary import PointSummary, Summary
@@ -59,7 +58,7 @@ def _point_record(summary: PointSummary) -> dict[str, Any]:
 
 
 def _score_record(score: Estimate) -> dict[str, Any]:
-    return asdict(score) | {"deviation": deviation(score)}
+    return asdict(score) | {"deviation": score.deviation}
 
 
 def _run_record(run: SeedScore) -> dict[str, Any]:

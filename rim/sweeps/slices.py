@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rim.comparison.look import plain, style_of
-from rim.comparison.statistics import Estimate
+from rim.report.statistics import Estimate
 from rim.sweeps.figures import (
     PANEL_HEIGHT,
     PANEL_WIDTH,

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from rim.comparison.statistics import Estimate
+from rim.report.counts import estimate_counts, estimates
 from rim.report.proportion import Proportion
-from rim.sweeps.intervals import estimate_counts, estimates
+from rim.report.statistics import Estimate
 from rim.sweeps.marginals import Slice, slices_of
 from rim.sweeps.outcome import Axis, Point, SeedScore, SweepResult
 from rim.sweeps.words import label_of

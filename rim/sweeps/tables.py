@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from rim.comparison.provenance import FEW_SEEDS, differences, origin
-from rim.comparison.statistics import RESAMPLES, Estimate
+from rim.report.statistics import RESAMPLES, Estimate
 from rim.report.tables import NOTHING, csv_of, table
-from rim.sweeps.intervals import deviation
 from rim.sweeps.outcome import HELDOUT, Point, SeedScore
 from rim.sweeps.summary import PointSummary, Summary
 from rim.sweeps.words import in_words, text_of
@@ -78,7 +77,7 @@ def _columns(summary: Summary) -> list[str]:
 
 def _scores(summary: Summary, point: PointSummary) -> list[str]:
     score = point.scores.get(summary.result.metric)
-    spread = deviation(score) if score else None
+    spread = score.deviation if score else None
     return [
         *(_share(point.scores.get(source)) for source in summary.sources),
         NOTHING if spread is None else f"{spread:.3f}",

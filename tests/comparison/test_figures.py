@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from rim.comparison.figures import latency_picture, spread_out, steps_picture, strips_of, styles
-from rim.comparison.statistics import Estimate
 from rim.comparison.summary import Cost, EntrySummary, SourceSummary, Summary
+from rim.report.statistics import Estimate
 
 
 def score(value: float) -> Estimate:

@@ -14,9 +14,9 @@ from rim.comparison.collect import FinishedRun, collect
 from rim.comparison.provenance import footer
 from rim.comparison.publish import publish
 from rim.comparison.sameness import ComparisonError
-from rim.comparison.statistics import estimate, paired_difference
 from rim.comparison.summary import Summary, summarise
 from rim.comparison.tables import budget_tables, csv_text, main_tables
+from rim.report.statistics import estimate, paired_difference
 from tests.comparison.fakes import ENVIRONMENT, LATENCY, fake_run
 
 STEPS = [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]

@@ -17,9 +17,9 @@ from rim.comparison.grouping import collect_named
 from rim.comparison.plan import check_plan, plan_runs
 from rim.comparison.sameness import ComparisonError
 from rim.comparison.settings import Budget, Comparison, Entry
-from rim.comparison.statistics import estimate
 from rim.comparison.summary import summarise
 from rim.comparison.tables import budget_tables, csv_text, main_tables
+from rim.report.statistics import estimate
 from tests.comparison.fakes import fake_run
 from tests.comparison.test_tables import cells, rows
 

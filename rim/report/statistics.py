@@ -7,8 +7,10 @@ Source: A. B. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1, 
 Axes: S seeds, E examples, R resamples.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from statistics import stdev
 
 import numpy as np
 
@@ -25,6 +27,11 @@ class Estimate:
     low: float
     high: float
     per_seed: tuple[float, ...]
+
+    @property
+    def deviation(self) -> float | None:
+        """Sample standard deviation over seeds; None of one seed, which says nothing about others."""
+        return stdev(self.per_seed) if len(self.per_seed) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -53,12 +60,25 @@ def estimate(correct_SE: np.ndarray, confidence: float = 0.95, resamples: int = 
         seed: of the resampling.
     """
     per_seed = tuple(float(share) for share in correct_SE.mean(1))
-    value = float(correct_SE.mean())
+    resampled = partial(resampled_means, correct_SE, resamples, seed, stream=0)
+    return estimate_of(float(correct_SE.mean()), per_seed, correct_SE.shape[1], resampled, confidence)
+
+
+def estimate_of(
+    value: float, per_seed: tuple[float, ...], examples: int, resampled: Callable[[], np.ndarray], confidence: float
+) -> Estimate:
+    """A mean with the interval of its resamples; of a mean of 0 or 1 with Wilson's of the examples.
+
+    Args:
+        value: mean over seeds.
+        per_seed: value of every seed.
+        examples: number of them.
+        resampled: gives means [R].
+        confidence: of the interval, between 0 and 1.
+    """
     if value in (0.0, 1.0):
-        examples = correct_SE.shape[1]
         return Estimate(value, *Proportion(int(value) * examples, examples).interval(confidence), per_seed)
-    means_R = resampled_means(correct_SE, resamples, seed, stream=0)
-    return Estimate(value, *_interval(means_R, confidence), per_seed)
+    return Estimate(value, *_interval(resampled(), confidence), per_seed)
 
 
 def paired_difference(

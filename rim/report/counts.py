@@ -9,12 +9,13 @@ Axes: S seeds (runs), R resamples.
 """
 
 from collections.abc import Mapping, Sequence
-from statistics import fmean, stdev
+from functools import partial
+from statistics import fmean
 
 import numpy as np
 
-from rim.comparison.statistics import RESAMPLES, Estimate
 from rim.report.proportion import Proportion
+from rim.report.statistics import RESAMPLES, Estimate, estimate_of
 
 
 def estimate_counts(
@@ -31,14 +32,9 @@ def estimate_counts(
         seed: of the resampling.
     """
     per_seed = tuple(score.value for score in scores)
-    value = fmean(per_seed)
-    if value in (0.0, 1.0):
-        examples = min(score.count for score in scores)
-        return Estimate(value, *Proportion(int(value) * examples, examples).interval(confidence), per_seed)
-    generator = np.random.default_rng(seed)
-    means_R = _resampled_means(np.array(per_seed), np.array([score.count for score in scores]), resamples, generator)
-    low, high = np.quantile(means_R, [(1 - confidence) / 2, (1 + confidence) / 2])
-    return Estimate(value, float(low), float(high), per_seed)
+    counts_S = np.array([score.count for score in scores])
+    resampled = partial(_resampled_means, np.array(per_seed), counts_S, resamples, np.random.default_rng(seed))
+    return estimate_of(fmean(per_seed), per_seed, int(counts_S.min()), resampled, confidence)
 
 
 def estimates(scores: Sequence[Mapping[str, Proportion]], confidence: float) -> dict[str, Estimate]:
@@ -72,8 +68,3 @@ def nested_binomials(share_S: np.ndarray, count: int, resamples: int, generator:
     right_RS = np.empty((resamples, len(share_S)))
     right_RS[:, order_S] = generator.multinomial(count, between, size=resamples)[:, :-1].cumsum(1)
     return right_RS
-
-
-def deviation(score: Estimate) -> float | None:
-    """Sample standard deviation over seeds; None of one seed, which says nothing about others."""
-    return stdev(score.per_seed) if len(score.per_seed) > 1 else None

@@ -6,8 +6,8 @@ import random
 import numpy as np
 import pytest
 
-from rim.comparison.statistics import estimate, paired_difference, resampled_means
 from rim.report.proportion import Proportion
+from rim.report.statistics import estimate, paired_difference, resampled_means
 
 
 def marks(*shares: float, examples: int = 400, seed: int = 0) -> np.ndarray:
