@@ -17,7 +17,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("duration", "environment", "files", "hub", "pipe", "quiet"),
     ("config", "tree", "answers"),
     ("schema", "moment"),
-    ("data", "backbone", "pictures", "report"),
+    ("data", "backbone", "report"),
     ("checks",),
     ("merge",),
     ("settings", "commandline"),

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from rim.benchmark.summary import Row, Spread, Summary
-from rim.comparison.look import COLOURS, DPI, plain
+from rim.report.style import COLOURS, DPI, error_bars, plain
 
 WIDTH, ROW_HEIGHT, HEAD = 4.8, 0.32, 1.3
 """Inches: of a panel, of an entry in it, and of titles and axes."""
@@ -21,7 +21,7 @@ APART = 0.14
 """Of the two circles of an entry, from its line."""
 
 
-def picture(summary: Summary) -> Figure:
+def latency_figure(summary: Summary) -> Figure:
     """All entries, on a logarithmic axis of milliseconds."""
     bench = summary.bench
     height = len(bench.decode) * (ROW_HEIGHT * len(bench.entries) + HEAD) + 0.4
@@ -57,7 +57,7 @@ def _draw(axes: Axes, rows: list[Row], reference: str) -> None:
 
 
 def _point(axes: Axes, times: Spread, place: float, colour: str, face: str) -> None:
-    spread = [[times.median - times.p10], [times.p90 - times.median]]
+    spread = error_bars([times.median], [times.p10], [times.p90])
     style: dict[str, Any] = {"markersize": 6, "markeredgecolor": colour, "markerfacecolor": face, "zorder": 3}
     axes.errorbar(times.median, place, xerr=spread, fmt="o", ecolor=colour, elinewidth=1, capsize=2, **style)
 

@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 
-from rim.benchmark.figures import picture
+from rim.benchmark.figures import latency_figure
 from rim.benchmark.measure import Measured
 from rim.benchmark.summary import Summary
 from rim.benchmark.tables import csv_text, markdown, tables
-from rim.comparison.look import save
 from rim.comparison.provenance import origin
 from rim.environment import describe
 from rim.files import write_bytes, write_json
+from rim.report.publish import write_figure
 
 
 def publish(summary: Summary, measured: Measured, load: tuple[float, ...], command: str) -> str:
@@ -32,7 +32,7 @@ def publish(summary: Summary, measured: Measured, load: tuple[float, ...], comma
     write_bytes(folder / "table.csv", csv_text(summary).encode())
     record = {"command": command, **facts, "load_average_at_start": load, "settings": asdict(summary.bench)}
     write_json(folder / "results.json", {**record, **summary.to_json(), "seconds": _seconds(measured)})
-    picture_file = save(picture(summary), folder / "latency.png")
+    picture_file = write_figure(latency_figure(summary), folder / "latency.png")
     shown = [part for title, text in tables(summary) for part in (f"{title}\n", text, "")]
     files = [folder / "table.md", folder / "table.csv", folder / "results.json", picture_file]
     return "\n".join([*shown, foot, "", *(f"wrote {file}" for file in files)])

@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 
-from rim.comparison.look import DPI, Style, plain, style_of
 from rim.comparison.summary import EntrySummary, Summary
 from rim.report.statistics import Estimate
+from rim.report.style import DPI, Style, error_bars, literal, plain, style_of
 
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_WIDTH = 4.6, 3.4, 1.9
 """Inches."""
@@ -43,7 +43,7 @@ def styles(summary: Summary) -> dict[str, Style]:
     return {name: found[name] for name in names}
 
 
-def latency_picture(summary: Summary) -> Figure | None:
+def latency_figure(summary: Summary) -> Figure | None:
     """Accuracy with its interval over the milliseconds of a full answer (logarithmic); None: nothing was measured."""
     if not any(entry.cost.latency for entry in summary.entries):
         return None
@@ -70,8 +70,8 @@ def _draw_latency(axes: Axes, entries: Sequence[EntrySummary], source: str, look
     for entry in entries:
         times, score, look = entry.cost.latency["full_ms"], entry.tests[source].accuracy, looks[entry.entry]
         x, y = times["mean"], score.value
-        spread = [[max(0.0, x - times["p10"])], [max(0.0, times["p90"] - x)]]
-        height = [[max(0.0, y - score.low)], [max(0.0, score.high - y)]]
+        spread = error_bars([x], [times["p10"]], [times["p90"]])
+        height = error_bars([y], [score.low], [score.high])
         error: dict[str, Any] = {"elinewidth": 1, "capsize": 2, "markersize": 7, "zorder": 3}
         axes.errorbar(x, y, height, spread, fmt=look.marker, color=look.color, **error)
 
@@ -141,7 +141,7 @@ def spread_out(heights: Sequence[float], gap: float) -> list[float]:
     return found
 
 
-def steps_picture(summary: Summary) -> Figure | None:
+def steps_figure(summary: Summary) -> Figure | None:
     """Accuracy with its interval over the number of steps, test sets of a task joined; None: nothing to draw."""
     strips = strips_of(summary)
     if not strips:
@@ -232,6 +232,6 @@ def _title(axes: Axes, source: str, budget: str) -> None:
 def _legend(figure: Figure, summary: Summary) -> None:
     handles = [Line2D([], [], label=name, markersize=5, **look._asdict()) for name, look in styles(summary).items()]
     legend = figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False, handlelength=3)
+    literal(legend)
     for text in legend.get_texts():
-        text.set_parse_math(False)
         text.set_text(text.get_text() + (" (reference)" if text.get_text() == summary.reference else ""))

@@ -8,12 +8,12 @@ from matplotlib.figure import Figure
 
 from rim.comparison.board import write_board
 from rim.comparison.collect import FinishedRun
-from rim.comparison.figures import latency_picture, steps_picture
-from rim.comparison.look import save
+from rim.comparison.figures import latency_figure, steps_figure
 from rim.comparison.provenance import footer, provenance
 from rim.comparison.summary import Summary, summarise
 from rim.comparison.tables import budget_tables, csv_text, main_tables, markdown
 from rim.files import write_bytes, write_json
+from rim.report.publish import write_figure
 from rim.report.statistics import RESAMPLES
 
 
@@ -39,7 +39,7 @@ def publish(name: str, folder: Path, runs: Sequence[FinishedRun], reference: str
     write_bytes(folder / "table.csv", csv_text(runs).encode())
     write_json(folder / "results.json", _record(summary, runs, notes))
     figures = _figures(summary)
-    files = [save(figure, folder / f"{figure_name}.png") for figure_name, figure in figures.items()]
+    files = [write_figure(figure, folder / f"{figure_name}.png") for figure_name, figure in figures.items()]
     write_board(folder, _board_tables(summary, runs, notes), figures)
     files = [folder / "table.md", folder / "table.csv", folder / "results.json", *files]
     main = main_tables(summary) + "\n\n" + footer(runs, summary.confidence, notes)
@@ -59,7 +59,7 @@ def _board_tables(summary: Summary, runs: Sequence[FinishedRun], notes: Sequence
 
 
 def _figures(summary: Summary) -> dict[str, Figure]:
-    drawn = {"accuracy_latency": latency_picture(summary), "accuracy_steps": steps_picture(summary)}
+    drawn = {"accuracy_latency": latency_figure(summary), "accuracy_steps": steps_figure(summary)}
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
 

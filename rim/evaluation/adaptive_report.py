@@ -1,6 +1,5 @@
 """Reading early as tables for people, as plain types for JSON, and as files of a run."""
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +8,10 @@ from typing import Any
 from rim.evaluation.adaptive import Adaptive
 from rim.evaluation.probe import Auroc
 from rim.evaluation.stopping import DROP, Curve, Point
-from rim.files import write_bytes, write_json
-from rim.pictures.adaptive import adaptive_picture
+from rim.files import write_json
+from rim.report.figures.adaptive import adaptive_figure
 from rim.report.proportion import Proportion
+from rim.report.publish import write_figure
 from rim.report.tables import bounds, decimal, percent, table, thousands
 
 
@@ -69,12 +69,9 @@ def write_adaptive(facts: dict[str, Any], folder: Path, kind: str = "adaptive") 
         facts: `adaptive_json`, with `source` and what was read: weights, update, blocks, layer, held-out source.
     """
     stem = folder / f"{facts['source'].replace('/', '-')}-{kind}"
-    numbers, picture = stem.with_name(f"{stem.name}.json"), stem.with_name(f"{stem.name}.png")
+    numbers = stem.with_name(f"{stem.name}.json")
     write_json(numbers, facts)
-    content = io.BytesIO()
-    adaptive_picture(facts).savefig(content, format="png")
-    write_bytes(picture, content.getvalue())
-    return numbers, picture
+    return numbers, write_figure(adaptive_figure(facts), stem.with_name(f"{stem.name}.png"))
 
 
 def _headline(result: Adaptive) -> str:

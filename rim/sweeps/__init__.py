@@ -1,1 +1,1 @@
-"""Sweeps: many runs over a space of settings, drained by any number of workers, and what came out as pictures."""
+"""Sweeps: many runs over a space of settings, drained by any number of workers, and figures of what came out."""

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
-from rim.comparison.look import DPI, plain
 from rim.report.statistics import Estimate
+from rim.report.style import DPI, error_bars, literal, plain
 from rim.sweeps.outcome import HELDOUT
 from rim.sweeps.summary import Summary
 
@@ -61,9 +61,8 @@ def draw_baselines(axes: Axes, summary: Summary, source: str) -> None:
 
 def draw_score(axes: Axes, x: float, score: Estimate, color: str, marker: str = "o", size: float = 6) -> None:
     """A mean with its interval."""
-    below, above = max(0.0, score.value - score.low), max(0.0, score.high - score.value)
     look: dict[str, Any] = {"elinewidth": 1.1, "capsize": 2.5, "markersize": size, "zorder": 4}
-    axes.errorbar(x, score.value, [[below], [above]], fmt=marker, color=color, **look)
+    axes.errorbar(x, score.value, error_bars([score.value], [score.low], [score.high]), fmt=marker, color=color, **look)
 
 
 def draw_seeds(axes: Axes, x: float, score: Estimate, color: str) -> None:
@@ -76,9 +75,7 @@ def draw_seeds(axes: Axes, x: float, score: Estimate, color: str) -> None:
 def legend_beside(axes: Axes) -> None:
     """To the right of a panel, baselines last; the title above keeps the whole width."""
     handles, labels = ordered_legend(axes)
-    legend = axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=8, frameon=False)
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    literal(axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1.02), fontsize=8, frameon=False))
 
 
 def ordered_legend(axes: Axes) -> tuple[list[Any], list[str]]:

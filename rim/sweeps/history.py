@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from rim.comparison.look import COLOURS
+from rim.report.style import COLOURS
 from rim.sweeps.figures import PANEL_HEIGHT, bars, draw_baselines, draw_score, legend_beside, panel, seeds, sheet
 from rim.sweeps.summary import PointSummary, Summary
 

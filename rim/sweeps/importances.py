@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.figure import Figure
 
-from rim.comparison.look import COLOURS, plain
+from rim.report.style import COLOURS, plain
 from rim.sweeps.figures import sheet
 from rim.sweeps.summary import Summary
 from rim.sweeps.words import in_words
@@ -55,7 +55,7 @@ def _reason(summary: Summary, values: list[float | None]) -> str:
     return ""
 
 
-def importances_picture(summary: Summary, found: Importances) -> Figure | None:
+def importances_figure(summary: Summary, found: Importances) -> Figure | None:
     """Bars, the longest on top; None: there are none."""
     if not found.shares:
         return None

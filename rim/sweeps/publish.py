@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from matplotlib.figure import Figure
 
 from rim.comparison.board import FOLDER
-from rim.comparison.look import save
 from rim.files import write_bytes, write_json
+from rim.report.publish import write_figure
 from rim.sweeps.board import write_sweep
 from rim.sweeps.heat_map import heat_map
 from rim.sweeps.history import history
-from rim.sweeps.importances import Importances, importances, importances_picture
+from rim.sweeps.importances import Importances, importances, importances_figure
 from rim.sweeps.outcome import SweepResult
 from rim.sweeps.read_blocks import read_blocks
 from rim.sweeps.records import record_of
@@ -54,7 +54,7 @@ def _figures(summary: Summary, found: Importances) -> dict[str, Figure | None]:
         "heat_map": heat_map(summary),
         "slices": slices(summary),
         "read_blocks": read_blocks(summary),
-        "importances": importances_picture(summary, found),
+        "importances": importances_figure(summary, found),
         "history": history(summary),
     }
 
@@ -66,7 +66,7 @@ def _drawn(figures: dict[str, Figure | None]) -> dict[str, Figure]:
 def _save(figures: dict[str, Figure | None], folder: Path) -> list[Path]:
     for name in figures.keys() - _drawn(figures).keys():
         (folder / f"{name}.png").unlink(missing_ok=True)
-    return [save(figure, folder / f"{name}.png") for name, figure in _drawn(figures).items()]
+    return [write_figure(figure, folder / f"{name}.png") for name, figure in _drawn(figures).items()]
 
 
 def _board_tables(summary: Summary) -> dict[str, str]:

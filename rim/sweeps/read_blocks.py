@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
-from rim.comparison.look import Style, style_of
 from rim.report.statistics import Estimate
+from rim.report.style import Style, style_of
 from rim.sweeps.figures import (
     PANEL_HEIGHT,
     PANEL_WIDTH,

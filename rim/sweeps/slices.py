@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from rim.comparison.look import plain, style_of
 from rim.report.statistics import Estimate
+from rim.report.style import literal, plain, style_of
 from rim.sweeps.figures import (
     PANEL_HEIGHT,
     PANEL_WIDTH,
@@ -146,8 +146,7 @@ def _legend(axes: Axes) -> None:
         handles, labels, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, fontsize=8, frameon=False,
         borderaxespad=0.2,
     )  # fmt: skip
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    literal(legend)
 
 
 def _note(summary: Summary) -> str:

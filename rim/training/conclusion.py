@@ -11,7 +11,7 @@ from rim.checkpoint import load_weights
 from rim.evaluation.device import scoring_device
 from rim.evaluation.scoring import TestResult, score_source, write_result
 from rim.files import write_bytes, write_json
-from rim.pictures import curve_picture
+from rim.report.figures.curve import curve_figure
 from rim.report.tables import table
 from rim.runs import RunFolder
 from rim.settings import to_dict
@@ -125,7 +125,7 @@ def _to_tensorboard(prepared: Prepared, results: list[TestResult]) -> None:
     metrics = {f"test_accuracy/{result.source}": result.score.final.value for result in results}
     logger.log_hyperparams(_flat(to_dict(prepared.config)), metrics)
     board = logger.experiment
-    board.add_figure("training/curve", curve_picture(read_curve(folder.path / CURVE)), update)
+    board.add_figure("training/curve", curve_figure(read_curve(folder.path / CURVE)), update)
     for result in results:
         board.add_text(f"test_predictions/{result.source}", prediction_table(result.predictions[:10]), update)
         scores = {"as_it_is": result.score, **result.controls}

@@ -11,7 +11,8 @@ from rim.data.prepare import prepare, training_texts
 from rim.errors import UserError
 from rim.methods.registry import build_method
 from rim.moment import Moment
-from rim.pictures import tree_picture, tree_text
+from rim.report.figures.outline import tree_text
+from rim.report.figures.tree import tree_figure
 
 SUFFIXES = (".png", ".pdf", ".svg")
 """Forms of a picture, by the ending of its file's name."""
@@ -49,7 +50,7 @@ def draw(config: Config, row: int, picture: str | None) -> None:
         if picture:
             path = Path(picture)
             path = path.with_name(f"{path.stem}-{stage.name}{path.suffix or SUFFIXES[0]}")
-            _save(tree_picture(tree, token_text(tokenizer)), path)
+            _save(tree_figure(tree, token_text(tokenizer)), path)
             print(f"\npicture: {path}")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from rim.benchmark.figures import APART, picture
+from rim.benchmark.figures import APART, latency_figure
 from rim.benchmark.measure import Case
 from rim.benchmark.settings import Published
 from rim.benchmark.summary import Spread, Summary
@@ -137,7 +137,7 @@ def test_rows_stand_in_the_order_of_the_settings() -> None:
 
 
 def test_the_figure_has_every_entry_where_its_times_are() -> None:
-    figure = picture(drifting())
+    figure = latency_figure(drifting())
     FigureCanvasAgg(figure).draw()
     (axes,) = figure.axes
     assert axes.get_xscale() == "log" and axes.yaxis_inverted()

@@ -6,7 +6,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
-from rim.comparison.figures import latency_picture, spread_out, steps_picture, strips_of, styles
+from rim.comparison.figures import latency_figure, spread_out, steps_figure, strips_of, styles
 from rim.comparison.summary import Cost, EntrySummary, SourceSummary, Summary
 from rim.report.statistics import Estimate
 
@@ -42,7 +42,7 @@ def labels(figure: Figure) -> dict[str, Annotation]:
 
 
 def test_accuracy_over_waiting_time() -> None:
-    figure = latency_picture(summary(entry("direct", 0.2, 5, **SPLITS), entry("cot", 0.8, 80, **SPLITS)))
+    figure = latency_figure(summary(entry("direct", 0.2, 5, **SPLITS), entry("cot", 0.8, 80, **SPLITS)))
     assert figure is not None and len(figure.axes) == 2
     axes = figure.axes[0]
     assert axes.get_xscale() == "log" and axes.get_xlim()[0] < 5 < 80 < axes.get_xlim()[1]
@@ -55,7 +55,7 @@ def test_accuracy_over_waiting_time() -> None:
 
 @pytest.mark.parametrize(("times", "marked"), [((5, 5), {4, 5, 6, 8}), ((1.1, 1.1), {1, 1.2, 1.5}), ((5, 80), {5, 50})])
 def test_an_axis_of_time_has_two_marks_or_more(times: tuple[float, float], marked: set[float]) -> None:
-    figure = latency_picture(
+    figure = latency_figure(
         summary(*(entry(name, 0.2, ms, **SPLITS) for name, ms in zip(("direct", "cot"), times, strict=True)))
     )
     assert figure is not None and set(figure.axes[0].get_xticks()) >= marked
@@ -63,7 +63,7 @@ def test_an_axis_of_time_has_two_marks_or_more(times: tuple[float, float], marke
 
 def test_labels_of_equal_points_do_not_cover_each_other() -> None:
     names = ["direct", "cot", "pause", "icot", "codi"]
-    figure = latency_picture(summary(*(entry(name, 0.5, 5 + n, **SPLITS) for n, name in enumerate(names))))
+    figure = latency_figure(summary(*(entry(name, 0.5, 5 + n, **SPLITS) for n, name in enumerate(names))))
     assert figure is not None
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
@@ -72,13 +72,13 @@ def test_labels_of_equal_points_do_not_cover_each_other() -> None:
 
 
 def test_without_waiting_times_there_is_no_such_figure() -> None:
-    assert latency_picture(summary(entry("direct", 0.2, None, **SPLITS))) is None
-    figure = latency_picture(summary(entry("direct", 0.2, None, **SPLITS), entry("cot", 0.2, 3, **SPLITS)))
+    assert latency_figure(summary(entry("direct", 0.2, None, **SPLITS))) is None
+    figure = latency_figure(summary(entry("direct", 0.2, None, **SPLITS), entry("cot", 0.2, 3, **SPLITS)))
     assert figure is not None and list(labels(figure)) == ["cot"]
 
 
 def test_accuracy_over_steps_goes_on_beyond_the_border() -> None:
-    figure = steps_picture(summary(entry("direct", 0.5, None, **SPLITS), entry("cot", 0.5, None, **SPLITS)))
+    figure = steps_figure(summary(entry("direct", 0.5, None, **SPLITS), entry("cot", 0.5, None, **SPLITS)))
     assert figure is not None and len(figure.axes) == 1
     lines = {line.get_color(): line.get_xydata().tolist() for line in figure.axes[0].lines}
     assert lines["black"] == [[1, 0.9], [2, 0.7], [3, 0.4], [5, 0.3]]
@@ -96,13 +96,13 @@ def test_which_test_sets_share_a_panel() -> None:
     assert [strip.sources for strip in strips_of(summary(one))] == [
         ("tracking/test", "tracking/ood"), ("gsm8k/test",), ("gsm8k/other",),
     ]  # fmt: skip
-    assert steps_picture(summary(entry("direct", 0.5, None, own__test={2: 0.1}))) is None, "one point is no curve"
-    assert steps_picture(summary(entry("direct", 0.5, None, gsm_hard__test={0: 0.1}))) is None
+    assert steps_figure(summary(entry("direct", 0.5, None, own__test={2: 0.1}))) is None, "one point is no curve"
+    assert steps_figure(summary(entry("direct", 0.5, None, gsm_hard__test={0: 0.1}))) is None
 
 
 def test_budgets_stand_side_by_side_in_one_look() -> None:
     both = [entry(name, 0.5, 5, budget, **SPLITS) for budget in ("a", "b") for name in ("cot", "direct")]
-    figure = latency_picture(summary(*both))
+    figure = latency_figure(summary(*both))
     assert figure is not None and [axes.get_title("left") for axes in figure.axes[:2]] == [
         "tracking/test\nbudget a", "tracking/test\nbudget b",
     ]  # fmt: skip

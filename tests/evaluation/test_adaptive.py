@@ -17,7 +17,7 @@ from rim.evaluation.adaptive_report import adaptive_json, adaptive_report
 from rim.evaluation.predictions import Prediction
 from rim.evaluation.probe import fit_probe
 from rim.evaluation.readouts import Readouts
-from rim.pictures.adaptive import adaptive_picture
+from rim.report.figures.adaptive import adaptive_figure
 from rim.runs import RunFolder
 from rim.settings import load
 from rim.training.run import fit
@@ -185,7 +185,7 @@ def test_answers_that_are_all_right_have_no_area() -> None:
 def test_the_picture_shows_every_rule_dot_and_the_oracle() -> None:
     found = result(readouts(100, 50, 2), readouts(0, 60, 1))
     facts = {"source": "made/test", **adaptive_json(found, 0.9)}
-    axes = adaptive_picture(facts).axes[0]
+    axes = adaptive_figure(facts).axes[0]
     assert axes.get_xlabel() == "mean number of blocks read" and axes.get_ylabel() == "accuracy (50 examples)"
     names = [
         "confidence in the first token",

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from rim.report.proportion import Proportion
 from rim.sweeps.heat_map import FRAME, heat_map
 from rim.sweeps.history import history
-from rim.sweeps.importances import importances, importances_picture
+from rim.sweeps.importances import importances, importances_figure
 from rim.sweeps.outcome import HELDOUT, Axis, SweepResult
 from rim.sweeps.read_blocks import lines_of, read_blocks
 from rim.sweeps.scales import Scale
@@ -266,7 +266,7 @@ def test_importances_find_the_setting_that_matters() -> None:
     found = importances(summary, study_of(search(40)))
     assert sum(found.shares.values()) == pytest.approx(1) and next(iter(found.shares)) == BLOCKS.name
     assert found == importances(summary, study_of(search(40))), "a fixed seed"
-    figure = importances_picture(summary, found)
+    figure = importances_figure(summary, found)
     assert figure is not None
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["learning rate", "blocks K"]
@@ -284,7 +284,7 @@ def test_importances_find_the_setting_that_matters() -> None:
 )
 def test_importances_are_left_out_with_a_reason(result: SweepResult, reason: str) -> None:
     found = importances(summarise(result), study_of(result))
-    assert reason in found.reason and importances_picture(summarise(result), found) is None
+    assert reason in found.reason and importances_figure(summarise(result), found) is None
     assert importances(summarise(result), None).reason == "the study is not at hand"
 
 

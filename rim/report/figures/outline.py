@@ -1,4 +1,4 @@
-"""A tree for the eye: names of nodes, what continues the trunk and what hangs from it, and the drawing as text."""
+"""Names the nodes of a tree, tells what hangs from what, and draws the tree as text."""
 
 from collections.abc import Callable
 from itertools import groupby

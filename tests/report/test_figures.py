@@ -10,7 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 
-from rim.pictures import curve_picture, tree_cards, tree_picture, tree_text
+from rim.report.figures.curve import curve_figure
+from rim.report.figures.outline import tree_text
+from rim.report.figures.tree import tree_cards, tree_figure
 from rim.tree import Kind, Node, Tree
 
 WORDS = ["Who", " has", " it", "?\n", "<b>", "<m>", "</b>", "Ann", "<end>", "$x_{$", " 漢\u2028", "Answer:", " because"]
@@ -170,7 +172,7 @@ def sees(tree: Tree, row: int, column: int) -> bool:
 
 @each_tree
 def test_the_mask_is_white_exactly_where_a_token_does_not_see(tree):
-    mask = tree_picture(tree, label).axes[1]
+    mask = tree_figure(tree, label).axes[1]
     image = np.asarray(mask.images[0].get_array())
     count = sum(len(node.ids) for node in tree.nodes)
     expected = [[sees(tree, row, column) for column in range(count)] for row in range(count)]
@@ -182,7 +184,7 @@ def test_the_mask_is_white_exactly_where_a_token_does_not_see(tree):
 @pytest.mark.parametrize("count", [40, 41])
 def test_ticks_are_tokens_while_they_can_be_read_and_nodes_beyond(count):
     tree = Tree((Node(Kind.QUESTION, (0,) * (count - 3)), Node(Kind.MEMORY, (4, 5, 6), parent=0, readout=1)))
-    mask = tree_picture(tree, label).axes[1]
+    mask = tree_figure(tree, label).axes[1]
     expected = ["Who"] * 37 + ["<b>", "<m>", "</b>"] if count == 40 else ["question", "block 1"]
     assert [tick.get_text() for tick in mask.get_xticklabels()] == expected
     assert [tick.get_text() for tick in mask.get_yticklabels()] == expected
@@ -196,7 +198,7 @@ def boxes(figure: Figure) -> list[FancyBboxPatch]:
 
 @each_tree
 def test_boxes_do_not_overlap_and_hold_their_text(tree):
-    figure = tree_picture(tree, label, "$x_{$ 漢\n")
+    figure = tree_figure(tree, label, "$x_{$ 漢\n")
     figure.savefig(BytesIO(), format="png")
     extents = [box.get_window_extent() for box in boxes(figure)]
     assert len(extents) == len(tree.nodes)
@@ -212,7 +214,7 @@ def test_boxes_do_not_overlap_and_hold_their_text(tree):
 
 
 def test_boxes_stand_as_the_tree_does():
-    question, one, two, left, right = (box.get_bbox() for box in boxes(tree_picture(rim_tree(2), label)))
+    question, one, two, left, right = (box.get_bbox() for box in boxes(tree_figure(rim_tree(2), label)))
     assert question.x0 == one.x0 == two.x0 < left.x0 == right.x0
     assert question.y0 < one.y0 < two.y0 and (one.y0, two.y0) == (left.y0, right.y0)
 
@@ -236,14 +238,14 @@ def test_cards_can_be_read_at_the_width_at_which_tensorboard_shows_them(name):
 
 
 def test_a_tree_of_many_blocks_stays_within_what_browsers_show():
-    tall = [tree_cards(rim_tree(150), label)["tree"], tree_picture(rim_tree(150), label)]
+    tall = [tree_cards(rim_tree(150), label)["tree"], tree_figure(rim_tree(150), label)]
     assert [round(figure.bbox.height) for figure in tall] == [16_000, 16_000]
     assert tall[0].get_figheight() > 120  # inches: at its full resolution it would be taller than what can be drawn
 
 
 @each_tree
 def test_names_beside_a_mask_do_not_overlap(tree):
-    for axes in (tree_cards(tree, label)["mask"].axes[0], tree_picture(tree, label).axes[1]):
+    for axes in (tree_cards(tree, label)["mask"].axes[0], tree_figure(tree, label).axes[1]):
         axes.figure.savefig(BytesIO(), format="png")
         count = sum(len(node.ids) for node in tree.nodes)
         assert axes.get_xlim() == (0, count) and axes.get_ylim() == (count, 0)
@@ -252,18 +254,18 @@ def test_names_beside_a_mask_do_not_overlap(tree):
 
 
 def test_the_larger_the_weight_the_darker_the_box():
-    weighted = boxes(tree_picture(rim_tree(4), label))[-4:]
+    weighted = boxes(tree_figure(rim_tree(4), label))[-4:]
     light = [sum(box.get_facecolor()[:3]) for box in weighted]
     assert light == sorted(light, reverse=True) and len(set(light)) == 4
 
 
 def test_the_legend_names_the_kinds_that_occur():
-    legend = tree_picture(rim_tree(2, cue=True), label).axes[0].get_legend()
+    legend = tree_figure(rim_tree(2, cue=True), label).axes[0].get_legend()
     assert [text.get_text() for text in legend.get_texts()] == ["question", "memory", "cue", "answer"]
 
 
 def test_pyplot_is_not_touched():
-    code = "import sys, rim.pictures; assert 'matplotlib.pyplot' not in sys.modules"
+    code = "import sys, rim.report.figures.tree, rim.report.publish; assert 'matplotlib.pyplot' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
@@ -283,7 +285,7 @@ def drawn(axes) -> dict[str, list[tuple[float, float]]]:
 
 
 def test_the_curve_shows_every_loss_and_accuracy():
-    loss, accuracy = curve_picture(records()).axes
+    loss, accuracy = curve_figure(records()).axes
     assert loss.get_yscale() == "log"
     points = [point for line in loss.lines[:2] for point in map(tuple, line.get_xydata())]
     assert points == [(update, 100 / update) for update in range(10, 101, 10)]
@@ -296,7 +298,7 @@ def test_the_curve_shows_every_loss_and_accuracy():
 
 
 def test_a_line_parts_the_stages_and_their_names_stand_there():
-    loss, accuracy = curve_picture(records()).axes
+    loss, accuracy = curve_figure(records()).axes
     for axes in (loss, accuracy):
         assert [line.get_xdata() for line in axes.lines if line.get_linestyle() == "--"] == [[65.0, 65.0]]
     assert [(text.get_text(), text.xy[0]) for text in loss.texts] == [("grounding", 10), ("refinement", 65.0)]
@@ -305,23 +307,23 @@ def test_a_line_parts_the_stages_and_their_names_stand_there():
 def test_a_loss_that_is_not_finite_leaves_a_gap_and_does_not_stop_the_drawing():
     rows = records()
     rows[0]["loss"], rows[1]["loss"] = float("inf"), 0.0
-    figure = curve_picture(rows)
+    figure = curve_figure(rows)
     figure.savefig(BytesIO(), format="png")
     assert np.isnan(figure.axes[0].lines[0].get_ydata()[0])
 
 
 @pytest.mark.parametrize(("name", "label"), [("loss", "training loss"), ("accuracy", "held-out accuracy")])
 def test_a_panel_without_values_is_left_out(name, label):
-    (axes,) = curve_picture([{"update": 1, "stage": "answer", name: 0.5}]).axes
+    (axes,) = curve_figure([{"update": 1, "stage": "answer", name: 0.5}]).axes
     assert (axes.get_ylabel(), axes.get_xlabel()) == (label, "update")
 
 
 def test_a_method_without_blocks_has_one_accuracy_line():
-    (axes,) = curve_picture([{"update": 1, "stage": "answer", "accuracy": 0.5, "accuracy_by_block": [0.5]}]).axes
+    (axes,) = curve_figure([{"update": 1, "stage": "answer", "accuracy": 0.5, "accuracy_by_block": [0.5]}]).axes
     assert drawn(axes) == {"final answer": [(1, 0.5)]}
 
 
 @pytest.mark.parametrize("rows", [[], [{"update": 1, "stage": "x", "loss": float("nan")}]])
 def test_nothing_to_draw_is_said(rows):
     with pytest.raises(ValueError, match=f"none of the {len(rows)} records holds a finite loss or accuracy"):
-        curve_picture(rows)
+        curve_figure(rows)

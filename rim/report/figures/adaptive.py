@@ -6,14 +6,16 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-COLOURS = {"confidence": "#0072B2", "agreement": "#009E73", "probe": "#D55E00"}
+from rim.report.style import COLOURS, DPI, error_bars, plain
+
+RULES = {"confidence": COLOURS[0], "agreement": COLOURS[2], "probe": COLOURS[1]}
 AXES = {"blocks": "mean number of blocks read", "ms": "mean milliseconds to the full answer"}
 NAMES = {"confidence": "confidence in the first token", "agreement": "agreement of answers", "probe": "probe"}
 
 Record = Mapping[str, Any]
 
 
-def adaptive_picture(facts: Record) -> Figure:
+def adaptive_figure(facts: Record) -> Figure:
     """A line for every rule over its thresholds, dots for fixed numbers of blocks, a star for the oracle.
 
     Args:
@@ -22,7 +24,7 @@ def adaptive_picture(facts: Record) -> Figure:
             shows time.
     """
     shown = [axis for axis in AXES if axis in facts["oracle"]]
-    figure = Figure(figsize=(3 + 5 * len(shown), 4.2), dpi=130, layout="constrained")
+    figure = Figure(figsize=(3 + 5 * len(shown), 4.2), dpi=DPI, layout="constrained")
     panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0].tolist()
     for axes, axis in zip(panels, shown, strict=True):
         _draw(axes, axis, facts)
@@ -43,31 +45,21 @@ def _draw(axes: Axes, axis: str, facts: Record) -> None:
     style: dict[str, Any] = {"marker": "*", "markersize": 13, "color": "0.45", "linestyle": "none", "zorder": 4}
     axes.plot(oracle[axis], oracle["accuracy"], label="first right block (oracle)", **style)
     axes.set_xlabel(AXES[axis])
-    axes.grid(alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
+    plain(axes)
 
 
 def _draw_fixed(axes: Axes, axis: str, points: Sequence[Record]) -> None:
     """Every number of blocks, the last of which is the score."""
-    value = [point["accuracy"] for point in points]
-    around = [
-        [max(0.0, point["accuracy"] - point["low"]) for point in points],
-        [max(0.0, point["high"] - point["accuracy"]) for point in points],
-    ]
+    value, low, high = ([point[key] for point in points] for key in ("accuracy", "low", "high"))
     style: dict[str, Any] = {"fmt": "o", "color": "black", "markersize": 5, "elinewidth": 1, "capsize": 2, "zorder": 3}
-    axes.errorbar(
-        [point[axis] for point in points],
-        value,
-        yerr=around,
-        label=f"always block k{', in one pass' * (axis == 'ms')}",
-        **style,
-    )
+    label = f"always block k{', in one pass' * (axis == 'ms')}"
+    axes.errorbar([point[axis] for point in points], value, yerr=error_bars(value, low, high), label=label, **style)
 
 
 def _draw_rule(axes: Axes, axis: str, name: str, rule: Record) -> None:
     points = sorted(rule["points"], key=lambda point: point[axis])
     places = [point[axis] for point in points]
-    colour, chosen = COLOURS[name], rule["points"][rule["chosen"]]
+    colour, chosen = RULES[name], rule["points"][rule["chosen"]]
     style: dict[str, Any] = {"color": colour, "linewidth": 1.5, "marker": "o", "markersize": 2.5}
     axes.plot(places, [point["accuracy"] for point in points], label=NAMES[name], **style)
     low, high = ([point[edge] for point in points] for edge in ("low", "high"))

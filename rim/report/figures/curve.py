@@ -8,10 +8,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from rim.report.style import COLOURS, DPI, plain
+
 Record = Mapping[str, Any]
 
 
-def curve_picture(records: Sequence[Record]) -> Figure:
+def curve_figure(records: Sequence[Record]) -> Figure:
     """Training loss (logarithmic) above held-out accuracy, over updates.
 
     Args:
@@ -27,11 +29,11 @@ def curve_picture(records: Sequence[Record]) -> Figure:
         raise ValueError(
             f"none of the {len(records)} records holds a finite loss or accuracy: there is no curve to draw"
         )
-    figure = Figure(figsize=(9, 1 + 2.6 * len(present)), dpi=110, layout="constrained")
+    figure = Figure(figsize=(9, 1 + 2.6 * len(present)), dpi=DPI, layout="constrained")
     axes = figure.subplots(len(present), sharex=True, squeeze=False)[:, 0].tolist()
     for axis, name in zip(axes, present, strict=True):
         panels[name](axis, records)
-        axis.grid(alpha=0.25)
+        plain(axis)
     _draw_stages(axes, records)
     axes[-1].set_xlabel("update")
     return figure
@@ -42,7 +44,7 @@ def _draw_loss(axes: Axes, records: Sequence[Record]) -> None:
     for _, stage in _stages(records):
         rows = [record for record in stage if "loss" in record]
         losses = [record["loss"] if _has(record, "loss") else float("nan") for record in rows]
-        axes.plot([record["update"] for record in rows], losses, color="#0072B2", linewidth=1.2)
+        axes.plot([record["update"] for record in rows], losses, color=COLOURS[0], linewidth=1.2)
     axes.set_yscale("log", nonpositive="mask")
     axes.set_ylabel("training loss")
 
@@ -56,7 +58,7 @@ def _draw_accuracy(axes: Axes, records: Sequence[Record]) -> None:
         shade = str(0.85 - 0.55 * block / most)
         values = [record["accuracy_by_block"][block] for record in rows]
         axes.plot(_updates(rows), values, color=shade, linewidth=1, label=f"after block {block + 1}")
-    style: dict[str, Any] = {"color": "#D55E00", "linewidth": 2, "marker": "o", "markersize": 3.5}
+    style: dict[str, Any] = {"color": COLOURS[1], "linewidth": 2, "marker": "o", "markersize": 3.5}
     final = "after the last block" if most > 1 else "final answer"
     axes.plot(_updates(scored), [record["accuracy"] for record in scored], label=final, **style)
     axes.set_ylim(-0.03, 1.03)

@@ -17,7 +17,17 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch
 
-from rim.pictures.outline import Label, children, hidden, names, node_text, positions, shorten, total_weight, visible
+from rim.report.figures.outline import (
+    Label,
+    children,
+    hidden,
+    names,
+    node_text,
+    positions,
+    shorten,
+    total_weight,
+    visible,
+)
 from rim.tree import Kind, Tree
 
 COLOURS = {
@@ -76,7 +86,7 @@ def tree_cards(tree: Tree, label: Label) -> dict[str, Figure]:
     return cards
 
 
-def tree_picture(tree: Tree, label: Label, title: str = "") -> Figure:
+def tree_figure(tree: Tree, label: Label, title: str = "") -> Figure:
     """The tree with its mask beside it, for a file.
 
     Args:
