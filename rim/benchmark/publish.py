@@ -10,9 +10,9 @@ from rim.benchmark.figures import latency_figure
 from rim.benchmark.measure import Measured
 from rim.benchmark.summary import Summary
 from rim.benchmark.tables import csv_text, markdown, tables
-from rim.comparison.provenance import origin
 from rim.environment import describe
 from rim.files import write_bytes, write_json
+from rim.report.provenance import origin, provenance
 from rim.report.publish import write_figure
 
 
@@ -62,9 +62,7 @@ def origin_here(facts: dict[str, Any], seed: int) -> str:
     Args:
         facts: `environment.describe()`.
     """
-    lists = {"commits": "git", "hardware": "hardware", "versions": "versions"}
-    provenance = {name: [facts[of]] for name, of in lists.items()}
-    return origin({**provenance, "threads": [torch.get_num_threads()]}, [seed])
+    return origin(provenance([{**facts, "threads": torch.get_num_threads()}]), [seed])
 
 
 def load_average() -> tuple[float, ...]:

@@ -9,10 +9,11 @@ from matplotlib.figure import Figure
 from rim.comparison.board import write_board
 from rim.comparison.collect import FinishedRun
 from rim.comparison.figures import latency_figure, steps_figure
-from rim.comparison.provenance import footer, provenance
+from rim.comparison.footer import footer
 from rim.comparison.summary import Summary, summarise
 from rim.comparison.tables import budget_tables, csv_text, main_tables, markdown
 from rim.files import write_bytes, write_json
+from rim.report.provenance import provenance
 from rim.report.publish import write_figure
 from rim.report.statistics import RESAMPLES
 
@@ -69,7 +70,7 @@ def _record(summary: Summary, runs: Sequence[FinishedRun], notes: Sequence[str])
         **summary.to_json(),
         "intervals": f"bootstrap of {RESAMPLES} resamples over seeds and examples",
         "notes": list(notes),
-        **provenance(runs),
+        **provenance(run.environment for run in runs),
         "runs": [_run(run) for run in runs],
     }
 

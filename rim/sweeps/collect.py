@@ -1,7 +1,6 @@
 """From studies to the records that tables and figures are made of."""
 
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -10,6 +9,7 @@ from rim.checks import WITH_BLOCKS
 from rim.config import Config
 from rim.errors import SettingsError
 from rim.report.proportion import Proportion
+from rim.report.provenance import provenance
 from rim.sweeps import outcome
 from rim.sweeps.axes import AnyAxis, Listed
 from rim.sweeps.outcome import Point, SeedScore, SweepResult
@@ -103,12 +103,9 @@ def _config(part: Part, points: Sequence[Point]) -> Config | None:
 
 
 def _facts(found: Mapping[str, Found]) -> dict[str, list[Any]]:
-    """Provenance, as of a comparison."""
-    from rim.comparison.provenance import provenance  # heavy
-
+    """The provenance of all runs."""
     records = [record for each in found.values() for record in records_of(each.standing.values())]
-    runs: list[Any] = [SimpleNamespace(environment=record["environment"]) for record in records]
-    return provenance(runs)
+    return provenance(record["environment"] for record in records)
 
 
 def _notes(part: Part, found: Found) -> list[str]:

@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from rim.comparison.provenance import FEW_SEEDS, differences, origin
-from rim.report.statistics import RESAMPLES, Estimate
+from rim.report.provenance import bootstrap_note, differences, origin
+from rim.report.statistics import Estimate
 from rim.report.tables import NOTHING, csv_of, table
 from rim.sweeps.outcome import HELDOUT, Point, SeedScore
 from rim.sweeps.summary import PointSummary, Summary
@@ -125,22 +125,13 @@ def footer(summary: Summary) -> str:
     """What the numbers come from, how intervals were made, and what the best score is worth."""
     result = summary.result
     lines = [
-        _origin(summary),
+        origin(result.facts, summary.seeds),
         _trials(summary),
         _intervals(summary),
         _choice(summary),
-        *(f"**{text}**" for text in [*differences(_facts(summary)), *result.notes]),
+        *(f"**{text}**" for text in [*differences(result.facts), *result.notes]),
     ]
     return "\n".join(line for line in lines if line)
-
-
-def _facts(summary: Summary) -> dict[str, list[Any]]:
-    return {name: list(summary.result.facts.get(name, ())) for name in ("commits", "hardware", "versions", "threads")}
-
-
-def _origin(summary: Summary) -> str:
-    facts = _facts(summary)
-    return origin(facts, summary.seeds) if facts["commits"] else ""
 
 
 def _trials(summary: Summary) -> str:
@@ -153,17 +144,13 @@ def _intervals(summary: Summary) -> str:
     counts = {len(point.point.seeds) for point in (*summary.complete, *summary.baselines.values())} - {0}
     if not counts:
         return ""
-    several = max(counts) > 1
-    over = "seeds and examples" if several else "examples alone: one seed says nothing about other seeds"
-    agree = ", as if a weaker seed were right only where a stronger one is, the widest case" if several else ""
-    alone = "; of points with one seed over examples alone" if several and min(counts) == 1 else ""
-    few = " Drawing from so few seeds understates how much seeds differ." if 1 < max(counts) < FEW_SEEDS else ""
-    spread = " sd is the sample standard deviation over seeds." if several else ""
-    return (
-        f"{100 * summary.result.confidence:g} % intervals: bootstrap of {RESAMPLES:,} resamples over {over}, from "
-        f"counts of right answers{agree}{alone} (Wilson's where all are right or all wrong).{spread}{few} Updates and "
-        "minutes are means over seeds."
+    drawn = (
+        "seeds and examples, from counts of right answers, as if a weaker seed were right only where a stronger one "
+        "is, the widest case"
     )
+    note = bootstrap_note(summary.result.confidence, counts, "points", drawn)
+    spread = " sd is the sample standard deviation over seeds." if max(counts) > 1 else ""
+    return f"{note}{spread} Updates and minutes are means over seeds."
 
 
 def _choice(summary: Summary) -> str:

@@ -11,7 +11,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rim.comparison.collect import FinishedRun, collect
-from rim.comparison.provenance import footer
+from rim.comparison.footer import footer
 from rim.comparison.publish import publish
 from rim.comparison.sameness import ComparisonError
 from rim.comparison.summary import Summary, summarise
