@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -28,7 +29,8 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
             os.fsync(file.fileno())
         os.replace(scrap, path)
     except OSError as error:
-        scrap.unlink(missing_ok=True)
+        with suppress(OSError):  # as where a folder of the path is a file
+            scrap.unlink(missing_ok=True)
         state = "the previous file is intact" if path.exists() else "nothing was left behind"
         raise SaveError(
             f"{path} could not be written: {error.strerror or error}; {state}. Make room or choose another run.folder, "
