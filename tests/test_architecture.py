@@ -26,9 +26,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("runs",),
     ("evaluation",),
     ("training",),
-    ("comparison",),
-    ("sweeps",),
-    ("benchmark",),
+    ("comparison", "sweeps", "benchmark"),
     ("analysis",),
     VERBS,
     ("__main__",),
@@ -140,6 +138,16 @@ def test_a_ring_is_told_in_the_order_of_its_imports() -> None:
     assert told in ("b -> c -> b", "c -> b -> c")
     three = ring({"a": {"b"}, "b": {"c"}, "c": {"a"}})
     assert three in ("a -> b -> c -> a", "b -> c -> a -> b", "c -> a -> b -> c")
+
+
+def test_rooms_that_publish_share_a_level_and_import_none_of_each_other() -> None:
+    publishing = {"comparison", "sweeps", "benchmark"}
+    assert len({LEVEL[name] for name in publishing}) == 1
+    assert LEVEL["report"] < LEVEL["evaluation"]
+    for module in MODULES:
+        if room(module) in publishing:
+            found = {other for other in imports_of_rim(module) if room(other) in publishing - {room(module)}}
+            assert found == set(), f"{module} imports {found}: what both need belongs to rim/report"
 
 
 def test_no_method_knows_another() -> None:

@@ -1,4 +1,4 @@
-"""Everything that a benchmark leaves to read: tables, records, the figure."""
+"""Writes the report of a benchmark: tables, records, the figure."""
 
 import os
 from dataclasses import asdict
@@ -11,9 +11,8 @@ from rim.benchmark.measure import Measured
 from rim.benchmark.summary import Summary
 from rim.benchmark.tables import csv_text, markdown, tables
 from rim.environment import describe
-from rim.files import write_bytes, write_json
 from rim.report.provenance import origin, provenance
-from rim.report.publish import write_figure
+from rim.report.publish import write_report
 
 
 def publish(summary: Summary, measured: Measured, load: tuple[float, ...], command: str) -> str:
@@ -28,13 +27,11 @@ def publish(summary: Summary, measured: Measured, load: tuple[float, ...], comma
     """
     folder, facts = summary.bench.path, describe()
     foot = footer(summary, facts, load)
-    write_bytes(folder / "table.md", markdown(summary, foot).encode())
-    write_bytes(folder / "table.csv", csv_text(summary).encode())
     record = {"command": command, **facts, "load_average_at_start": load, "settings": asdict(summary.bench)}
-    write_json(folder / "results.json", {**record, **summary.to_json(), "seconds": _seconds(measured)})
-    picture_file = write_figure(latency_figure(summary), folder / "latency.png")
+    record |= {**summary.to_json(), "seconds": _seconds(measured)}
+    figures = {"latency": latency_figure(summary)}
+    files = write_report(folder, markdown(summary, foot), csv_text(summary), record, figures)
     shown = [part for title, text in tables(summary) for part in (f"{title}\n", text, "")]
-    files = [folder / "table.md", folder / "table.csv", folder / "results.json", picture_file]
     return "\n".join([*shown, foot, "", *(f"wrote {file}" for file in files)])
 
 

@@ -1,21 +1,18 @@
-"""Everything that a comparison leaves to read: tables, records, figures, TensorBoard."""
+"""Writes the report of a comparison: tables, records, figures, TensorBoard."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from rim.comparison.board import write_board
 from rim.comparison.collect import FinishedRun
 from rim.comparison.figures import latency_figure, steps_figure
 from rim.comparison.footer import footer
 from rim.comparison.summary import Summary, summarise
 from rim.comparison.tables import budget_tables, csv_text, main_tables, markdown
-from rim.files import write_bytes, write_json
 from rim.report.provenance import provenance
-from rim.report.publish import write_figure
+from rim.report.publish import write_report
 from rim.report.statistics import RESAMPLES
+from rim.report.tensorboard import write_events
 
 
 def publish(name: str, folder: Path, runs: Sequence[FinishedRun], reference: str, notes: Sequence[str] = ()) -> str:
@@ -36,13 +33,9 @@ def publish(name: str, folder: Path, runs: Sequence[FinishedRun], reference: str
     """
     summary = summarise(name, runs, reference)
     text = markdown(summary, lambda budget: _footer(summary, runs, budget, notes))
-    write_bytes(folder / "table.md", text.encode())
-    write_bytes(folder / "table.csv", csv_text(runs).encode())
-    write_json(folder / "results.json", _record(summary, runs, notes))
-    figures = _figures(summary)
-    files = [write_figure(figure, folder / f"{figure_name}.png") for figure_name, figure in figures.items()]
-    write_board(folder, _board_tables(summary, runs, notes), figures)
-    files = [folder / "table.md", folder / "table.csv", folder / "results.json", *files]
+    figures = {"accuracy_latency": latency_figure(summary), "accuracy_steps": steps_figure(summary)}
+    files = write_report(folder, text, csv_text(runs), _record(summary, runs, notes), figures)
+    write_events(folder, "comparison", _event_tables(summary, runs, notes), figures)
     main = main_tables(summary) + "\n\n" + footer(runs, summary.confidence, notes)
     return "\n".join([main, "", *(f"wrote {file}" for file in files)])
 
@@ -51,17 +44,12 @@ def _footer(summary: Summary, runs: Sequence[FinishedRun], budget: str, notes: S
     return footer([run for run in runs if run.budget == budget], summary.confidence, notes)
 
 
-def _board_tables(summary: Summary, runs: Sequence[FinishedRun], notes: Sequence[str]) -> dict[str, str]:
+def _event_tables(summary: Summary, runs: Sequence[FinishedRun], notes: Sequence[str]) -> dict[str, str]:
     return {
         f"{budget or 'runs'}/{title}": f"{text}\n\n{_footer(summary, runs, budget, notes)}"
         for budget in summary.budgets
         for title, text in budget_tables(summary, budget)
     }
-
-
-def _figures(summary: Summary) -> dict[str, Figure]:
-    drawn = {"accuracy_latency": latency_figure(summary), "accuracy_steps": steps_figure(summary)}
-    return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def _record(summary: Summary, runs: Sequence[FinishedRun], notes: Sequence[str]) -> dict[str, Any]:

@@ -1,11 +1,35 @@
-"""Writes a figure as a file, atomically."""
+"""Writes the files of a report, atomically: tables, records and figures."""
 
 import io
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
-from rim.files import write_bytes
+from rim.files import write_bytes, write_json
+
+
+def write_report(
+    folder: Path, text: str, rows: str, record: Mapping[str, Any], figures: Mapping[str, Figure | None]
+) -> list[Path]:
+    """Write `table.md`, `table.csv`, `results.json` and a PNG of each figure, and give the paths back.
+
+    Args:
+        folder: that all goes to.
+        text: the tables as Markdown.
+        rows: the same numbers as CSV.
+        record: plain types.
+        figures: name → figure; None: it does not apply, and goes where an earlier command has left one.
+    """
+    files = [folder / "table.md", folder / "table.csv", folder / "results.json"]
+    write_bytes(files[0], text.encode())
+    write_bytes(files[1], rows.encode())
+    write_json(files[2], record)
+    for name in (name for name, figure in figures.items() if figure is None):
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    drawn = {name: figure for name, figure in figures.items() if figure is not None}
+    return [*files, *(write_figure(figure, folder / f"{name}.png") for name, figure in drawn.items())]
 
 
 def write_figure(figure: Figure, path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""The comparison in TensorBoard: tables as text and figures as images, beside the events of the runs themselves."""
+"""Writes a report into TensorBoard, beside the events of the runs themselves: tables as text, figures as images."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,16 +9,14 @@ from torch.utils.tensorboard import SummaryWriter
 FOLDER = "tensorboard"
 
 
-def write_board(
-    folder: Path, tables: Mapping[str, str], figures: Mapping[str, Figure], heading: str = "comparison"
-) -> None:
+def write_events(folder: Path, heading: str, tables: Mapping[str, str], figures: Mapping[str, Figure | None]) -> None:
     """Write events into `<folder>/tensorboard`; those of an earlier command go.
 
     Args:
-        folder: of the comparison.
-        tables: name → Markdown.
-        figures: name → figure.
+        folder: of the report.
         heading: that all of it stands under.
+        tables: name → Markdown.
+        figures: name → figure; None: it does not apply.
     """
     for old in (folder / FOLDER).glob("events.out.tfevents.*"):
         old.unlink()
@@ -26,4 +24,5 @@ def write_board(
         for name, text in tables.items():
             writer.add_text(f"{heading}/{name}", text)
         for name, figure in figures.items():
-            writer.add_figure(f"{heading}/{name}", figure, close=False)
+            if figure is not None:
+                writer.add_figure(f"{heading}/{name}", figure, close=False)

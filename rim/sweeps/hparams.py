@@ -1,4 +1,4 @@
-"""A sweep in TensorBoard: points with their scores in the HParams plugin, tables as text, figures as images."""
+"""Writes a sweep into TensorBoard: its report, and its points with their scores for the HParams plugin."""
 
 import re
 from collections.abc import Mapping
@@ -9,19 +9,21 @@ from matplotlib.figure import Figure
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from rim.comparison.board import FOLDER, write_board
+from rim.report.tensorboard import FOLDER, write_events
 from rim.sweeps.outcome import Axis
 from rim.sweeps.summary import PointSummary, Summary
 from rim.sweeps.words import text_of
 
 
-def write_sweep(folder: Path, summary: Summary, tables: Mapping[str, str], figures: Mapping[str, Figure]) -> None:
+def write_sweep(
+    folder: Path, summary: Summary, tables: Mapping[str, str], figures: Mapping[str, Figure | None]
+) -> None:
     """Write events into `<folder>/tensorboard`, of every finished point into a folder below; old ones go."""
     for old in (folder / FOLDER).glob("*/events.out.tfevents.*"):
         old.unlink()
         if not any(old.parent.iterdir()):
             old.parent.rmdir()
-    write_board(folder, tables, figures, "sweep")
+    write_events(folder, "sweep", tables, figures)
     experiment = _experiment(summary)
     for name, point in [*((_folder_name(p), p) for p in summary.complete), *_baselines(summary)]:
         values = _settings(summary, point)

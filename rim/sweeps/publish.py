@@ -1,16 +1,15 @@
-"""Everything that a sweep leaves to read: tables, records, figures, TensorBoard."""
+"""Writes the report of a sweep: tables, records, figures, TensorBoard."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from matplotlib.figure import Figure
 
-from rim.comparison.board import FOLDER
-from rim.files import write_bytes, write_json
-from rim.report.publish import write_figure
-from rim.sweeps.board import write_sweep
+from rim.report.publish import write_report
+from rim.report.tensorboard import FOLDER
 from rim.sweeps.heat_map import heat_map
 from rim.sweeps.history import history
+from rim.sweeps.hparams import write_sweep
 from rim.sweeps.importances import Importances, importances, importances_figure
 from rim.sweeps.outcome import SweepResult
 from rim.sweeps.read_blocks import read_blocks
@@ -38,12 +37,10 @@ def publish(result: SweepResult, folder: Path, study: "optuna.Study | None" = No
     """
     summary = summarise(result)
     found = importances(summary, study)
-    write_bytes(folder / "table.md", markdown(summary).encode())
-    write_bytes(folder / "table.csv", csv_text(summary).encode())
-    write_json(folder / "results.json", record_of(summary) | {"importances": found.shares})
     figures = _figures(summary, found)
-    files = [folder / "table.md", folder / "table.csv", folder / "results.json", *_save(figures, folder)]
-    write_sweep(folder, summary, _board_tables(summary), _drawn(figures))
+    record = record_of(summary) | {"importances": found.shares}
+    files = write_report(folder, markdown(summary), csv_text(summary), record, figures)
+    write_sweep(folder, summary, _event_tables(summary), figures)
     written = [f"wrote {file}" for file in [*files, folder / FOLDER]]
     left_out = [f"no importances.png: {found.reason}"] if found.reason else []
     return "\n".join([main_tables(summary), "", footer(summary), "", *written, *left_out])
@@ -59,16 +56,6 @@ def _figures(summary: Summary, found: Importances) -> dict[str, Figure | None]:
     }
 
 
-def _drawn(figures: dict[str, Figure | None]) -> dict[str, Figure]:
-    return {name: figure for name, figure in figures.items() if figure is not None}
-
-
-def _save(figures: dict[str, Figure | None], folder: Path) -> list[Path]:
-    for name in figures.keys() - _drawn(figures).keys():
-        (folder / f"{name}.png").unlink(missing_ok=True)
-    return [write_figure(figure, folder / f"{name}.png") for name, figure in _drawn(figures).items()]
-
-
-def _board_tables(summary: Summary) -> dict[str, str]:
+def _event_tables(summary: Summary) -> dict[str, str]:
     tables = {"points": main_tables(summary), **dict(further_tables(summary))}
     return {name: f"{text}\n\n{footer(summary)}" for name, text in tables.items()}

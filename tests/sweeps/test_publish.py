@@ -9,7 +9,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from rim.sweeps.board import write_sweep
+from rim.sweeps.hparams import write_sweep
 from rim.sweeps.outcome import HELDOUT, Axis, SweepResult
 from rim.sweeps.publish import publish
 from rim.sweeps.summary import summarise
