@@ -1,23 +1,14 @@
 """Runs of a comparison side by side: each starts when a place is free and what it starts from is done."""
 
-import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO
 
 from rim.comparison.plan import PlannedRun
-from rim.comparison.sameness import ComparisonError
 from rim.errors import UserError
-from rim.training import lock
-from rim.training.children import POLL_SECONDS, Job, Stopped, how_it_ended, listening
-from rim.training.children import launch as _launch
-from rim.training.lock import RunBusy
-
-__all__ = ["Failure", "Job", "Pool", "Stopped", "check_free", "log_of"]
+from rim.training.children import POLL_SECONDS, Job, Stopped, end, how_it_ended, launch, listening
+from rim.training.lock import locked, log_of
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ class Pool:
                     self._fill()
                     time.sleep(POLL_SECONDS)
         finally:
-            self._end()
+            end(child.process for child in self.running)
         if stop.received:
             raise Stopped
         return self.failures
@@ -77,7 +68,7 @@ class Pool:
             if child.process.returncode == 0 and child.run.done:
                 self.finished(child.run, (time.monotonic() - child.since) / 60)
             else:
-                self._fail(child.run, how_it_ended(log_of(child.run), child.process.returncode))
+                self._fail(child.run, how_it_ended(log_of(child.run.folder), child.process.returncode))
 
     def _fill(self) -> None:
         """Start what can start; one at a time, because finding its command may take a while."""
@@ -93,8 +84,8 @@ class Pool:
     def _start(self, run: PlannedRun) -> None:
         try:
             job = self.job(run)
-            with _locked(log_of(run)) as log:
-                process = _launch(job, log, alone=self.places == 1)
+            with locked(log_of(run.folder)) as log:
+                process = launch(job, log, alone=self.places == 1)
         except UserError as error:
             self._fail(run, str(error))
             return
@@ -104,40 +95,14 @@ class Pool:
     def _fail(self, run: PlannedRun, reason: str) -> None:
         self.failures.append(Failure(run, reason))
 
-    def _end(self) -> None:
-        """Ask all children to save and leave, and wait for them."""
-        for child in self.running:
-            child.process.send_signal(signal.SIGTERM)
-        for child in self.running:
-            child.process.wait()
-
-
-def log_of(run: PlannedRun) -> Path:
-    """Where a run's output goes."""
-    return lock.log_of(run.folder)
-
 
 def check_free(runs: Sequence[PlannedRun]) -> None:
     """Refuse to start beside children of an earlier command that are still at work.
 
     Raises:
-        ComparisonError: names the run.
+        RunBusy: names the run.
     """
     for run in runs:
-        if log_of(run).exists():
-            with _locked(log_of(run)):
+        if log_of(run.folder).exists():
+            with locked(log_of(run.folder)):
                 pass
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[BinaryIO]:
-    """A log for a child to inherit.
-
-    Raises:
-        ComparisonError: another process has it.
-    """
-    try:
-        with lock.locked(path) as log:
-            yield log
-    except RunBusy as error:
-        raise ComparisonError(str(error)) from None

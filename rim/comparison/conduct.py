@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from rim.comparison.budget import PLAN, Ledger
-from rim.comparison.children import Stopped
 from rim.comparison.collect import FinishedRun, collect, latency_run
 from rim.comparison.grouping import collect_named
 from rim.comparison.plan import PlannedRun, check_plan, distinct, plan_runs
@@ -19,6 +18,7 @@ from rim.errors import UserError, did_you_mean
 from rim.evaluation.latency import latency_of_run
 from rim.quiet import quiet_libraries
 from rim.runs import RunFolder
+from rim.training.children import Stopped
 
 
 def compare_planned(comparison: Comparison, dry_run: bool) -> int:

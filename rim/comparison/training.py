@@ -1,15 +1,15 @@
 """Train what a comparison still lacks, with a line when a run starts and when it has finished."""
 
 import json
-import sys
 from collections.abc import Sequence
 
 from rim.comparison.budget import Ledger
-from rim.comparison.children import Failure, Job, Pool, check_free, log_of
-from rim.comparison.plan import FINE, PlannedRun, check_folder
+from rim.comparison.children import Failure, Pool, check_free
+from rim.comparison.plan import PlannedRun, check_folder
 from rim.comparison.settings import Comparison
 from rim.report.tables import table
-from rim.training.children import thread_settings
+from rim.training.children import Job, fit_command
+from rim.training.lock import log_of
 
 
 def train(comparison: Comparison, runs: Sequence[PlannedRun], ledger: Ledger) -> list[Failure]:
@@ -19,7 +19,7 @@ def train(comparison: Comparison, runs: Sequence[PlannedRun], ledger: Ledger) ->
         runs: each once.
 
     Raises:
-        ComparisonError: a run is under way in another process.
+        RunBusy: a run is under way in another process.
         Stopped: a signal asked to.
     """
     waiting = [run for run in runs if not run.done]
@@ -37,7 +37,7 @@ class _Lines:
 
     def started(self, run: PlannedRun, job: Job) -> None:
         self.begun += 1
-        self._print(self.begun, f"started  {run.name}: {job.description}; {log_of(run)}")
+        self._print(self.begun, f"started  {run.name}: {job.description}; {log_of(run.folder)}")
 
     def finished(self, run: PlannedRun, minutes: float) -> None:
         self.done += 1
@@ -57,14 +57,8 @@ def make_job(run: PlannedRun, ledger: Ledger) -> Job:
     """
     updates = ledger.updates(run)
     check_folder(run, updates)
-    files = ["--config", *run.comparison.base] if run.comparison.base else []
-    words = [sys.executable, "-m", "rim.fit", *files, *run.overrides(updates), *_threads(run)]
+    words = fit_command(run.folder, run.comparison.base, run.overrides(updates), alone=run.comparison.jobs == 1)
     return Job(words, f"{updates:,} updates")
-
-
-def _threads(run: PlannedRun) -> list[str]:
-    alone = run.comparison.jobs == 1 or run.config(FINE).training.threads is not None
-    return thread_settings(run.folder, alone)
 
 
 def plan_table(runs: Sequence[PlannedRun], ledger: Ledger) -> str:

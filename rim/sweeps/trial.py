@@ -1,9 +1,6 @@
 """One run of a trial: a process of `rim.fit`, watched while it trains, and what it has scored."""
 
 import json
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +9,7 @@ from typing import Any, BinaryIO
 
 from rim.sweeps.settings import HELDOUT
 from rim.sweeps.space import Run
-from rim.training.children import POLL_SECONDS, Job, how_it_ended, launch, thread_settings
+from rim.training.children import POLL_SECONDS, Job, end, fit_command, how_it_ended, launch
 from rim.training.lock import RunBusy, locked, log_of
 from rim.training.signals import StopRequest
 
@@ -50,7 +47,7 @@ def train(run: Run, alone: bool, stop: StopRequest, watch: Callable[[], None]) -
             watch()
             time.sleep(POLL_SECONDS)
     finally:
-        _end(process)
+        end([process])
     if process.returncode or _read(run.folder, "result.json") is None:
         raise RunFailed(how_it_ended(log_of(run.folder), process.returncode))
     return (time.monotonic() - since) / 60
@@ -58,9 +55,7 @@ def train(run: Run, alone: bool, stop: StopRequest, watch: Callable[[], None]) -
 
 def command(run: Run, alone: bool) -> list[str]:
     """The command that trains or resumes a run."""
-    files = ["--config", *run.sweep.base] if run.sweep.base else []
-    own = alone or run.config().training.threads is not None
-    return [sys.executable, "-m", "rim.fit", *files, *run.words(), *thread_settings(run.folder, own)]
+    return fit_command(run.folder, run.sweep.base, run.words(), alone)
 
 
 @contextmanager
@@ -75,13 +70,6 @@ def _own_log(run: Run, stop: StopRequest) -> Iterator[BinaryIO]:
             if stop.received:
                 raise Interrupted from None
             time.sleep(POLL_SECONDS)
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Ask a run that has not ended to save and leave, and wait for it."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
 
 
 class Validations:

@@ -8,7 +8,8 @@ alone, which sends them SIGTERM, upon which they save and leave.
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,18 +44,39 @@ def launch(job: Job, log: BinaryIO, alone: bool) -> subprocess.Popen[bytes]:
     )  # fmt: skip
 
 
-def thread_settings(folder: Path, alone: bool) -> list[str]:
-    """A run keeps the threads that it has begun with; a new one has one where several stand side by side.
+def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Ask runs that have not ended to save and leave, and wait for them."""
+    left = [process for process in processes if process.poll() is None]
+    for process in left:
+        process.send_signal(signal.SIGTERM)
+    for process in left:
+        process.wait()
+
+
+def fit_command(folder: Path, base: Sequence[str], overrides: Sequence[str], alone: bool) -> list[str]:
+    """The command that trains or resumes a run.
 
     Args:
         folder: of the run.
-        alone: whether a new run has the machine for itself, or its settings say how many threads it takes.
+        base: files of its settings.
+        overrides: everything beyond the files.
+        alone: whether the run has the machine for itself.
+
+    Raises:
+        SettingsError: the settings cannot be used.
     """
+    files = ["--config", *base] if base else []
+    return [sys.executable, "-m", "rim.fit", *files, *overrides, *_threads(folder, base, overrides, alone)]
+
+
+def _threads(folder: Path, base: Sequence[str], overrides: Sequence[str], alone: bool) -> list[str]:
+    """A run keeps the threads that it has begun with; a new one has one where several stand side by side."""
     file = folder / "config.yaml"
     if file.exists():
         threads = load([file]).training.threads
         return [f"training.threads={'null' if threads is None else threads}"]
-    return [] if alone else ["training.threads=1"]
+    own = alone or load(base, overrides).training.threads is not None
+    return [] if own else ["training.threads=1"]
 
 
 @contextmanager

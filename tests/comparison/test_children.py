@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from rim.comparison.children import Failure, Job, Pool, Stopped, check_free, log_of
+from rim.comparison.children import Failure, Pool, check_free
 from rim.comparison.plan import PlannedRun
-from rim.comparison.sameness import ComparisonError
 from rim.comparison.settings import Budget, Comparison, Entry
 from rim.errors import UserError
+from rim.training.children import Job, Stopped
+from rim.training.lock import RunBusy, log_of
 
 FIT = """
 import json, os, signal, sys, time
@@ -69,7 +70,7 @@ def once_it_speaks(run: PlannedRun, act: Callable[[], None]) -> Iterator[None]:
     """Acts, on a thread beside the body, when the run's log has its first line."""
 
     def wait() -> None:
-        while not log_of(run).exists() or "hello" not in log_of(run).read_text():
+        while not log_of(run.folder).exists() or "hello" not in log_of(run.folder).read_text():
             time.sleep(0.02)
         act()
 
@@ -111,7 +112,7 @@ def test_a_failure_stops_what_depends_on_it_and_nothing_else(tmp_path: Path) -> 
     found = {failure.run.entry.name: failure.reason for failure in watch.pool.work()}
     assert watch.finished == ["good"] and sorted(found) == ["after", "bad", "later", "refused"]
     assert found["bad"].split("\n") == [
-        f"exit status 3; {log_of(runs[0])} ends with",
+        f"exit status 3; {log_of(runs[0].folder)} ends with",
         "    hello from bad", "    line 1", "    line 2", "    error: too much",
     ]  # fmt: skip
     assert found["refused"] == "no such thing"
@@ -126,7 +127,7 @@ def test_a_signal_lets_children_save_and_starts_no_more(tmp_path: Path, number: 
 
     with once_it_speaks(runs[0], lambda: os.kill(os.getpid(), number)), pytest.raises(Stopped):
         Watch(runs, 1).pool.work()
-    assert log_of(runs[0]).read_text() == "hello from slow\nsaved\n" and not runs[1].folder.exists()
+    assert log_of(runs[0].folder).read_text() == "hello from slow\nsaved\n" and not runs[1].folder.exists()
     assert signal.getsignal(number) is before
 
 
@@ -140,30 +141,31 @@ def test_a_child_that_another_stopped_is_a_failure(tmp_path: Path) -> None:
 
 def test_a_log_grows_when_a_run_resumes(tmp_path: Path) -> None:
     good = run(tmp_path, "good")
-    log_of(good).parent.mkdir(parents=True)
-    log_of(good).write_text("before\n")
+    log_of(good.folder).parent.mkdir(parents=True)
+    log_of(good.folder).write_text("before\n")
     Watch([good], 1).pool.work()
-    assert log_of(good).read_text() == "before\nhello from good\n"
+    assert log_of(good.folder).read_text() == "before\nhello from good\n"
 
 
 def test_a_run_whose_parent_was_killed_is_not_started_twice(tmp_path: Path) -> None:
     """The child holds its log locked after the one who opened it is gone."""
     slow = run(tmp_path, "slow")
-    log_of(slow).parent.mkdir(parents=True)
+    log_of(slow.folder).parent.mkdir(parents=True)
     parent = (
-        "import sys; from pathlib import Path; from rim.comparison.children import Job, _launch, _locked\n"
-        "with _locked(Path(sys.argv[1])) as log: print(_launch(Job(sys.argv[2:], ''), log, alone=True).pid)"
+        "import sys; from pathlib import Path; from rim.training.children import Job, launch\n"
+        "from rim.training.lock import locked\n"
+        "with locked(Path(sys.argv[1])) as log: print(launch(Job(sys.argv[2:], ''), log, alone=True).pid)"
     )
     words = [sys.executable, "-c", FIT, str(slow.folder), "slow"]
     done = subprocess.run(
-        [sys.executable, "-c", parent, str(log_of(slow)), *words],
+        [sys.executable, "-c", parent, str(log_of(slow.folder)), *words],
         capture_output=True,
         text=True,
         timeout=60,
         check=True,
     )
     try:
-        with pytest.raises(ComparisonError) as error:
+        with pytest.raises(RunBusy) as error:
             check_free([run(tmp_path, "other"), slow])
         assert f"{slow.folder} is being trained by another process" in str(error.value)
         assert [failure.reason for failure in Watch([slow], 1).pool.work()] == [str(error.value)]
@@ -173,6 +175,6 @@ def test_a_run_whose_parent_was_killed_is_not_started_twice(tmp_path: Path) -> N
         try:
             check_free([slow])
             break
-        except ComparisonError:
+        except RunBusy:
             time.sleep(0.05)
     check_free([slow])
