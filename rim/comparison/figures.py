@@ -16,6 +16,7 @@ from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
 from rim.comparison.summary import EntrySummary, Summary
 from rim.report.statistics import Estimate
 from rim.report.style import DPI, Style, error_bars, literal, plain, style_of
+from rim.report.tables import percent
 
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_WIDTH = 4.6, 3.4, 1.9
 """Inches."""
@@ -219,7 +220,7 @@ def _grid(summary: Summary, rows: int) -> tuple[Figure, list[list[Axes]]]:
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False, sharey="row").tolist()
     for row in panels:
-        row[0].set_ylabel(f"accuracy ({100 * summary.confidence:g} % interval)")
+        row[0].set_ylabel(f"accuracy ({percent(summary.confidence)} interval)")
         for axes in row:
             plain(axes)
     return figure, panels

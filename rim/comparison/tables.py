@@ -7,7 +7,7 @@ from rim.comparison.collect import FinishedRun
 from rim.comparison.summary import EntrySummary, SourceSummary, Summary
 from rim.data.mixture import sources_in
 from rim.report.statistics import Estimate
-from rim.report.tables import NOTHING, csv_of, steps_label, table, wide_table
+from rim.report.tables import NOTHING, csv_of, percent, steps_label, table, wide_table
 
 STEP_COLUMNS = 4
 """Numbers of steps side by side, each with its interval; more go into a further table."""
@@ -70,7 +70,7 @@ def transfer_table(summary: Summary, entries: Sequence[EntrySummary]) -> str:
         (entry.trained_on, entry.entry, *(_transferred(entry, source) for source in summary.sources))
         for entry in sorted(entries, key=lambda entry: order.index(entry.trained_on))
     ]
-    explained = f"Accuracy ({100 * summary.confidence:g} % interval); bold: on a task that the entry was trained on."
+    explained = f"Accuracy ({percent(summary.confidence)} interval); bold: on a task that the entry was trained on."
     return table(rows, ("trained on", "entry", *summary.sources)) + f"\n\n{explained}"
 
 
@@ -82,9 +82,9 @@ def _transferred(entry: EntrySummary, source: str) -> str:
 
 def accuracy_table(summary: Summary, entries: Sequence[EntrySummary], source: str) -> str:
     """Accuracy with its interval, and the paired difference to the reference."""
-    percent = f"{100 * summary.confidence:g} % interval"
+    interval = f"{percent(summary.confidence)} interval"
     rows = [_accuracy(entry, entry.tests[source]) for entry in entries]
-    header = ("entry", "seeds", "accuracy", percent, f"minus {summary.reference}", f"{percent}, paired", "p")
+    header = ("entry", "seeds", "accuracy", interval, f"minus {summary.reference}", f"{interval}, paired", "p")
     return table(rows, header)
 
 

@@ -18,6 +18,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from rim.errors import UserError
+from rim.report.statistics import interval_of
 
 FOLDS = 5
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -119,8 +120,7 @@ def auroc(
     found = [each for each in values if not math.isnan(each)]
     if math.isnan(value):
         return Auroc(math.nan, math.nan, math.nan)
-    low, high = np.quantile(found, [(1 - confidence) / 2, (1 + confidence) / 2]) if found else (0.0, 1.0)
-    return Auroc(value, float(low), float(high))
+    return Auroc(value, *(interval_of(np.array(found), confidence) if found else (0.0, 1.0)))
 
 
 def _areas(score_N: np.ndarray, correct_N: np.ndarray, times_RN: np.ndarray) -> np.ndarray:

@@ -78,7 +78,7 @@ def estimate_of(
     """
     if value in (0.0, 1.0):
         return Estimate(value, *Proportion(int(value) * examples, examples).interval(confidence), per_seed)
-    return Estimate(value, *_interval(resampled(), confidence), per_seed)
+    return Estimate(value, *interval_of(resampled(), confidence), per_seed)
 
 
 def paired_difference(
@@ -108,7 +108,7 @@ def paired_difference(
     difference_R = first_R - resampled_means(reference_SE, resamples, seed, stream=1)
     value = float(correct_SE.mean() - reference_SE.mean())
     fewest = min(int((difference_R <= _ROUNDING).sum()), int((difference_R >= -_ROUNDING).sum()))
-    return Difference(value, *_interval(difference_R, confidence), min(1.0, 2 * (fewest + 1) / (resamples + 1)))
+    return Difference(value, *interval_of(difference_R, confidence), min(1.0, 2 * (fewest + 1) / (resamples + 1)))
 
 
 _ROUNDING = 1e-9
@@ -130,6 +130,7 @@ def _drawn(count: int, resamples: int, seed: tuple[int, int]) -> np.ndarray:
     return generator.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float32)
 
 
-def _interval(values_R: np.ndarray, confidence: float) -> tuple[float, float]:
+def interval_of(values_R: np.ndarray, confidence: float) -> tuple[float, float]:
+    """The middle of values of resamples that holds this share of them."""
     low, high = np.quantile(values_R, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)

@@ -10,6 +10,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from rim.report.statistics import Estimate
 from rim.report.style import DPI, error_bars, literal, plain
+from rim.report.tables import percent
 from rim.sweeps.outcome import HELDOUT
 from rim.sweeps.summary import Summary
 
@@ -94,7 +95,7 @@ def bars(summary: Summary) -> str:
     """How intervals were made, for the foot of a figure."""
     many = any(len(point.point.seeds) > 1 for point in summary.complete)
     over = "seeds and examples" if many else "examples alone, since one seed says nothing about others"
-    return f"{100 * summary.result.confidence:g} % interval over {over} (bootstrap from counts)"
+    return f"{percent(summary.result.confidence)} interval over {over} (bootstrap from counts)"
 
 
 def seeds(summary: Summary) -> str:

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rim.report.style import COLOURS, DPI, error_bars, plain
+from rim.report.tables import percent
 
 RULES = {"confidence": COLOURS[0], "agreement": COLOURS[2], "probe": COLOURS[1]}
 AXES = {"blocks": "mean number of blocks read", "ms": "mean milliseconds to the full answer"}
@@ -30,7 +31,7 @@ def adaptive_figure(facts: Record) -> Figure:
         _draw(axes, axis, facts)
     panels[0].set_ylabel(f"accuracy ({facts['examples']:,} examples)")
     panels[0].set_title(f"{facts['source']}: answers read early", fontsize=10, loc="left", parse_math=False)
-    title = f"{100 * facts['confidence']:g} % intervals;\nlarge: chosen on held-out examples"
+    title = f"{percent(facts['confidence'])} intervals;\nlarge: chosen on held-out examples"
     legend: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1.01, 0.5), "fontsize": 8, "frameon": False}
     panels[-1].legend(title=title, title_fontsize=8, alignment="left", **legend)
     return figure
