@@ -91,6 +91,14 @@ def _answers(run: RunFolder, source: str, accuracy: float) -> Answers:
     return Answers(tuple(read_jsonl(lines)), scores)
 
 
+def by_entry(runs: Sequence[FinishedRun]) -> dict[tuple[str, str], list[FinishedRun]]:
+    """(budget, entry) → its runs, in their order."""
+    groups: dict[tuple[str, str], list[FinishedRun]] = {}
+    for run in runs:
+        groups.setdefault((run.budget, run.entry), []).append(run)
+    return groups
+
+
 def latency_run(runs: Sequence[FinishedRun]) -> FinishedRun:
     """The run of an entry whose waiting times stand for it: that of the first seed."""
     return min(runs, key=lambda run: run.seed)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rim.comparison.budget import PLAN, Ledger
-from rim.comparison.collect import FinishedRun, collect, latency_run
+from rim.comparison.collect import FinishedRun, by_entry, collect, latency_run
 from rim.comparison.grouping import collect_named
 from rim.comparison.plan import PlannedRun, check_plan, distinct, plan_runs
 from rim.comparison.publish import publish
@@ -123,10 +123,7 @@ def _shared(paths: Sequence[Path]) -> Path:
 
 def _with_latency(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[str]]:
     """Waiting times of one run of every entry, one after the other; and what could not be measured, or not its way."""
-    groups: dict[tuple[str, str], list[FinishedRun]] = {}
-    for run in runs:
-        groups.setdefault((run.budget, run.entry), []).append(run)
-    chosen = [latency_run(members) for members in groups.values()]
+    chosen = [latency_run(members) for members in by_entry(runs).values()]
     decode, problems = common_decode({run.entry: run.config.evaluation.decode for run in chosen})
     timed = {}
     for run in chosen:

@@ -1,16 +1,15 @@
 """The paragraph under every table of a comparison."""
 
-from collections import Counter
 from collections.abc import Sequence
 
-from rim.comparison.collect import FinishedRun
+from rim.comparison.collect import FinishedRun, by_entry
 from rim.report.provenance import bootstrap_note, differences, origin, provenance
 
 
 def footer(runs: Sequence[FinishedRun], confidence: float, notes: Sequence[str] = ()) -> str:
     """One paragraph for the foot of a table; where runs differ in what they ran on, that stands there in bold."""
     facts = provenance(run.environment for run in runs)
-    seeds = Counter((run.budget, run.entry) for run in runs).values()
+    seeds = [len(members) for members in by_entry(runs).values()]
     lines = [
         origin(facts, sorted({run.seed for run in runs})),
         f"{bootstrap_note(confidence, seeds, 'entries')} Differences are paired by example; p is twice the share of "

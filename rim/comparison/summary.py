@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from rim.comparison.collect import FinishedRun, latency_run
+from rim.comparison.collect import FinishedRun, by_entry, latency_run
 from rim.comparison.sameness import check_same_examples, check_same_rule
 from rim.report.statistics import Difference, Estimate, estimate, paired_difference
 
@@ -91,9 +91,7 @@ def summarise(name: str, runs: Sequence[FinishedRun], reference: str) -> Summary
         marks = {str(run.folder): [(row.id, row.gold) for row in run.tests[source].predictions] for run in runs}
         check_same_examples(source, marks)
         check_same_rule(source, {str(run.folder): run.tests[source].scores.get("rule") for run in runs})
-    groups: dict[tuple[str, str], list[FinishedRun]] = {}
-    for run in runs:
-        groups.setdefault((run.budget, run.entry), []).append(run)
+    groups = by_entry(runs)
     confidence = runs[0].config.evaluation.confidence
     entries = [_entry(members, groups.get((budget, reference)), confidence) for (budget, _), members in groups.items()]
     return Summary(name, reference, confidence, entries)

@@ -1,6 +1,5 @@
 """Train what a comparison still lacks, with a line when a run starts and when it has finished."""
 
-import json
 from collections.abc import Sequence
 
 from rim.comparison.budget import Ledger
@@ -8,6 +7,7 @@ from rim.comparison.children import Failure, Pool, check_free
 from rim.comparison.plan import PlannedRun, check_folder
 from rim.comparison.settings import Comparison
 from rim.report.tables import table
+from rim.runs import RunFolder
 from rim.training.children import Job, fit_command
 from rim.training.lock import log_of
 
@@ -41,7 +41,7 @@ class _Lines:
 
     def finished(self, run: PlannedRun, minutes: float) -> None:
         self.done += 1
-        scores = json.loads((run.folder / "result.json").read_text(encoding="utf-8"))["accuracy"]
+        scores = RunFolder(run.folder).read("result.json")["accuracy"]
         listed = ", ".join(f"{source} {value:.3f}" for source, value in scores.items())
         self._print(self.done, f"finished {run.name}: {listed} ({minutes:.1f} min)")
 
@@ -76,7 +76,7 @@ def _updates(run: PlannedRun, ledger: Ledger) -> str:
 def _flops(run: PlannedRun, ledger: Ledger) -> str:
     """Of a finished run what it took, else what its budget grants."""
     if run.done:
-        training = json.loads((run.folder / "result.json").read_text(encoding="utf-8"))["training"]
+        training = RunFolder(run.folder).read("result.json")["training"]
         return f"{training['flops']:.3g}" if training.get("flops") else ""
     granted = ledger.flops(run)
     return f"about {granted:.3g}" if granted else ""

@@ -12,7 +12,7 @@ from rim.files import write_json
 from rim.report.figures.adaptive import adaptive_figure
 from rim.report.proportion import Proportion
 from rim.report.publish import write_figure
-from rim.report.tables import bounds, decimal, percent, table, thousands
+from rim.report.tables import decimal, percent, table, with_bounds
 
 
 def adaptive_report(result: Adaptive, confidence: float) -> str:
@@ -75,10 +75,10 @@ def write_adaptive(facts: dict[str, Any], folder: Path, kind: str = "adaptive") 
 
 
 def _headline(result: Adaptive) -> str:
-    left_out = f", without {thousands(result.excluded)} that fitted the probe" if result.excluded else ""
+    left_out = f", without {result.excluded:,} that fitted the probe" if result.excluded else ""
     return (
         f"## {result.source}, read early\n\n"
-        f"{thousands(result.final.count)} examples{left_out}. {thousands(result.fitted)} held-out examples fitted the "
+        f"{result.final.count:,} examples{left_out}. {result.fitted:,} held-out examples fitted the "
         f"probe and chose the thresholds:\nfewest blocks at a held-out accuracy within {100 * DROP:g} point of the "
         "last block's."
     )
@@ -90,11 +90,12 @@ def rules_table(result: Adaptive, confidence: float, milliseconds: Sequence[floa
     Args:
         milliseconds: of an answer, for a further column: always block 1 … K, the rules in their order, the oracle.
     """
-    rows = [(f"always block {k}", "", f"{k:.2f}", *_two(share, confidence)) for k, share in enumerate(result.fixed, 1)]
+    fixed = enumerate(result.fixed, 1)
+    rows = [(f"always block {k}", "", f"{k:.2f}", *with_bounds(share, confidence)) for k, share in fixed]
     rows[-1] = (f"{rows[-1][0]} (the score)", *rows[-1][1:])
     rows += [_rule(curve, confidence) for curve in result.curves]
     oracle = result.oracle
-    rows.append(("first right block (oracle)", "", f"{oracle.blocks:.2f}", *_two(oracle.accuracy, confidence)))
+    rows.append(("first right block (oracle)", "", f"{oracle.blocks:.2f}", *with_bounds(oracle.accuracy, confidence)))
     header = ("stopping rule", "threshold", "mean blocks", "accuracy", f"{percent(confidence)} interval")
     if not milliseconds:
         return table(rows, header)
@@ -108,18 +109,18 @@ def _rule(curve: Curve, confidence: float) -> tuple[str, str, str, str, str]:
         threshold = f"{point.threshold:g} answers"
     else:
         threshold = f"{point.threshold:.3f}" if math.isfinite(point.threshold) else "never"
-    return curve.rule, threshold, f"{point.blocks:.2f}", *_two(point.accuracy, confidence)
+    return curve.rule, threshold, f"{point.blocks:.2f}", *with_bounds(point.accuracy, confidence)
 
 
 def _choices(result: Adaptive, confidence: float) -> str:
     """How many of the answers that could be right are: only the choice is lost."""
     right_any = result.oracle.accuracy
-    rows = [("the last block's (the score)", *_two(result.final, confidence), _of(result.final, right_any))]
+    rows = [("the last block's (the score)", *with_bounds(result.final, confidence), _of(result.final, right_any))]
     rows += [
-        (f"highest {name}", *_two(choice.accuracy, confidence), _of(choice.accuracy, right_any))
+        (f"highest {name}", *with_bounds(choice.accuracy, confidence), _of(choice.accuracy, right_any))
         for name, choice in result.choices.items()
     ]
-    rows.append(("any right one (oracle)", *_two(right_any, confidence), _of(right_any, right_any)))
+    rows.append(("any right one (oracle)", *with_bounds(right_any, confidence), _of(right_any, right_any)))
     header = ("answer", "accuracy", f"{percent(confidence)} interval", "where some block is right")
     return f"### Choosing among the {len(result.fixed)} answers\n\n" + table(rows, header)
 
@@ -143,10 +144,6 @@ def _area(area: Auroc) -> str:
 
 def _of(right: Proportion, possible: Proportion) -> str:
     return decimal(Proportion(right.correct, possible.correct).value) if possible.correct else "none is"
-
-
-def _two(share: Proportion, confidence: float) -> tuple[str, str]:
-    return decimal(share.value), bounds(share, confidence)
 
 
 def _finite(value: float) -> float | None:

@@ -8,7 +8,7 @@ from typing import Any
 from rim.evaluation.metrics import Score
 from rim.evaluation.protocol import SelectionResult
 from rim.report.proportion import Proportion
-from rim.report.tables import bounds, decimal, percent, steps_label, table, thousands, wide_table
+from rim.report.tables import decimal, percent, steps_label, table, wide_table, with_bounds
 
 STEP_COLUMNS = 7
 """Numbers of steps side by side; more go into a further table, so that lines stay within 100 columns."""
@@ -57,8 +57,8 @@ def selection_report(result: SelectionResult) -> str:
     chosen = Counter(name for name, _ in result.per_split)
     sentence = (
         f"Selection protocol: {decimal(result.mean)} ± {decimal(result.standard_error)} (mean ± standard error of "
-        f"{len(result.per_split)} random splits;\n{thousands(result.rows)} examples choose the checkpoint, the other "
-        f"{thousands(result.examples - result.rows)} score it)."
+        f"{len(result.per_split)} random splits;\n{result.rows:,} examples choose the checkpoint, the other "
+        f"{result.examples - result.rows:,} score it)."
     )
     return sentence + "\n\n" + table(chosen.most_common(), ("checkpoint", "chosen in splits"))
 
@@ -79,21 +79,20 @@ def to_json(score: Score) -> dict[str, Any]:
 
 
 def _headline(name: str, score: Score, confidence: float) -> str:
+    accuracy, interval = with_bounds(score.final, confidence)
     return (
-        f"## {name}: {thousands(score.examples)} distinct examples\n\n"
-        f"{_capital(_final_name(score))}: accuracy **{decimal(score.final.value)}**, "
-        f"{percent(confidence)} interval {bounds(score.final, confidence)} (Wilson)."
+        f"## {name}: {score.examples:,} distinct examples\n\n"
+        f"{_capital(_final_name(score))}: accuracy **{accuracy}**, {percent(confidence)} interval {interval} (Wilson)."
     )
 
 
 def _blocks(score: Score, confidence: float) -> str:
     rows = [
-        (label, decimal(block.value), bounds(block, confidence), thousands(block.correct))
+        (label, *with_bounds(block, confidence), f"{block.correct:,}")
         for label, block in zip(_labels(score), score.blocks, strict=True)
     ]
-    oracle = (decimal(score.any.value), bounds(score.any, confidence), thousands(score.any.correct))
-    rows.append(("any block (oracle)", *oracle))
-    right = f"right of {thousands(score.examples)}"
+    rows.append(("any block (oracle)", *with_bounds(score.any, confidence), f"{score.any.correct:,}"))
+    right = f"right of {score.examples:,}"
     note = "The oracle takes an example as right when any block is: an upper bound, not a score."
     return table(rows, ("answer read after", "accuracy", f"{percent(confidence)} interval", right)) + f"\n\n{note}"
 
@@ -105,33 +104,26 @@ def _by_steps(score: Score) -> str:
         (label, *(decimal(score.by_steps_K[count][block].value) for count in steps))
         for block, label in enumerate(_labels(score))
     ]
-    rows.append(("examples", *(thousands(score.by_steps[count].count) for count in steps)))
+    rows.append(("examples", *(f"{score.by_steps[count].count:,}" for count in steps)))
     header = ("answer read after", *map(steps_label, steps))
     return "### Accuracy by number of reasoning steps\n\n" + wide_table(rows, header, STEP_COLUMNS)
 
 
 def _by_size(score: Score, confidence: float) -> str:
-    rows = [
-        (size, decimal(share.value), bounds(share, confidence), thousands(share.count))
-        for size, share in score.by_size.items()
-    ]
+    rows = [(size, *with_bounds(share, confidence), f"{share.count:,}") for size, share in score.by_size.items()]
     header = ("size of the true answer", "accuracy", f"{percent(confidence)} interval", "examples")
     return f"### Accuracy by size of the answer ({_final_name(score)})\n\n" + table(rows, header)
 
 
 def _controls(score: Score, controls: Mapping[str, Score], confidence: float) -> str:
     """The drop is what the blocks carry: near zero, they are idle."""
-    rows = [(*_control("as trained", score, score, confidence)[:3], "", thousands(score.examples))]
-    rows += [_control(name, control, score, confidence) for name, control in controls.items()]
+    rows = [("as trained", *with_bounds(score.final, confidence), "", f"{score.examples:,}")]
+    for name, control in controls.items():
+        drop = decimal(score.final.value - control.final.value)
+        rows.append((name, *with_bounds(control.final, confidence), drop, f"{control.examples:,}"))
     header = ("memory blocks", "accuracy", f"{percent(confidence)} interval", "drop", "examples")
     title = f"### Controls: the same weights, the blocks changed ({_final_name(score)})\n\n"
     return title + table(rows, header)
-
-
-def _control(name: str, control: Score, score: Score, confidence: float) -> tuple[str, str, str, str, str]:
-    final = control.final
-    drop = decimal(score.final.value - final.value)
-    return name, decimal(final.value), bounds(final, confidence), drop, thousands(control.examples)
 
 
 def _read_with(score: Score, read_with: Mapping[int, Score], confidence: float) -> str:
@@ -147,15 +139,11 @@ def _by_rule(score: Score, rule: str, by_rule: Mapping[str, Score], confidence: 
 
 
 def _differences(what: str, first: str, score: Score, others: Mapping[str, Score], confidence: float) -> str:
-    rows = [(first, *_with_interval(score.final, confidence), "")]
+    rows = [(first, *with_bounds(score.final, confidence), "")]
     for name, other in others.items():
         gain = f"{other.final.value - score.final.value:+.3f}"
-        rows.append((name, *_with_interval(other.final, confidence), gain))
+        rows.append((name, *with_bounds(other.final, confidence), gain))
     return table(rows, (what, "accuracy", f"{percent(confidence)} interval", "difference"))
-
-
-def _with_interval(share: Proportion, confidence: float) -> tuple[str, str]:
-    return decimal(share.value), bounds(share, confidence)
 
 
 def _labels(score: Score) -> list[str]:

@@ -49,10 +49,10 @@ def csv_of(rows: Sequence[dict[str, Any]]) -> str:
     return text.getvalue()
 
 
-def bounds(share: Proportion, confidence: float) -> str:
-    """The ends of a share's interval: `0.212 to 0.265`."""
+def with_bounds(share: Proportion, confidence: float) -> tuple[str, str]:
+    """Two cells, a share and the ends of its interval: `0.238`, `0.212 to 0.265`."""
     low, high = share.interval(confidence)
-    return f"{decimal(low)} to {decimal(high)}"
+    return decimal(share.value), f"{decimal(low)} to {decimal(high)}"
 
 
 def decimal(value: float) -> str:
@@ -63,11 +63,6 @@ def decimal(value: float) -> str:
 def percent(confidence: float) -> str:
     """A confidence: `95 %`."""
     return f"{100 * confidence:g} %"
-
-
-def thousands(count: int) -> str:
-    """A count with commas: `1,319`."""
-    return f"{count:,}"
 
 
 def steps_label(count: int) -> str:

@@ -1,4 +1,1 @@
-"""Figures of an example, of a run's curve and of answers read early.
-
-They are made without pyplot, so nothing is kept open and no display is needed.
-"""
+"""Figures of an example, of a run's curve and of answers read early, made without pyplot: no display is needed."""
