@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from rim.commandline import UsageError, user_errors
-from rim.errors import did_you_mean
+from rim.base.errors import did_you_mean
+from rim.settings.commandline import UsageError, user_errors
 
 VERBS = ("fit", "evaluate", "compare", "sweep", "bench", "show")
 """In the order in which a newcomer meets them."""

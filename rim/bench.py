@@ -14,8 +14,8 @@ from argparse import ArgumentParser
 from pathlib import Path
 
 from rim.benchmark.settings import Benchmark, load_benchmark
-from rim.commandline import CommandLine, UsageError, parse, user_errors
 from rim.evaluate import named_tests
+from rim.settings.commandline import CommandLine, UsageError, parse, user_errors
 
 QUESTIONS, ROUNDS = 16, 5
 

@@ -12,8 +12,8 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from rim.commandline import CommandLine, UsageError, exists, parse, user_errors
 from rim.comparison.settings import Comparison, load_comparison, only
+from rim.settings.commandline import CommandLine, UsageError, exists, parse, user_errors
 
 
 def _options(parser: ArgumentParser) -> None:

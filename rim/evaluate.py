@@ -13,7 +13,7 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from rim.commandline import CommandLine, UsageError, parse, user_errors
+from rim.settings.commandline import CommandLine, UsageError, parse, user_errors
 
 OPEN = ("evaluation.", "data.", "memory.blocks", "training.accelerator", "training.threads")
 """Settings that do not change what the weights are."""

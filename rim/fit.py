@@ -9,8 +9,8 @@ Example:
 
 import sys
 
-from rim.commandline import UsageError, parse, user_errors
-from rim.settings import load
+from rim.settings.commandline import UsageError, parse, user_errors
+from rim.settings.load import load
 
 
 @user_errors()

@@ -9,8 +9,8 @@ Example:
 import sys
 from argparse import ArgumentParser
 
-from rim.commandline import parse, user_errors
-from rim.settings import load, to_yaml
+from rim.settings.commandline import parse, user_errors
+from rim.settings.load import load, to_yaml
 
 
 def _options(parser: ArgumentParser) -> None:

@@ -12,7 +12,7 @@ Example:
 import sys
 from argparse import ArgumentParser
 
-from rim.commandline import CommandLine, UsageError, parse, user_errors
+from rim.settings.commandline import CommandLine, UsageError, parse, user_errors
 from rim.sweeps.settings import Sweep, load_sweep
 
 

@@ -10,9 +10,9 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
 from rim.backbone.tokenizer import SHARED, Slots, add_memory_tokens, build_tokenizer
-from rim.config import Config, Lora, Stage, default_stages
 from rim.data.encode import EncodedExample
-from rim.moment import Moment
+from rim.settings import Config, Lora, Stage, default_stages
+from rim.settings.moment import Moment
 
 TEXTS = ["Ann has 3 cups and gets 4 more.", "Bob and Cy swap. Who has the key?", "<<3+4=7>> <<7*2=14>>"]
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "head_dim": 8}

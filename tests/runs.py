@@ -9,8 +9,8 @@ from typing import Any
 import safetensors.torch
 from torch import Tensor
 
-from rim.config import Config
-from rim.settings import load
+from rim.settings import Config
+from rim.settings.load import load
 from rim.training.logs import CURVE, read_curve
 
 SWITCH, END = 12, 20

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from rim.checks import OBJECTIVES, check, steps_taught
-from rim.config import Config, Method, Stage, default_stages
-from rim.errors import SettingsError
-from rim.schema import alternatives, choices, leaves, types_of
+from rim.base.errors import SettingsError
+from rim.settings import Config, Method, Stage, default_stages
+from rim.settings.checks import OBJECTIVES, check, steps_taught
+from rim.settings.schema import alternatives, choices, leaves, types_of
 
 TWO = [Stage("a", "grounding"), Stage("b", "refinement")]
 

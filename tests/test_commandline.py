@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rim.commandline import UsageError, parse, user_errors
-from rim.config import Config
-from rim.errors import UserError
-from rim.schema import leaves, reference, sections, sentences, types_of
+from rim.base.errors import UserError
+from rim.settings import Config
+from rim.settings.commandline import UsageError, parse, user_errors
+from rim.settings.schema import leaves, reference, sections, sentences, types_of
 
 
 def options(parser: ArgumentParser) -> None:
@@ -111,9 +111,9 @@ def test_the_reference_of_one_section() -> None:
 
 
 def test_every_field_of_the_settings_has_a_sentence() -> None:
-    import rim.config
+    import rim.settings
 
-    exported = {thing for thing in vars(rim.config).values() if isinstance(thing, type)}
+    exported = {thing for thing in vars(rim.settings).values() if isinstance(thing, type)}
     assert exported == {*sections()}
     assert {(s.__name__, name) for s in exported for name in types_of(s)} == {*sentences()}
     assert all(sentence.endswith(".") for sentence in sentences().values())

@@ -7,7 +7,7 @@ import pytest
 from rim.benchmark.settings import load_benchmark
 from rim.comparison.plan import check_plan, plan_runs
 from rim.comparison.settings import load_comparison
-from rim.settings import load
+from rim.settings.load import load
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = sorted((ROOT / "conf").glob("*.yaml"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rim.duration import DurationError, updates
+from rim.settings.duration import DurationError, updates
 
 
 @pytest.mark.parametrize(

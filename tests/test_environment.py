@@ -9,8 +9,8 @@ import pytest
 import torch
 
 import rim
-from rim import environment
-from rim.environment import commit, cpu_quota, describe, usable_cores, use_threads
+from rim.runs import environment
+from rim.runs.environment import commit, cpu_quota, describe, usable_cores, use_threads
 
 
 def test_the_description_is_plain_and_complete() -> None:

@@ -10,8 +10,8 @@ from threading import Thread
 import pytest
 from huggingface_hub import constants
 
-from rim import hub
-from rim.hub import HubError, check_reachable, reachable
+from rim.base import hub
+from rim.base.hub import HubError, check_reachable, reachable
 
 OPENS, REFUSES = b"HTTP/1.1 200 Connection established\r\n\r\n", b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n"
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rim.pipe import quiet_when_unread
+from rim.settings.pipe import quiet_when_unread
 
 ROOT = Path(__file__).resolve().parent.parent
-PREAMBLE = "import sys\nfrom rim.commandline import user_errors\nfrom rim.errors import UserError\n"
+PREAMBLE = "import sys\nfrom rim.settings.commandline import user_errors\nfrom rim.base.errors import UserError\n"
 PREAMBLE += "@user_errors()\ndef main():\n"
 
 

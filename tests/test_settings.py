@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rim.config import Config, default_stages
-from rim.settings import SettingsError, differences, load, save, to_dict
+from rim.settings import Config, default_stages
+from rim.settings.load import SettingsError, differences, load, save, to_dict
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = """
@@ -71,7 +71,7 @@ def test_nothing_asked_is_the_defaults_with_the_stages_of_the_method() -> None:
     ],
 )
 def test_overrides(override: str, path: str, value: object) -> None:
-    from rim.checks import value_at
+    from rim.settings.checks import value_at
 
     config = load([], [override])
     found = value_at(config, path)
@@ -296,7 +296,7 @@ def fastest_of_three(command: list[str]) -> tuple[subprocess.CompletedProcess[st
 
 def test_reading_settings_imports_nothing_heavy() -> None:
     heavy = "{'torch', 'transformers', 'lightning', 'datasets'} & {*sys.modules}"
-    script = f"import sys, rim.settings; rim.settings.load([]); print({heavy})"
+    script = f"import sys, rim.settings.load; rim.settings.load.load([]); print({heavy})"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -1,8 +1,8 @@
 """What the contract of methods runs over: every method of the table, and variants of some, as overrides by name."""
 
-from rim.config import Config
 from rim.methods.registry import METHODS
-from rim.settings import load
+from rim.settings import Config
+from rim.settings.load import load
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     **{name: (f"method.name={name}",) for name in METHODS},

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from rim.backbone.tokenizer import build_tokenizer
-from rim.config import Data
 from rim.data.prepare import prepare, training_texts
+from rim.settings import Data
 
 ROWS = 385_620
 NUMBER = re.compile(r"[1-9][0-9]*")

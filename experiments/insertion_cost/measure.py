@@ -17,13 +17,13 @@ from transformers import AutoModelForCausalLM
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import scratch_config
 from rim.backbone.tokenizer import add_memory_tokens, build_tokenizer
-from rim.config import Config, Scratch, default_stages
+from rim.base.files import write_json
 from rim.data.encode import EncodedExample
-from rim.environment import describe, use_threads
-from rim.files import write_json
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.report.tables import table
+from rim.runs.environment import describe, use_threads
+from rim.settings import Config, Scratch, default_stages
 from rim.training.cost import _ATTENTION, stage_flops
 from rim.training.plan import StagePlan, make_plan
 from rim.tree import pad

@@ -9,11 +9,11 @@ from pairs import WARM_UP, Pairs
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, load_tokenizer
-from rim.config import Config
 from rim.data.prepare import Splits, prepare, training_texts
 from rim.methods.method import Method
 from rim.methods.registry import build_method
-from rim.settings import load
+from rim.settings import Config
+from rim.settings.load import load
 from rim.training.datamodule import DataModule
 from rim.training.plan import make_plan
 from rim.tree import TreeBatch

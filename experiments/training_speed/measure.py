@@ -12,9 +12,9 @@ from loading import waiting
 from pairs import WARM_UP, Pairs
 from steps import Bench, Size, all_readouts_against_last, grounding_against_chain, packed_against_separate
 
-from rim.environment import describe, usable_cores, use_threads
-from rim.files import write_json
+from rim.base.files import write_json
 from rim.report.tables import table
+from rim.runs.environment import describe, usable_cores, use_threads
 
 PRESETS = {
     "small": Size(layers=4, width=128, vocabulary=8_000, batch=16, pairs=9),

@@ -17,11 +17,11 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.decode import greedy
 from rim.backbone.load import scratch_config
 from rim.backbone.tokenizer import add_memory_tokens, build_tokenizer
-from rim.config import Config, Scratch, Stage
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.registry import build_method
-from rim.moment import Moment
+from rim.settings import Config, Scratch, Stage
+from rim.settings.moment import Moment
 from rim.tree import TreeBatch, pad
 
 QUESTION, STEPS, STEP, ANSWER = 60, 4, 8, 3

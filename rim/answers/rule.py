@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Literal
 
-from rim.errors import UserError
+from rim.base.errors import UserError
 
 
 class AnswerError(UserError):

@@ -20,7 +20,7 @@ from transformers.pytorch_utils import Conv1D
 from rim.backbone.backbone import Backbone, BackboneError
 from rim.backbone.insertion import layer_stack
 from rim.backbone.tokenizer import SpecialTokens
-from rim.config import Lora
+from rim.settings import Lora
 
 ALL = "all-linear"
 ROUTERS = {"router", "gate", "shared_expert_gate"}

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from transformers import PretrainedConfig
 
-from rim.config import ATTENTION
-from rim.errors import UserError
+from rim.base.errors import UserError
+from rim.settings import ATTENTION
 
 IGNORED = {
     "flash_attention_2": "takes no four-dimensional mask",

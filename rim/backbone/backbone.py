@@ -16,7 +16,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from rim.backbone.attention import attention_mask
 from rim.backbone.insertion import Insertion, InsertionError, MemoryCache
 from rim.backbone.tokenizer import SpecialTokens
-from rim.errors import UserError
+from rim.base.errors import UserError
 
 
 class BackboneError(UserError):

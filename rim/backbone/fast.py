@@ -38,8 +38,8 @@ from rim.backbone.columns import Columns, Sizes
 from rim.backbone.decode import Prompt, _prefill, _Trunk, _with_cues, greedy
 from rim.backbone.insertion import MemoryCache
 from rim.backbone.reading import Outcome, Reader, Wanted, read_once
-from rim.config import DecodeMode
-from rim.errors import UserError
+from rim.base.errors import UserError
+from rim.settings import DecodeMode
 from rim.tree import TreeBatch
 
 CHECK_EVERY = 16

@@ -27,7 +27,7 @@ from torch.nn.functional import embedding
 from transformers import DynamicCache, PreTrainedModel
 
 from rim.backbone.packing import at, packed
-from rim.errors import UserError
+from rim.base.errors import UserError
 
 READ = ("hidden_states", "attention_mask")
 """Inputs of a layer that must have these names, for hooks to change them."""

@@ -24,8 +24,8 @@ from rim.backbone.tokenizer import (
     block_tokens,
     build_tokenizer,
 )
-from rim.config import Backbone as BackboneConfig
-from rim.config import Scratch
+from rim.settings import Backbone as BackboneConfig
+from rim.settings import Scratch
 
 
 def load_tokenizer(

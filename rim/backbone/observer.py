@@ -19,7 +19,7 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.insertion import InsertionError, MemoryCache, layer_stack
 from rim.backbone.packing import at
 from rim.backbone.reading import Outcome, Reader, Wanted
-from rim.errors import UserError
+from rim.base.errors import UserError
 from rim.tree import TreeBatch
 
 

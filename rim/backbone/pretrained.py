@@ -12,8 +12,8 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from rim.backbone.attention import check_family
 from rim.backbone.backbone import BackboneError
-from rim.config import Backbone as BackboneConfig
-from rim.hub import check_reachable
+from rim.base.hub import check_reachable
+from rim.settings import Backbone as BackboneConfig
 
 WRAPPED = r"(?:(?<=^)|(?<=\.))(?:(?:_orig_mod|module)\.)+"
 """What wrappers put before the names of weights: torch.compile, and data-parallel training."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from rim.backbone.attention import AttentionError
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Wanted, read_once
-from rim.errors import UserError
+from rim.base.errors import UserError
 from rim.tree import Flat, Kind, Node, Tree, TreeBatch, pad
 
 

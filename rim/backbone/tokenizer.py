@@ -12,8 +12,8 @@ from typing import Literal
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from rim.config import Config
-from rim.errors import UserError
+from rim.base.errors import UserError
+from rim.settings import Config
 
 OPEN, MEMORY, CLOSE = "<|b|>", "<|m|>", "<|/b|>"
 OWN = re.compile(r"<\|m\d+(\.\d+)?\|>")

@@ -9,7 +9,7 @@ from rim.benchmark.settings import Benchmark
 from rim.benchmark.stops import measure_entry
 from rim.benchmark.summary import summarise
 from rim.benchmark.workload import build, device_of
-from rim.environment import use_threads
+from rim.runs.environment import use_threads
 
 
 def conduct(bench: Benchmark) -> int:

@@ -17,13 +17,13 @@ from rim.benchmark.stops import Subject, every_rule, measure_stops
 from rim.benchmark.summary import AT_ONCE, Stop, Stops, stops_json
 from rim.benchmark.tables import stops_table
 from rim.benchmark.workload import BenchmarkError
-from rim.environment import describe
-from rim.evaluation.adaptive import Adaptive
-from rim.evaluation.adaptive_report import adaptive_json, rules_table, write_adaptive
-from rim.evaluation.adaptive_run import AdaptiveRun, open_adaptive
+from rim.evaluation.early.adaptive import Adaptive
+from rim.evaluation.early.adaptive_report import adaptive_json, rules_table, write_adaptive
+from rim.evaluation.early.adaptive_run import AdaptiveRun, open_adaptive
 from rim.evaluation.finished import settings_of
 from rim.evaluation.latency import evenly
-from rim.runs import RunFolder
+from rim.runs.environment import describe
+from rim.runs.folder import RunFolder
 
 WARMUP = 1
 """Rounds before those that count."""

@@ -10,9 +10,9 @@ from rim.benchmark.figures import latency_figure
 from rim.benchmark.measure import Measured
 from rim.benchmark.summary import Summary
 from rim.benchmark.tables import csv_text, markdown, tables
-from rim.environment import describe
 from rim.report.provenance import origin, provenance
 from rim.report.publish import write_report
+from rim.runs.environment import describe
 
 
 def publish(summary: Summary, measured: Measured, load: tuple[float, ...], command: str) -> str:

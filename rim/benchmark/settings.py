@@ -11,9 +11,9 @@ from typing import Literal, get_args
 
 from omegaconf import MISSING
 
-from rim.config import Config, DecodeMode
-from rim.errors import SettingsError, did_you_mean
-from rim.settings import load, load_as
+from rim.base.errors import SettingsError, did_you_mean
+from rim.settings import Config, DecodeMode
+from rim.settings.load import load, load_as
 
 DECODERS = get_args(DecodeMode)
 """Ways of decoding (`rim.backbone.fast`)."""

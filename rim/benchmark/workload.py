@@ -17,15 +17,15 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
 from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import Slots, add_memory_tokens
+from rim.base.errors import UserError
 from rim.benchmark.settings import Benchmark
-from rim.config import Config
 from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.prepare import prepare_tests, training_texts
-from rim.errors import UserError
 from rim.evaluation.device import scoring_device
 from rim.evaluation.latency import evenly
 from rim.methods.method import Method
 from rim.methods.registry import build_method
+from rim.settings import Config
 
 TEXTS = 5_000
 """Training rows that a tokenizer of a model from scratch is built from."""

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from rim.base.files import write_json
 from rim.comparison.plan import FINE, PlannedRun
-from rim.config import Config, Run
-from rim.files import write_json
-from rim.settings import to_yaml
+from rim.settings import Config, Run
+from rim.settings.load import to_yaml
 
 PLAN = "plan.json"
 

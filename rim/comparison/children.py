@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from rim.base.errors import UserError
 from rim.comparison.plan import PlannedRun
-from rim.errors import UserError
-from rim.training.children import POLL_SECONDS, Job, Stopped, end, how_it_ended, launch, listening
-from rim.training.lock import locked, log_of
+from rim.runs.children import POLL_SECONDS, Job, Stopped, end, how_it_ended, launch, listening
+from rim.runs.lock import locked, log_of
 
 
 @dataclass(frozen=True)

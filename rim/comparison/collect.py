@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rim.comparison.sameness import ComparisonError
-from rim.config import Config
 from rim.evaluation.predictions import Prediction, read_jsonl
-from rim.runs import RunFolder
+from rim.runs.folder import RunFolder
+from rim.settings import Config
 
 
 @dataclass(frozen=True)

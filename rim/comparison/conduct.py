@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from rim.base.errors import UserError, did_you_mean
+from rim.base.quiet import quiet_libraries
 from rim.comparison.budget import PLAN, Ledger
 from rim.comparison.collect import FinishedRun, by_entry, collect, latency_run
 from rim.comparison.grouping import collect_named
@@ -13,12 +15,10 @@ from rim.comparison.publish import publish
 from rim.comparison.sameness import ComparisonError, common_decode, older_controls
 from rim.comparison.settings import Comparison
 from rim.comparison.training import failure_report, plan_table, train
-from rim.environment import use_threads
-from rim.errors import UserError, did_you_mean
 from rim.evaluation.latency import latency_of_run
-from rim.quiet import quiet_libraries
-from rim.runs import RunFolder
-from rim.training.children import Stopped
+from rim.runs.children import Stopped
+from rim.runs.environment import use_threads
+from rim.runs.folder import RunFolder
 
 
 def compare_planned(comparison: Comparison, dry_run: bool) -> int:

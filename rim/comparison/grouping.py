@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rim.comparison.collect import FinishedRun, collect
 from rim.comparison.sameness import ComparisonError, check_same_data
-from rim.config import Config, Run
-from rim.settings import to_yaml
+from rim.settings import Config, Run
+from rim.settings.load import to_yaml
 
 
 def collect_named(folders: Sequence[Path], transfer: bool = False) -> list[FinishedRun]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rim.base.errors import SettingsError
 from rim.comparison.sameness import ComparisonError, check_same_data
 from rim.comparison.settings import Budget, Comparison, Entry
-from rim.config import Config
-from rim.duration import updates as updates_in
-from rim.errors import SettingsError
-from rim.settings import differences, load
+from rim.settings import Config
+from rim.settings.duration import updates as updates_in
+from rim.settings.load import differences, load
 
 OWN = ("run.name", "run.folder", "run.seed", "training.duration")
 """Settings that the comparison gives every run."""

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rim.config import Config
-from rim.errors import UserError
+from rim.base.errors import UserError
 from rim.evaluation.controls import VERSION
-from rim.settings import differences
+from rim.settings import Config
+from rim.settings.load import differences
 
 FREE = (
     *("data.cache:", "data.workers:", "data.root:"),

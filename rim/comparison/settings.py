@@ -11,8 +11,8 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from rim.errors import SettingsError, did_you_mean
-from rim.settings import load_as
+from rim.base.errors import SettingsError, did_you_mean
+from rim.settings.load import load_as
 
 
 @dataclass

@@ -7,9 +7,9 @@ from rim.comparison.children import Failure, Pool, check_free
 from rim.comparison.plan import PlannedRun, check_folder
 from rim.comparison.settings import Comparison
 from rim.report.tables import table
-from rim.runs import RunFolder
-from rim.training.children import Job, fit_command
-from rim.training.lock import log_of
+from rim.runs.children import Job, fit_command
+from rim.runs.folder import RunFolder
+from rim.runs.lock import log_of
 
 
 def train(comparison: Comparison, runs: Sequence[PlannedRun], ledger: Ledger) -> list[Failure]:

@@ -11,7 +11,6 @@ from random import Random
 from typing import Any, Literal
 
 from rim.answers import RULES, AnswerError, size
-from rim.config import Data
 from rim.data import store, tokens
 from rim.data.errors import DataError
 from rim.data.example import Example
@@ -19,6 +18,7 @@ from rim.data.store import EncodedExample, EncodedSplit, Longest, Report
 from rim.data.survival import Pair, Survival
 from rim.data.task_split import TaskSplit
 from rim.data.unknown import Unknown
+from rim.settings import Data
 
 __all__ = ["EncodedExample", "EncodedSplit", "Longest", "Report", "Request", "encode", "plain", "questions"]
 

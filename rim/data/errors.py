@@ -1,6 +1,6 @@
 """Errors in data and in the names of data, all of which a user can fix."""
 
-from rim.errors import UserError
+from rim.base.errors import UserError
 
 
 class DataError(UserError):

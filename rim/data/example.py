@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from rim.config import Data
+from rim.settings import Data
 
 MARK = "####"
 """Stands before the answer of a written chain, as in GSM8K."""

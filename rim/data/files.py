@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rim.config import Data
 from rim.data.errors import DataError, RowError
+from rim.settings import Data
 
 Fields = Mapping[str, type | tuple[type, ...]]
 """Names of a row's fields, and the types that each may have."""

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rim import hub
+from rim.base import hub
 from rim.data.errors import DataError
 
 COMMIT = re.compile(r"[0-9a-f]{40}")

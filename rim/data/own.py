@@ -17,14 +17,14 @@ from traceback import extract_tb
 from types import ModuleType
 
 from rim.answers import RULES
-from rim.config import Data, Own
+from rim.base.errors import UserError
 from rim.data import files
 from rim.data.errors import DataError
 from rim.data.example import Example, Reading, Task
 from rim.data.fields import require_known
 from rim.data.published import Published, Row, Source
 from rim.data.steps import WRITTEN, in_form, number_text
-from rim.errors import UserError
+from rim.settings import Data, Own
 
 OWN = "own"
 """Name of the task whose rows stand in the user's own files."""

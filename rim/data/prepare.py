@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from rim.config import Data
 from rim.data.encode import EncodedSplit, Request, encode, plain, questions
 from rim.data.errors import DataError
 from rim.data.example import MARK, Example
@@ -13,6 +12,7 @@ from rim.data.joined import JoinedSplit, Split
 from rim.data.mixture import cycle
 from rim.data.sources import Sources, parse_sources, test_sources, validation_sources
 from rim.data.task_split import TaskSplit
+from rim.settings import Data
 
 TOKENIZER_ROWS = 20_000
 """Training rows that a tokenizer from scratch is built from."""

@@ -11,12 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from rim.config import Data
 from rim.data import files, hub
 from rim.data.errors import DataError
 from rim.data.example import Example, Reading, Task, form_in
 from rim.data.lenient import Lenient
 from rim.data.row import Row
+from rim.settings import Data
 
 __all__ = ["Published", "Row", "Rows", "Source"]
 

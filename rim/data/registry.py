@@ -4,14 +4,14 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 from importlib import import_module
 
-from rim.config import Data
 from rim.data import own
 from rim.data.errors import DataError
 from rim.data.example import Task, form_in
 from rim.data.task_split import TaskSplit
+from rim.settings import Data
 
 TASKS = {
-    name: f"rim.data.{name}:TASK"
+    name: f"rim.data.tasks.{name}:TASK"
     for name in (
         *("aqua", "arithmetic", "coin_flip", "gpqa", "gsm8k", "gsm8k_aug", "gsm_hard", "last_letters", "logiqa"),
         *("logiqa2", "math", "math500", "multiarith", "prosqa", "strategyqa", "svamp", "tracking"),

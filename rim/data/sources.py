@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from rim.config import Data
 from rim.data.errors import DataError
 from rim.data.mixture import heldout_parts, training_parts
 from rim.data.registry import parse_source
 from rim.data.task_split import TaskSplit
+from rim.settings import Data
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b, sha256
 from random import Random
 
-from rim.config import Arithmetic, Data, Tracking
 from rim.data.errors import DataError
 from rim.data.example import Example, Reading, Task, form_in
 from rim.data.steps import WRITTEN
+from rim.settings import Arithmetic, Data, Tracking
 
 BUCKETS = ("validation", "test", "train", "train", "train", "train", "train", "train")
 SPLITS = ("train", "validation", "test", "ood")

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from rim.config import Data
 from rim.data.example import Reading, Task
+from rim.settings import Data
 
 
 @dataclass(frozen=True)

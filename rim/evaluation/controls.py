@@ -92,7 +92,7 @@ def cache_edit(
     """What a control does to the blocks of these rows of a split; nothing where it edits no state.
 
     Args:
-        control: a name of `rim.checks.CONTROLS`; None: no control.
+        control: a name of `rim.settings.checks.CONTROLS`; None: no control.
         trunk: row of the split → the trunk that it is answered from.
     """
     if control == "swapped":

@@ -13,15 +13,15 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt, greedy
 from rim.backbone.fast import Decode
 from rim.backbone.observer import Observer
-from rim.config import Stage
+from rim.base.errors import UserError
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
-from rim.errors import UserError
 from rim.evaluation.controls import cache_edit
 from rim.evaluation.donors import by_length
 from rim.evaluation.lengths import Lengths
 from rim.evaluation.predictions import Prediction, marked, merge
 from rim.methods.method import Method
+from rim.settings import Stage
 
 
 class EvaluationError(UserError):

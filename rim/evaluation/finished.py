@@ -6,14 +6,14 @@ from typing import Any
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.fast import decoder
-from rim.config import Config
+from rim.base.quiet import quiet_libraries
 from rim.data.joined import Split
-from rim.environment import use_threads
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.methods.registry import build_method
-from rim.quiet import quiet_libraries
-from rim.runs import RunFolder
+from rim.runs.environment import use_threads
+from rim.runs.folder import RunFolder
+from rim.settings import Config
 
 
 def settings_of(folder: RunFolder, overrides: Sequence[str], sources: Sequence[str] | None) -> Config:

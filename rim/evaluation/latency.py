@@ -15,17 +15,17 @@ import torch
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import greedy
 from rim.backbone.fast import decoder
+from rim.base.files import write_json
 from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.prepare import prepare_tests
-from rim.environment import hardware
 from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.evaluation.waiting import Asked, Wait
-from rim.files import write_json
 from rim.methods.method import Method
 from rim.methods.registry import build_method
-from rim.runs import RunFolder
+from rim.runs.environment import hardware
+from rim.runs.folder import RunFolder
 
 LATENCY = "latency.json"
 PREPARING = 3

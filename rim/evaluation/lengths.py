@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from rim.config import Evaluation
 from rim.data.joined import Split
 from rim.methods.method import Method
+from rim.settings import Evaluation
 
 
 @dataclass(frozen=True)

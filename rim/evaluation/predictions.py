@@ -11,8 +11,8 @@ from typing import Any
 import torch.distributed as dist
 
 from rim import answers
-from rim.errors import UserError
-from rim.files import write_atomically
+from rim.base.errors import UserError
+from rim.base.files import write_atomically
 
 
 class PredictionError(UserError):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rim.errors import UserError
+from rim.base.errors import UserError
 from rim.evaluation.predictions import Prediction
 
 

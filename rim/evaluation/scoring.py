@@ -7,14 +7,14 @@ from typing import Any
 
 from rim import answers
 from rim.backbone.backbone import Backbone
-from rim.config import Evaluation
+from rim.base.files import write_json
 from rim.data.encode import EncodedSplit
 from rim.evaluation.controls import VERSION
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.metrics import Score, score
 from rim.evaluation.predictions import Prediction, marked, write_jsonl
 from rim.evaluation.report import accuracy_report, to_json
-from rim.files import write_json
+from rim.settings import Evaluation
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rim.config import Config
+from rim.base.files import write_json
 from rim.data.encode import EncodedSplit
 from rim.data.prepare import prepare_tests
 from rim.evaluation.device import scoring_device
@@ -12,8 +12,8 @@ from rim.evaluation.finished import evaluator_of, facts_of, settings_of
 from rim.evaluation.protocol import check_numbers, select_among
 from rim.evaluation.report import selection_report
 from rim.evaluation.scoring import rule_facts, score_source, write_result
-from rim.files import write_json
-from rim.runs import RunFolder
+from rim.runs.folder import RunFolder
+from rim.settings import Config
 
 
 def evaluate(
@@ -60,8 +60,8 @@ def evaluate(
 def _read_early(folder: RunFolder, config: Config, weights: str | None) -> None:
     """Answers before all blocks are read, by rules that held-out examples have fitted."""
     # scikit-learn takes a second to import
-    from rim.evaluation.adaptive_report import adaptive_json, adaptive_report, write_adaptive
-    from rim.evaluation.adaptive_run import open_adaptive
+    from rim.evaluation.early.adaptive_report import adaptive_json, adaptive_report, write_adaptive
+    from rim.evaluation.early.adaptive_run import open_adaptive
 
     run, confidence = open_adaptive(folder, config, weights), config.evaluation.confidence
     for result in run.results():

@@ -22,12 +22,12 @@ from transformers import PreTrainedTokenizerBase
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
 from rim.backbone.tokenizer import Slots, block_tokens
-from rim.checks import CONTROLS
-from rim.config import Config, Stage
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.placement import Trunk, cuts_of
-from rim.moment import Moment
+from rim.settings import Config, Stage
+from rim.settings.checks import CONTROLS
+from rim.settings.moment import Moment
 from rim.tree import Ids, Kind, Node, Tree
 
 

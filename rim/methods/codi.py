@@ -15,11 +15,11 @@ from torch import nn
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
 from rim.backbone.reading import Outcome, Reader, Wanted, read_chained
-from rim.checks import CONTROLS
-from rim.config import Stage
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
-from rim.moment import Moment
+from rim.settings import Stage
+from rim.settings.checks import CONTROLS
+from rim.settings.moment import Moment
 from rim.tree import Kind, Node, Pair, Tree, TreeBatch
 
 PROJECTION = "projection"

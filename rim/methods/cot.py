@@ -4,10 +4,10 @@
 """
 
 from rim.backbone.decode import Prompt
-from rim.config import Stage
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
-from rim.moment import Moment
+from rim.settings import Stage
+from rim.settings.moment import Moment
 from rim.tree import Kind, Node, Tree
 
 

@@ -9,10 +9,10 @@ import math
 from random import Random
 
 from rim.backbone.decode import Prompt
-from rim.config import Stage
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
-from rim.moment import Moment
+from rim.settings import Stage
+from rim.settings.moment import Moment
 from rim.tree import Kind, Node, Tree
 
 

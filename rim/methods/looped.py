@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Reader, read_looped
-from rim.config import Config
 from rim.methods.blocks import Blocks
+from rim.settings import Config
 
 
 class Looped(Blocks):

@@ -7,7 +7,7 @@ written chain, which hangs from the question in training (CODI).
 
 from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
-from rim.moment import Moment
+from rim.settings.moment import Moment
 from rim.tree import Kind, Node, Pair, Tree
 
 

@@ -19,11 +19,11 @@ from rim.backbone.fast import Decode
 from rim.backbone.observer import Observer
 from rim.backbone.reading import Reader, Wanted, read_once
 from rim.backbone.tokenizer import SpecialTokens, add_memory_tokens
-from rim.config import Config, Stage
 from rim.data.encode import EncodedExample
 from rim.data.example import MARK
 from rim.methods.distillation import distance
-from rim.moment import Moment
+from rim.settings import Config, Stage
+from rim.settings.moment import Moment
 from rim.tree import Ids, Kind, Node, Tree, TreeBatch
 
 
@@ -46,7 +46,7 @@ class Method(ABC):
     objectives: tuple[str, ...]
     """Objectives that a stage of this method may have."""
     controls: tuple[str, ...] = ()
-    """Controls of memory (names of `rim.checks.CONTROLS`) that apply: none where answers are read after no memory."""
+    """Controls of memory (`rim.settings.checks.CONTROLS`) that apply: none where answers are read after no memory."""
     cue_is_mark = False
     """Whether an answer that is read without a chain begins with the mark that stands before it in a chain."""
 

@@ -4,10 +4,10 @@ What RiM gains beyond this is due to its curriculum, not to the room that blocks
 """
 
 from rim.backbone.decode import Prompt
-from rim.config import Stage
 from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
-from rim.moment import Moment
+from rim.settings import Stage
+from rim.settings.moment import Moment
 from rim.tree import Kind, Tree
 
 

@@ -16,8 +16,8 @@ from functools import lru_cache
 
 from transformers import PreTrainedTokenizerBase
 
-from rim.config import Config
 from rim.methods.sentences import Sentences
+from rim.settings import Config
 from rim.tree import Ids, Kind, Node
 
 Cuts = Callable[[Ids, int], Sequence[int]]

@@ -4,10 +4,10 @@ from importlib import import_module
 
 from transformers import PreTrainedTokenizerBase
 
-from rim.config import Config
+from rim.base.errors import UserError
 from rim.data.example import MARK
-from rim.errors import UserError
 from rim.methods.method import Method
+from rim.settings import Config
 
 METHODS = {
     "memory_blocks": "rim.methods.memory_blocks:MemoryBlocks",

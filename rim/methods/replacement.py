@@ -14,11 +14,11 @@ from typing import ClassVar
 from transformers import PreTrainedTokenizerBase
 
 from rim.backbone.decode import Prompt
-from rim.checks import CONTROLS
-from rim.config import Config, Stage
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
-from rim.moment import Moment
+from rim.settings import Config, Stage
+from rim.settings.checks import CONTROLS
+from rim.settings.moment import Moment
 from rim.tree import Kind, Node, Tree
 
 

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from rim.errors import UserError
+from rim.base.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from rim.files import write_bytes, write_json
+from rim.base.files import write_bytes, write_json
 
 
 def write_report(

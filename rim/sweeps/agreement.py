@@ -13,10 +13,10 @@ from omegaconf import OmegaConf
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 
-from rim.config import Config
-from rim.merge import Merge
-from rim.schema import shown
-from rim.settings import differences, to_yaml
+from rim.settings import Config
+from rim.settings.load import differences, to_yaml
+from rim.settings.merge import Merge
+from rim.settings.schema import shown
 from rim.sweeps.axes import AnyAxis, Listed
 from rim.sweeps.space import Part
 from rim.sweeps.storage import SweepError, shown_address

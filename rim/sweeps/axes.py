@@ -12,11 +12,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rim import schema
-from rim.config import Config
-from rim.errors import SettingsError, did_you_mean
-from rim.merge import Merge
-from rim.schema import shown
+from rim.base.errors import SettingsError, did_you_mean
+from rim.settings import Config, schema
+from rim.settings.merge import Merge
+from rim.settings.schema import shown
 from rim.sweeps.settings import Sweep
 
 OWN = ("run.name", "run.folder", "run.seed")

@@ -5,11 +5,11 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from rim.checks import WITH_BLOCKS
-from rim.config import Config
-from rim.errors import SettingsError
+from rim.base.errors import SettingsError
 from rim.report.proportion import Proportion
 from rim.report.provenance import provenance
+from rim.settings import Config
+from rim.settings.checks import WITH_BLOCKS
 from rim.sweeps import outcome
 from rim.sweeps.axes import AnyAxis, Listed
 from rim.sweeps.outcome import Point, SeedScore, SweepResult

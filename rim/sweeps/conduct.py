@@ -9,6 +9,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.engine import make_url
 
+from rim.runs.children import listening
 from rim.sweeps.agreement import agreed, seal
 from rim.sweeps.badge import badge
 from rim.sweeps.progress import Lines
@@ -18,7 +19,6 @@ from rim.sweeps.storage import SweepError, open_storage, shown_address, turn
 from rim.sweeps.study import DONE, REASON, Found, fill, load_study
 from rim.sweeps.trial import Interrupted
 from rim.sweeps.worker import Crew, Worker, take_up
-from rim.training.children import listening
 
 WATCH_SECONDS = 0.1
 

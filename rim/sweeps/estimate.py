@@ -14,11 +14,11 @@ from statistics import fmean
 from typing import Any
 
 from rim.report.tables import table
+from rim.runs.lock import log_of
+from rim.runs.signals import StopRequest
 from rim.sweeps.space import Part, Run, spread
 from rim.sweeps.study import DONE, Found, records_of
 from rim.sweeps.trial import RunFailed, train
-from rim.training.lock import log_of
-from rim.training.signals import StopRequest
 
 MOST_POINTS = 6
 WARM, TIMED = 2, 5

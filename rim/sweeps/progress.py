@@ -4,8 +4,8 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from rim.runs.lock import log_of
 from rim.sweeps.space import Run
-from rim.training.lock import log_of
 
 
 class Lines:

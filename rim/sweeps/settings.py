@@ -14,10 +14,10 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
-from rim.errors import SettingsError
-from rim.merge import Merge
-from rim.schema import shown
-from rim.settings import read_yaml
+from rim.base.errors import SettingsError
+from rim.settings.load import read_yaml
+from rim.settings.merge import Merge
+from rim.settings.schema import shown
 
 MAPPINGS = ("space", "baselines")
 """Settings whose keys are the user's."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rim.config import Config
-from rim.errors import SettingsError, did_you_mean
-from rim.settings import load
+from rim.base.errors import SettingsError, did_you_mean
+from rim.settings import Config
+from rim.settings.load import load
 from rim.sweeps.axes import AnyAxis, label, read_axes, read_baselines
 from rim.sweeps.settings import HELDOUT, Sweep
 

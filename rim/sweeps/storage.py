@@ -16,7 +16,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
-from rim.errors import UserError
+from rim.base.errors import UserError
 
 HEARTBEAT_SECONDS = 60
 GRACE_SECONDS = 180

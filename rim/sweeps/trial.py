@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rim.runs.children import POLL_SECONDS, Job, end, fit_command, how_it_ended, launch
+from rim.runs.lock import RunBusy, locked, log_of
+from rim.runs.signals import StopRequest
 from rim.sweeps.settings import HELDOUT
 from rim.sweeps.space import Run
-from rim.training.children import POLL_SECONDS, Job, end, fit_command, how_it_ended, launch
-from rim.training.lock import RunBusy, locked, log_of
-from rim.training.signals import StopRequest
 
 
 class RunFailed(Exception):

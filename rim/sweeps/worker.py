@@ -16,14 +16,14 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from rim.errors import UserError
+from rim.base.errors import UserError
+from rim.runs.signals import StopRequest
 from rim.sweeps import storage
 from rim.sweeps.badge import has_died
 from rim.sweeps.progress import Lines
 from rim.sweeps.space import Parameters, Part, Run
 from rim.sweeps.study import ASIDE, POINT, PRUNED_AT, REASON, SEED, WORKER, Aside, again, claim, load_study, outlook
 from rim.sweeps.trial import Interrupted, RunFailed, Validations, seed_record, train
-from rim.training.signals import StopRequest
 
 IDLE_SECONDS = 1.0
 """Between two looks at a study whose last trials are under way."""

@@ -7,14 +7,14 @@ from typing import Any
 import torch
 
 from rim.backbone.load import run_of_start
-from rim.checkpoint import load_weights
+from rim.base.files import write_bytes, write_json
 from rim.evaluation.device import scoring_device
 from rim.evaluation.scoring import TestResult, score_source, write_result
-from rim.files import write_bytes, write_json
 from rim.report.figures.curve import curve_figure
 from rim.report.tables import table
-from rim.runs import RunFolder
-from rim.settings import to_dict
+from rim.runs.checkpoint import load_weights
+from rim.runs.folder import RunFolder
+from rim.settings.load import to_dict
 from rim.training.cost import training_cost
 from rim.training.events import RunLogger
 from rim.training.logs import CURVE, prediction_table, read_curve

@@ -20,14 +20,14 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import Slots
-from rim.config import Config
+from rim.base.errors import UserError
 from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.joined import JoinedSplit, Split
 from rim.data.prepare import prepare, training_texts
-from rim.errors import UserError
 from rim.methods.method import Method
 from rim.methods.registry import build_method
-from rim.moment import Moment
+from rim.settings import Config
+from rim.settings.moment import Moment
 from rim.training.plan import Plan, StagePlan, make_plan
 from rim.tree import Tree, pad
 

@@ -12,16 +12,16 @@ import lightning.pytorch as pl
 import torch
 import torch.distributed as dist
 
-from rim.checkpoint import save_weights
+from rim.base.files import write_json
 from rim.data.joined import JoinedSplit, Split
 from rim.evaluation.metrics import Score, score
 from rim.evaluation.predictions import Prediction, from_all_processes
-from rim.files import write_json
+from rim.runs.checkpoint import save_weights
+from rim.runs.signals import StopRequest
 from rim.training.dropout import use_dropout
 from rim.training.module import RimModule
 from rim.training.plan import StagePlan
 from rim.training.selection import Selection
-from rim.training.signals import StopRequest
 
 RESUME = "resume.ckpt"
 """File in the run folder that a repeated command goes on from."""

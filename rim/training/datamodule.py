@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from rim.config import Config, Training
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
 from rim.data.prepare import Splits
-from rim.moment import Moment
+from rim.settings import Config, Training
+from rim.settings.moment import Moment
 from rim.training.plan import Plan, StagePlan
 from rim.tree import Tree, TreeBatch, pad
 

@@ -6,13 +6,13 @@ from matplotlib.figure import Figure
 
 from rim.backbone.load import load_tokenizer
 from rim.backbone.tokenizer import Slots, token_text
-from rim.config import Config
+from rim.base.errors import UserError
 from rim.data.prepare import prepare, training_texts
-from rim.errors import UserError
 from rim.methods.registry import build_method
-from rim.moment import Moment
 from rim.report.figures.outline import tree_text
 from rim.report.figures.tree import tree_figure
+from rim.settings import Config
+from rim.settings.moment import Moment
 
 SUFFIXES = (".png", ".pdf", ".svg")
 """Forms of a picture, by the ending of its file's name."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from rim.backbone.adapters import adapted, no_dropout_on_experts
 from rim.backbone.backbone import Backbone, BackboneError
 from rim.backbone.dropout import Part, check_dropout, set_dropout
-from rim.config import Config
+from rim.settings import Config
 from rim.training.plan import Plan
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from rim.config import Config
+from rim.base.files import write_bytes
 from rim.evaluation.metrics import score as scored
 from rim.evaluation.predictions import Prediction
-from rim.files import write_bytes
 from rim.report.tables import table
+from rim.settings import Config
 from rim.training.curriculum import Curriculum
 from rim.training.events import (
     ACCURACY_BY_BLOCK,

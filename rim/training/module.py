@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from rim.backbone.backbone import Backbone
-from rim.checkpoint import describe_weights, load_strictly
-from rim.config import Config
+from rim.base.errors import UserError
 from rim.data.joined import Split
-from rim.errors import UserError
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.predictions import Prediction
 from rim.methods.method import Method, nll_by_readout
+from rim.runs.checkpoint import describe_weights, load_strictly
+from rim.settings import Config
 from rim.training.datamodule import TrainingBatch
 from rim.training.plan import Plan, StagePlan
 

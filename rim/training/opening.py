@@ -8,9 +8,9 @@ from rim.backbone.adapters import adapted, in_words
 from rim.backbone.tokenizer import token_text
 from rim.data.encode import EncodedExample
 from rim.data.joined import JoinedSplit, Split
-from rim.moment import Moment
 from rim.report.figures.outline import tree_text
 from rim.report.figures.tree import tree_cards
+from rim.settings.moment import Moment
 from rim.training.datamodule import micro_batch_size
 from rim.training.events import (
     ACCURACY_BY_BLOCK,

@@ -8,9 +8,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rim.config import Stage, Training
-from rim.duration import updates
-from rim.moment import Moment
+from rim.settings import Stage, Training
+from rim.settings.duration import updates
+from rim.settings.moment import Moment
 
 
 @dataclass(frozen=True)

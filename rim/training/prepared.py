@@ -5,12 +5,12 @@ from functools import cached_property
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.fast import decoder
-from rim.config import Config
 from rim.data.prepare import Splits
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.methods.method import Method
-from rim.runs import RunFolder
+from rim.runs.folder import RunFolder
+from rim.settings import Config
 from rim.training.plan import Plan
 
 

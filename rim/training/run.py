@@ -15,23 +15,23 @@ from rim.backbone.adapters import adapted
 from rim.backbone.fast import decoder
 from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
-from rim.checks import steps_taught
-from rim.config import Config
+from rim.base.errors import UserError
+from rim.base.files import write_json
+from rim.base.quiet import quiet_libraries
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
 from rim.data.prepare import prepare, require_steps, training_texts
-from rim.environment import describe, use_threads
-from rim.errors import UserError
 from rim.evaluation.device import scoring_device
-from rim.files import write_json
 from rim.methods.registry import build_method
-from rim.quiet import quiet_libraries
-from rim.runs import RunFolder
+from rim.runs.environment import describe, use_threads
+from rim.runs.folder import RunFolder
+from rim.runs.lock import alone
+from rim.settings import Config
+from rim.settings.checks import steps_taught
 from rim.training.conclusion import conclude
 from rim.training.curriculum import Curriculum, Interrupted
 from rim.training.datamodule import DataModule
 from rim.training.dropout import check_rates
-from rim.training.lock import alone
 from rim.training.logs import Logbook
 from rim.training.module import NonFiniteLoss, RimModule
 from rim.training.opening import announce, draw_example

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
-from rim.files import SaveError, write_atomically
+from rim.base.files import SaveError, write_atomically
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import run_of_start
-from rim.checkpoint import CheckpointError, load_start, read_about
-from rim.config import Backbone as BackboneConfig
-from rim.config import Config
-from rim.errors import SettingsError, UserError
-from rim.runs import RunError, RunFolder
-from rim.settings import differences
+from rim.base.errors import SettingsError, UserError
+from rim.runs.checkpoint import CheckpointError, load_start, read_about
+from rim.runs.folder import RunError, RunFolder
+from rim.settings import Backbone as BackboneConfig
+from rim.settings import Config
+from rim.settings.load import differences
 
 DECIDING = {
     ("scratch", "full"): ("backbone.scratch.",),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import lightning.pytorch as pl
 
-from rim.config import Training
+from rim.settings import Training
 from rim.training.datamodule import micro_batch_size
 from rim.training.events import RunLogger
 from rim.training.saving import AtomicCheckpointIO

@@ -7,7 +7,7 @@ import torch
 
 from rim.backbone.adapters import Targets, adapted, add_adapters, candidates, choose, in_words
 from rim.backbone.backbone import Backbone, BackboneError
-from rim.config import Lora
+from rim.settings import Lora
 from tests.families import DENSE, EXPERTS, family_backbone, family_model
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")

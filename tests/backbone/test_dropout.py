@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone, BackboneError
 from rim.backbone.dropout import check_dropout, set_dropout
-from rim.config import Lora
+from rim.settings import Lora
 from tests.families import DENSE, EXPERTS, family_backbone
 from tests.models import tiny_backbone
 

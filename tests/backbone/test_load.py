@@ -6,8 +6,8 @@ import torch
 from rim.backbone.attention import AttentionError
 from rim.backbone.backbone import Backbone, BackboneError
 from rim.backbone.load import load_backbone, load_tokenizer, scratch_config
-from rim.config import Backbone as Settings
-from rim.config import Scratch
+from rim.settings import Backbone as Settings
+from rim.settings import Scratch
 from tests.models import TEXTS
 
 

@@ -16,7 +16,7 @@ from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.pretrained import load_pretrained
 from rim.backbone.selfcheck import self_check
 from rim.backbone.tokenizer import TokenizerError, build_tokenizer
-from rim.config import Backbone as Settings
+from rim.settings import Backbone as Settings
 from tests.backbone.test_selfcheck import trees
 from tests.families import family_model
 from tests.models import TEXTS

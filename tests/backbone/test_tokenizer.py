@@ -20,9 +20,9 @@ from rim.backbone.tokenizer import (
     build_tokenizer,
     token_text,
 )
-from rim.config import Config
 from rim.data.example import Example
 from rim.data.tokens import tokenise
+from rim.settings import Config
 from tests.models import TEXTS
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rim.base.errors import SettingsError
 from rim.benchmark.settings import load_benchmark
-from rim.errors import SettingsError
 
 BASE = """
 name: made

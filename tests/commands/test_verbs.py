@@ -11,9 +11,9 @@ import pytest
 
 from rim import __main__ as overview
 from rim import show
-from rim.config import Config
-from rim.schema import types_of
-from rim.settings import load
+from rim.settings import Config
+from rim.settings.load import load
+from rim.settings.schema import types_of
 from tests.runs import overrides
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rim.base.files import write_json
 from rim.evaluation.metrics import score
 from rim.evaluation.predictions import Prediction
 from rim.evaluation.scoring import TestResult, write_result
-from rim.files import write_json
-from rim.settings import load, save
+from rim.settings.load import load, save
 
 ENVIRONMENT = {
     "versions": {"python": "3.11.7", "torch": "2.13.0", "transformers": "5.23.0", "lightning": "2.6.6", "rim": "0.1.0"},

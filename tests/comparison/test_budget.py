@@ -7,7 +7,7 @@ import pytest
 from rim.comparison.budget import Ledger
 from rim.comparison.plan import PlannedRun, plan_runs
 from rim.comparison.settings import Budget, Comparison, Entry
-from rim.config import Config
+from rim.settings import Config
 from rim.training import cost
 
 

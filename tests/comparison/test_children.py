@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from rim.base.errors import UserError
 from rim.comparison.children import Failure, Pool, check_free
 from rim.comparison.plan import PlannedRun
 from rim.comparison.settings import Budget, Comparison, Entry
-from rim.errors import UserError
-from rim.training.children import Job, Stopped
-from rim.training.lock import RunBusy, log_of
+from rim.runs.children import Job, Stopped
+from rim.runs.lock import RunBusy, log_of
 
 FIT = """
 import json, os, signal, sys, time
@@ -152,8 +152,8 @@ def test_a_run_whose_parent_was_killed_is_not_started_twice(tmp_path: Path) -> N
     slow = run(tmp_path, "slow")
     log_of(slow.folder).parent.mkdir(parents=True)
     parent = (
-        "import sys; from pathlib import Path; from rim.training.children import Job, launch\n"
-        "from rim.training.lock import locked\n"
+        "import sys; from pathlib import Path; from rim.runs.children import Job, launch\n"
+        "from rim.runs.lock import locked\n"
         "with locked(Path(sys.argv[1])) as log: print(launch(Job(sys.argv[2:], ''), log, alone=True).pid)"
     )
     words = [sys.executable, "-c", FIT, str(slow.folder), "slow"]

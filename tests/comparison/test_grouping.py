@@ -16,7 +16,7 @@ from rim.comparison.sameness import (
     older_controls,
 )
 from rim.evaluation.controls import VERSION
-from rim.runs import RunError
+from rim.runs.folder import RunError
 from tests.comparison.fakes import fake_run
 
 RIGHT = {"tracking/test": [[True], [False], [True], [True]]}

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from rim.base.errors import SettingsError
 from rim.comparison.plan import check_plan, plan_runs
 from rim.comparison.sameness import ComparisonError
 from rim.comparison.settings import Budget, Comparison, Entry
-from rim.errors import SettingsError
-from rim.settings import save
+from rim.settings.load import save
 
 DIRECT, COT = Entry("direct", ["method.name=direct"]), Entry("cot", ["method.name=cot"])
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from rim.base.errors import SettingsError
 from rim.comparison.settings import Budget, Comparison, Entry, load_comparison, only, problems
-from rim.errors import SettingsError
 
 GOOD = """
 name: x

@@ -1,8 +1,8 @@
 """The examples of a source, by its name."""
 
-from rim.config import Data
 from rim.data.example import Reading
 from rim.data.registry import parse_source
+from rim.settings import Data
 
 
 def read(source: str, config: Data) -> Reading:

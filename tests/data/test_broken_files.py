@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rim.config import Data
 from rim.data.errors import DataError
+from rim.settings import Data
 from tests.data.reading import read
 
 GOOD = b'{"question": "q?", "answer": "a\\n#### 1"}\n'

@@ -10,7 +10,7 @@ import pytest
 from rim.data.example import Example
 from rim.data.published import Source
 from rim.data.registry import TASKS, task
-from rim.settings import load
+from rim.settings.load import load
 from tests.data.reading import read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,7 +30,7 @@ def test_the_table_of_tasks_is_that_of_the_readers(name: str) -> None:
     what, where = rows(name)
     assert all(split in what[1] for split in found.splits)
     assert what[2] == (", ".join(found.forms) or "none") and what[3] == f"`{found.answer_rule}`"
-    sources: dict[str, Source] = import_module(f"rim.data.{name}").SOURCES
+    sources: dict[str, Source] = import_module(f"rim.data.tasks.{name}").SOURCES
     for source in sources.values():
         assert source.files[0].split("/")[0] + "/" in where[1]
         assert source.tables or where[2].startswith("no")

@@ -13,7 +13,6 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, 
 from transformers import PreTrainedTokenizerFast
 
 from rim.answers import RULES
-from rim.config import Data, Own, Tracking
 from rim.data import store, tokens
 from rim.data.encode import Request, encode, key
 from rim.data.errors import DataError
@@ -21,6 +20,7 @@ from rim.data.example import Example, Reading
 from rim.data.registry import parse_source
 from rim.data.store import EncodedSplit, Writer
 from rim.data.task_split import TaskSplit
+from rim.settings import Data, Own, Tracking
 from tests.data.reading import read
 
 SPECIAL = ["<bos>", "<eos>", "<pad>"]

@@ -7,9 +7,9 @@ from typing import get_args, get_type_hints
 import pytest
 
 from rim.answers import RULES
-from rim.config import Data
 from rim.data.errors import DataError
 from rim.data.registry import TASKS, parse_source, task
+from rim.settings import Data
 from tests.data.reading import read
 
 FORMS = set(get_args(get_type_hints(Data)["steps"]))

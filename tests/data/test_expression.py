@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rim.config import Data
 from rim.data.encode import Request, encode
 from rim.data.errors import DataError
 from rim.data.expression import gives, value_of
 from rim.data.registry import parse_source
 from rim.data.steps import CONTRADICTION, EQUATION
+from rim.settings import Data
 from tests.data.reading import read
 from tests.data.samples import SVAMP
 from tests.data.tokenizers import byte_level

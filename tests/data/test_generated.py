@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import pytest
 
-from rim.config import Arithmetic, Data, Tracking
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.registry import task
 from rim.data.stories import BUCKETS, bucket
+from rim.settings import Arithmetic, Data, Tracking
 from tests.data.reading import read
 
 SPLITS = ("train", "validation", "test", "ood")

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rim import hub as asked
-from rim.config import Data
+from rim.base import hub as asked
 from rim.data import hub
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.registry import task
-from rim.settings import load
+from rim.settings import Data
+from rim.settings.load import load
 from tests.data.reading import read
 
 STEPS = ["<<1+1=2>>", "<<2*2=4>>"]
@@ -102,7 +102,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def pinned(source: str) -> str:
     """The commit that a source's tables are pinned at, or another where they are not."""
     name, split = source.split("/")
-    module = import_module(f"rim.data.{name}")
+    module = import_module(f"rim.data.tasks.{name}")
     revision: str = module.SOURCES[split].tables[0].revision
     return revision if hub.COMMIT.fullmatch(revision) else OTHER
 

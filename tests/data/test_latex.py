@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rim.config import Data
 from rim.data.errors import DataError
 from rim.data.latex import sentences
+from rim.settings import Data
 from tests.data.reading import read
 
 

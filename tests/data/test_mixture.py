@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from rim.backbone.tokenizer import build_tokenizer
-from rim.config import Arithmetic, Config, Data, Own, Tracking
+from rim.base.errors import SettingsError
 from rim.data.errors import DataError
 from rim.data.joined import JoinedSplit
 from rim.data.mixture import cycle, training_parts
@@ -20,10 +20,10 @@ from rim.data.order import TOGETHER, stream_mixture
 from rim.data.prepare import Splits, prepare, training_texts
 from rim.data.sources import parse_sources
 from rim.data.store import EncodedSplit
-from rim.errors import SettingsError
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
-from rim.settings import load
+from rim.settings import Arithmetic, Config, Data, Own, Tracking
+from rim.settings.load import load
 from rim.training.datamodule import DataModule
 from rim.training.plan import Plan, StagePlan
 from tests.data.reading import read

@@ -9,14 +9,14 @@ import pytest
 from rim import compare, evaluate, fit, show
 from rim.answers import RULES
 from rim.backbone.tokenizer import build_tokenizer
-from rim.config import Data, Own
+from rim.base.errors import SettingsError
 from rim.data.encode import Request, encode
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.registry import parse_source, task
-from rim.errors import SettingsError
-from rim.runs import RunFolder
-from rim.settings import load
+from rim.runs.folder import RunFolder
+from rim.settings import Data, Own
+from rim.settings.load import load
 from rim.training.start import find_start
 from tests.data.reading import read
 from tests.runs import TINY

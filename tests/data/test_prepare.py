@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from rim.backbone.tokenizer import build_tokenizer
-from rim.config import Data, Tracking
 from rim.data.encode import EncodedSplit
 from rim.data.errors import DataError
 from rim.data.prepare import prepare, require_steps, training_texts
 from rim.data.task_split import TaskSplit
+from rim.settings import Data, Tracking
 from tests.data.reading import read
 
 TOKENIZER = build_tokenizer(["Ann has the key, Bob the cup. Who has the cup?", "<<48/2=24>> #### 72"], 300)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from rim.config import Data
-from rim.data import gsm8k, gsm8k_aug
 from rim.data.errors import DataError
 from rim.data.example import Example
-from rim.data.gsm8k_aug import parse_line, write_line
+from rim.data.tasks import gsm8k, gsm8k_aug
+from rim.data.tasks.gsm8k_aug import parse_line, write_line
+from rim.settings import Data
 from tests.data.reading import read
 
 

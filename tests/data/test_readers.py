@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from rim.config import Data
 from rim.data.example import Example, Reading
+from rim.settings import Data
 from tests.data.reading import read
 
 FILES = {

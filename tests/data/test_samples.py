@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rim.config import Data
 from rim.data.choices import without_labels
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.files import clean
 from rim.data.registry import TASKS, task
+from rim.settings import Data
 from tests.data.reading import read
 from tests.data.samples import SAMPLES, Sample, array, lines
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from rim.answers import grade
-from rim.config import Data, Own
 from rim.data import tokens
 from rim.data.encode import Request, encode
 from rim.data.errors import DataError
@@ -17,6 +16,7 @@ from rim.data.few import Failures
 from rim.data.registry import parse_source
 from rim.data.survival import LOST, Survival
 from rim.data.unknown import Unknown
+from rim.settings import Data, Own
 from tests.data.tokenizers import TOKENIZERS, byte_level, metaspace, word_level
 
 ANSWERS = (

@@ -15,10 +15,10 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.decode import greedy
 from rim.backbone.fast import FastDecoder
 from rim.backbone.tokenizer import Slots
-from rim.config import Config
 from rim.methods.method import Method
 from rim.methods.registry import build_method
-from rim.moment import Moment
+from rim.settings import Config
+from rim.settings.moment import Moment
 from rim.tree import pad
 from tests.device import pretended, second
 from tests.models import example, stopped, tiny_backbone

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import pytest
 
-from rim.settings import load
+from rim.settings.load import load
 from tests.documents.pages import ROOT, commands, name, pages
 
 WORK = {

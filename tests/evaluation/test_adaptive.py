@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 
 from rim import evaluate
+from rim.base.errors import SettingsError
 from rim.data.prepare import prepare_tests, prepare_validation
-from rim.errors import SettingsError
-from rim.evaluation.adaptive import Adaptive, AdaptiveError, check_adaptive, judged
-from rim.evaluation.adaptive_report import adaptive_json, adaptive_report
+from rim.evaluation.early.adaptive import Adaptive, AdaptiveError, check_adaptive, judged
+from rim.evaluation.early.adaptive_report import adaptive_json, adaptive_report
+from rim.evaluation.early.probe import fit_probe
+from rim.evaluation.early.readouts import Readouts
 from rim.evaluation.predictions import Prediction
-from rim.evaluation.probe import fit_probe
-from rim.evaluation.readouts import Readouts
 from rim.report.figures.adaptive import adaptive_figure
-from rim.runs import RunFolder
-from rim.settings import load
+from rim.runs.folder import RunFolder
+from rim.settings.load import load
 from rim.training.run import fit
 from tests.runs import tiny
 

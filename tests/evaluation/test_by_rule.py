@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from rim import answers, evaluate
-from rim.checks import problems
-from rim.config import Config, Data, Evaluation
 from rim.evaluation import scoring
 from rim.evaluation.metrics import score
 from rim.evaluation.predictions import Prediction, PredictionError, marked, read_jsonl, write_jsonl
 from rim.evaluation.report import accuracy_report
+from rim.settings import Config, Data, Evaluation
+from rim.settings.checks import problems
 from rim.training.run import fit
 from tests.runs import tiny
 

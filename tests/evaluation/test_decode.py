@@ -11,9 +11,9 @@ from rim import evaluate
 from rim.backbone.backbone import Backbone
 from rim.backbone.fast import FastDecoder
 from rim.backbone.observer import Observer
+from rim.base.errors import UserError
 from rim.comparison.collect import FinishedRun, collect
 from rim.comparison.conduct import _with_latency
-from rim.errors import UserError
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.methods.registry import build_method

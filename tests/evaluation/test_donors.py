@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from rim.backbone.backbone import Backbone
-from rim.config import Evaluation
 from rim.evaluation.donors import REFERENCES, donors, references
 from rim.evaluation.evaluator import EvaluationError, Evaluator, batches
 from rim.evaluation.lengths import Lengths
 from rim.evaluation.scoring import score_source
 from rim.methods.registry import build_method
+from rim.settings import Evaluation
 from tests.models import Rows, example, tiny_backbone
 from tests.variants import settings
 

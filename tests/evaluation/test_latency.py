@@ -12,14 +12,14 @@ from torch import nn
 
 from rim.backbone import fast
 from rim.backbone.backbone import Backbone
-from rim.errors import UserError
+from rim.base.errors import UserError
+from rim.base.files import write_json
 from rim.evaluation import waiting
 from rim.evaluation.latency import Latency, Times, latency_of_run, measure
-from rim.files import write_json
 from rim.methods.direct import Direct
 from rim.methods.method import Method
 from rim.methods.registry import build_method
-from rim.runs import RunFolder
+from rim.runs.folder import RunFolder
 from rim.training.run import fit
 from tests.models import config, example, stopped, tiny_backbone
 from tests.runs import tiny

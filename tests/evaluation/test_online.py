@@ -8,12 +8,12 @@ import pytest
 
 from rim.backbone.early import Readout, read_until
 from rim.backbone.observer import layer_at
-from rim.evaluation import stopping
-from rim.evaluation.adaptive_run import AdaptiveRun, open_adaptive
+from rim.evaluation.early import stopping
+from rim.evaluation.early.adaptive_run import AdaptiveRun, open_adaptive
+from rim.evaluation.early.probe import Probe, fit_probe
+from rim.evaluation.early.readouts import Readouts, read_out
 from rim.evaluation.online import by_agreement, by_confidence, by_probe
-from rim.evaluation.probe import Probe, fit_probe
-from rim.evaluation.readouts import Readouts, read_out
-from rim.runs import RunFolder
+from rim.runs.folder import RunFolder
 from rim.training.run import fit
 from tests.runs import tiny
 

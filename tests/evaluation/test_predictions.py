@@ -3,8 +3,8 @@ import os
 
 import pytest
 
+from rim.base.files import SaveError
 from rim.evaluation.predictions import Prediction, PredictionError, merge, read_jsonl, write_jsonl
-from rim.files import SaveError
 
 
 def prediction(id: str = "gsm8k/test/0", **changes) -> Prediction:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from rim.evaluation.probe import FOLDS, Auroc, ProbeError, auroc, fit_probe, folds
+from rim.evaluation.early.probe import FOLDS, Auroc, ProbeError, auroc, fit_probe, folds
 
 BLOCKS, WIDTH = 3, 12
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from rim.evaluation import stopping
-from rim.evaluation.stopping import Point
+from rim.evaluation.early import stopping
+from rim.evaluation.early.stopping import Point
 from rim.report.proportion import Proportion
 
 BLOCKS = 4

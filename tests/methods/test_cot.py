@@ -2,10 +2,10 @@
 
 import pytest
 
-from rim.config import Config
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.registry import build_method
+from rim.settings import Config
 from rim.tree import Kind
 from tests.models import at, config, example, tiny_backbone
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from rim.config import Config
 from rim.methods.method import Method
 from rim.methods.registry import MethodError, build_method
+from rim.settings import Config
 from rim.tree import Kind
 from tests.models import at, config, example, tiny_backbone
 

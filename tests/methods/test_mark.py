@@ -2,8 +2,8 @@
 
 import pytest
 
-from rim.config import Config, Method, Stage, default_stages
 from rim.methods.registry import MethodError, build_method
+from rim.settings import Config, Method, Stage, default_stages
 from tests.data.tokenizers import byte_level, metaspace, word_piece
 
 CHAINS = ("cot", "icot", "coconut", "pause_curriculum")

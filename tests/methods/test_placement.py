@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from rim.backbone.tokenizer import Slots
-from rim.config import Config
 from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
 from rim.methods.registry import build_method
+from rim.settings import Config
 from rim.tree import Kind, Tree
 from tests.models import at, config, example, stopped, tiny_backbone
 

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from rim.backbone.backbone import Backbone
 from rim.data.encode import EncodedExample
 from rim.methods.method import Losses, Method
-from rim.moment import Moment
+from rim.settings.moment import Moment
 from rim.tree import TreeBatch, pad
 from tests.models import example, tiny_backbone
 from tests.numerics.test_packed import WINDOWED

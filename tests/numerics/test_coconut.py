@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from rim.backbone.backbone import Backbone
-from rim.config import default_stages
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.registry import build_method
-from rim.moment import Moment
+from rim.settings import default_stages
+from rim.settings.moment import Moment
 from tests.models import config
 from tests.numerics import literal
 from tests.numerics.literal import EXAMPLES, FAMILIES

@@ -13,7 +13,7 @@ from rim.backbone.early import Readout, read_until
 from rim.backbone.observer import Observer, layer_at
 from rim.methods.method import Method
 from rim.methods.registry import build_method
-from rim.settings import load
+from rim.settings.load import load
 from tests.models import example, stopped
 from tests.numerics import literal
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from rim.backbone.backbone import Backbone
-from rim.config import Stage
 from rim.data.encode import EncodedExample
 from rim.methods.icot import Internalised
 from rim.methods.registry import build_method
-from rim.moment import Moment
+from rim.settings import Stage
+from rim.settings.moment import Moment
 from rim.training.module import RimModule
 from rim.training.run import fit
 from rim.tree import Kind

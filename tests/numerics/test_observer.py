@@ -14,7 +14,7 @@ from rim.backbone.decode import greedy
 from rim.backbone.observer import Observer, ObserverError
 from rim.methods.method import Method
 from rim.methods.registry import build_method
-from rim.settings import load
+from rim.settings.load import load
 from tests.models import example, stopped, tiny_backbone
 from tests.numerics import literal
 

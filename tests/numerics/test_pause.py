@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from rim.backbone.backbone import Backbone
-from rim.config import default_stages
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.registry import build_method
-from rim.moment import Moment
+from rim.settings import default_stages
+from rim.settings.moment import Moment
 from rim.tree import Kind, Node
 from tests.models import at, config
 from tests.numerics import literal

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from rim.errors import UserError
+from rim.base.errors import UserError
 from rim.report.proportion import Proportion
 
 Z95 = 1.959963984540054

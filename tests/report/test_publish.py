@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from rim.files import SaveError
+from rim.base.files import SaveError
 from rim.report.publish import write_figure, write_report
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rim.errors import SettingsError
-from rim.schema import reference
+from rim.base.errors import SettingsError
+from rim.settings.schema import reference
 from rim.sweeps.axes import read_axes
 from rim.sweeps.outcome import HELDOUT
 from rim.sweeps.settings import HELDOUT as NAME

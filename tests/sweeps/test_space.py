@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from rim.errors import SettingsError
-from rim.settings import load
+from rim.base.errors import SettingsError
+from rim.settings.load import load
 from rim.sweeps.axes import Range, read_axes
 from rim.sweeps.settings import Sweep
 from rim.sweeps.space import Part, check_points, make_parts, short_names, spread

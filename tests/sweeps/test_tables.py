@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from rim.commandline import parse
+from rim.settings.commandline import parse
 from rim.sweeps.outcome import HELDOUT, SweepResult
 from rim.sweeps.summary import Summary, summarise
 from rim.sweeps.tables import (

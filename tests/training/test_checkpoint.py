@@ -11,8 +11,8 @@ from safetensors import safe_open
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.tokenizer import add_memory_tokens, build_tokenizer
-from rim.checkpoint import CheckpointError, load_weights, read_about, save_weights
-from rim.runs import RunError, RunFolder
+from rim.runs.checkpoint import CheckpointError, load_weights, read_about, save_weights
+from rim.runs.folder import RunError, RunFolder
 from tests.models import tiny_backbone
 
 

@@ -13,8 +13,8 @@ import safetensors.torch
 import torch
 
 from rim import evaluate
-from rim.runs import RunFolder
-from rim.settings import load
+from rim.runs.folder import RunFolder
+from rim.settings.load import load
 from rim.training import conclusion, run
 from rim.training.cost import TrainingCost
 from rim.training.datamodule import TrainingBatch

@@ -12,12 +12,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
 from rim.backbone.dropout import set_dropout
-from rim.config import Config, Lora
 from rim.data.encode import EncodedExample
 from rim.methods.direct import Direct
 from rim.methods.method import Losses, Method
 from rim.methods.registry import METHODS, build_method
-from rim.settings import load
+from rim.settings import Config, Lora
+from rim.settings.load import load
 from rim.training.conclusion import _flops_of
 from rim.training.cost import BudgetError, TrainingCost, cost_of, stage_flops, training_cost, updates_for
 from rim.training.plan import StagePlan, make_plan

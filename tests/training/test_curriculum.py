@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from rim import fit as command
-from rim.settings import load
+from rim.settings.load import load
 from rim.training.module import RimModule, StageMismatch
 from rim.training.run import fit, prepare_run
 from rim.tree import pad

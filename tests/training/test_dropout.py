@@ -8,7 +8,7 @@ import pytest
 from rim.backbone.backbone import BackboneError
 from rim.backbone.tokenizer import build_tokenizer
 from rim.data.prepare import training_texts
-from rim.settings import SettingsError
+from rim.settings.load import SettingsError
 from rim.training.run import fit
 from tests.families import family_model
 from tests.runs import curve, tiny

@@ -16,9 +16,9 @@ from torch import Tensor
 from rim import fit as command
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Outcome, Wanted
-from rim.checkpoint import load_weights, save_weights
-from rim.files import SaveError
+from rim.base.files import SaveError
 from rim.methods import method
+from rim.runs.checkpoint import load_weights, save_weights
 from rim.training.curriculum import Curriculum
 from rim.training.datamodule import DataModule
 from rim.training.logs import Curve

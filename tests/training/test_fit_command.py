@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from rim.settings import load, save
-from rim.training.children import fit_command
+from rim.runs.children import fit_command
+from rim.settings.load import load, save
 
 FILE = "conf/tracking.yaml"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from rim.config import Config
 from rim.evaluation.evaluator import EvaluationError
-from rim.settings import load
+from rim.settings import Config
+from rim.settings.load import load
 from rim.training.run import fit, prepare_run
 from tests.runs import overrides
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rim.training import lock
-from rim.training.lock import RunBusy, alone, locked, log_of
+from rim.runs import lock
+from rim.runs.lock import RunBusy, alone, locked, log_of
 from rim.training.run import fit
 from tests.runs import tiny
 
@@ -43,7 +43,7 @@ def test_a_log_with_text_stays(tmp_path: Path) -> None:
 CHILD = """
 import sys, time
 from pathlib import Path
-from rim.training.lock import alone
+from rim.runs.lock import alone
 with alone(Path(sys.argv[1])):
     print("trains", flush=True)
     time.sleep(60)

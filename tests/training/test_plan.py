@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from rim.config import Stage, Training
+from rim.settings import Stage, Training
 from rim.training.plan import Plan, make_plan
 
 

@@ -12,10 +12,10 @@ from transformers import AutoModelForCausalLM
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import build_tokenizer
-from rim.checkpoint import load_weights
-from rim.config import Config
 from rim.data.prepare import training_texts
-from rim.runs import RunFolder
+from rim.runs.checkpoint import load_weights
+from rim.runs.folder import RunFolder
+from rim.settings import Config
 from rim.training.module import RimModule
 from rim.training.run import fit
 from tests.models import model_config

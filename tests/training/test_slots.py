@@ -8,9 +8,9 @@ import torch
 
 from rim import evaluate
 from rim.backbone.backbone import BackboneError
-from rim.config import Config
-from rim.errors import UserError
-from rim.runs import RunFolder
+from rim.base.errors import UserError
+from rim.runs.folder import RunFolder
+from rim.settings import Config
 from rim.training.run import fit, prepare_run
 from tests.runs import tiny
 from tests.training.test_pretrained import embedding, pretrained, settings

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_tokenizer
-from rim.checkpoint import CheckpointError, load_start, load_weights, save_weights
-from rim.config import Config
+from rim.base.errors import UserError
 from rim.data.prepare import training_texts
-from rim.errors import UserError
-from rim.runs import RunFolder
-from rim.settings import load
+from rim.runs.checkpoint import CheckpointError, load_start, load_weights, save_weights
+from rim.runs.folder import RunFolder
+from rim.settings import Config
+from rim.settings.load import load
 from rim.training.module import RimModule
 from rim.training.run import fit, prepare_run
 from tests.models import tiny_backbone

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from rim.files import SaveError
+from rim.base.files import SaveError
 from rim.methods.memory_blocks import MemoryBlocks
 from rim.methods.method import Losses
 from rim.training.saving import AtomicCheckpointIO

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dossier.table import markdown
-from rim.files import write_bytes, write_json
+from rim.base.files import write_bytes, write_json
 
 JSON, TABLE = "results.json", "table.md"
 

@@ -12,11 +12,11 @@ import torch
 from lightning.pytorch.callbacks import ProgressBar
 
 from rim.backbone.backbone import Backbone
-from rim.config import Config
 from rim.data.prepare import Splits
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.methods.method import Method
+from rim.settings import Config
 from rim.training.datamodule import DataModule, TrainingBatch
 from rim.training.dropout import use_dropout
 from rim.training.module import RimModule, seed_noise

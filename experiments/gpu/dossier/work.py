@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from dossier.report import Report, Task
-from rim.environment import describe
-from rim.quiet import quiet_libraries
+from rim.base.quiet import quiet_libraries
+from rim.runs.environment import describe
 
 LOOK = "look"
 """The step before all others, which only looks at what there is."""

@@ -21,7 +21,7 @@ from rim.benchmark.settings import BOUND, Benchmark
 from rim.benchmark.summary import BarOutcome, Summary, summarise
 from rim.benchmark.tables import tables
 from rim.benchmark.workload import Job, build, device_of
-from rim.environment import use_threads
+from rim.runs.environment import use_threads
 
 GOALS = {("rim", "direct", "first"): 1.02}
 """Of a bar's ratio, by entry, entry below the line, and time: what is hoped for beyond what is asked."""

@@ -12,10 +12,10 @@ from typing import Any
 from dossier.report import Finding, Report, Result, Stopped, Task
 from dossier.sizes import Size, size_of
 from dossier.updates import Subject, timed_updates
-from rim.config import Config
 from rim.report.proportion import Proportion
-from rim.runs import RunFolder
-from rim.settings import load
+from rim.runs.folder import RunFolder
+from rim.settings import Config
+from rim.settings.load import load
 from rim.training.logs import CURVE, read_curve
 from rim.training.prepared import Prepared
 from rim.training.run import fit, prepare_run

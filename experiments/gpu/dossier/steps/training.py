@@ -22,10 +22,10 @@ from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import Slots
 from rim.benchmark.settings import Benchmark
 from rim.benchmark.workload import TEXTS, drawn_on, widen
-from rim.config import Config
 from rim.data.prepare import Splits, prepare, training_texts
 from rim.methods.registry import build_method
-from rim.settings import load
+from rim.settings import Config
+from rim.settings.load import load
 from rim.training.datamodule import TrainingBatch
 from rim.training.plan import make_plan
 from rim.training.trainer import micro_batches

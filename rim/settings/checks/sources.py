@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterator
 
 from rim import answers
-from rim.checks.scoring import known_rules
-from rim.config import Config
+from rim.base.errors import UserError, did_you_mean
 from rim.data.mixture import heldout_parts, sources_in, training_parts
 from rim.data.registry import TASKS, own_tasks, parse_source, task
 from rim.data.task_split import TaskSplit
-from rim.errors import UserError, did_you_mean
+from rim.settings import Config
+from rim.settings.checks.scoring import known_rules
 
 
 def generated(config: Config) -> Iterator[tuple[str, str]]:

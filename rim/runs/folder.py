@@ -17,13 +17,13 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import Slots
-from rim.checkpoint import load_weights, read_about
-from rim.config import Config
+from rim.base.errors import UserError
+from rim.base.files import write_atomically, write_json
 from rim.data.same_rows import changes
-from rim.errors import UserError
-from rim.files import write_atomically, write_json
 from rim.methods.registry import build_method
-from rim.settings import differences, load, load_as, save
+from rim.runs.checkpoint import load_weights, read_about
+from rim.settings import Config
+from rim.settings.load import differences, load, load_as, save
 
 PLACES = (
     *("data.root:", "data.cache:", "data.revisions:", "data.modules:"),

@@ -9,10 +9,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
-from rim.config import Config
-from rim.errors import UserError
-from rim.pipe import quiet_when_unread
-from rim.schema import reference, types_of
+from rim.base.errors import UserError
+from rim.settings import Config
+from rim.settings.pipe import quiet_when_unread
+from rim.settings.schema import reference, types_of
 
 
 class UsageError(UserError):
@@ -37,7 +37,7 @@ def parse(
     settings: type = Config,
     words: str = "key=value",
 ) -> CommandLine:
-    """Read a verb's command line; `rim.settings.load(line.files, line.overrides)` makes settings of it.
+    """Read a verb's command line; `rim.settings.load.load(line.files, line.overrides)` makes settings of it.
 
     Args:
         verb: name of the module, `fit` for `python -m rim.fit`.
@@ -148,7 +148,7 @@ class _Reference(Action):
 def user_errors() -> Iterator[None]:
     """Print an error that the user can mend as `error: ...` on stderr, and exit with status 2. Also a decorator.
 
-    A command whose output nobody reads any more ends quietly (`rim.pipe`).
+    A command whose output nobody reads any more ends quietly (`rim.settings.pipe`).
     """
     with quiet_when_unread():
         try:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from rim.settings import load
-from rim.training.signals import StopRequest
+from rim.runs.signals import StopRequest
+from rim.settings.load import load
 
 POLL_SECONDS = 0.1
 LAST_LINES = 8

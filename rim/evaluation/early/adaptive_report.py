@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rim.evaluation.adaptive import Adaptive
-from rim.evaluation.probe import Auroc
-from rim.evaluation.stopping import DROP, Curve, Point
-from rim.files import write_json
+from rim.base.files import write_json
+from rim.evaluation.early.adaptive import Adaptive
+from rim.evaluation.early.probe import Auroc
+from rim.evaluation.early.stopping import DROP, Curve, Point
 from rim.report.figures.adaptive import adaptive_figure
 from rim.report.proportion import Proportion
 from rim.report.publish import write_figure

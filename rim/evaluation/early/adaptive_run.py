@@ -5,16 +5,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rim.backbone.backbone import Backbone
-from rim.config import Config
 from rim.data.joined import Split
 from rim.data.prepare import prepare_tests, prepare_validation
 from rim.data.store import EncodedSplit
-from rim.evaluation.adaptive import Adaptive, check_adaptive, read_early
 from rim.evaluation.device import scoring_device
+from rim.evaluation.early.adaptive import Adaptive, check_adaptive, read_early
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.finished import evaluator_of, facts_of
 from rim.evaluation.scoring import rule_facts
-from rim.runs import RunFolder
+from rim.runs.folder import RunFolder
+from rim.settings import Config
 
 
 @dataclass(frozen=True)

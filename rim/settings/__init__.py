@@ -1,17 +1,17 @@
 """Every setting of a run: one dataclass per section, a sentence and a unit under each field.
 
 Marks in the sentences: [paper] is stated in arXiv 2605.30343; [open] is stated nowhere reliable and
-therefore a field; `docs/open-choices.md` lists those. Reading files and overrides is `settings.py`.
+therefore a field; `docs/open-choices.md` lists those. Reading files and overrides is `load.py`.
 These files import nothing heavy, so that `--help` answers at once.
 """
 
 from dataclasses import dataclass, field
 
-from rim.config.data import Arithmetic, Data, Own, Tracking
-from rim.config.evaluation import DecodeMode, Evaluation
-from rim.config.model import ATTENTION, Backbone, Lora, Memory, Scratch
-from rim.config.teaching import Method, Stage, default_stages
-from rim.config.training import Training
+from rim.settings.data import Arithmetic, Data, Own, Tracking
+from rim.settings.evaluation import DecodeMode, Evaluation
+from rim.settings.model import ATTENTION, Backbone, Lora, Memory, Scratch
+from rim.settings.teaching import Method, Stage, default_stages
+from rim.settings.training import Training
 
 __all__ = [
     "ATTENTION", "Arithmetic", "Backbone", "Config", "Data", "DecodeMode", "Evaluation", "Lora", "Memory", "Method",

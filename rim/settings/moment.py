@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rim.config import Stage
+from rim.settings import Stage
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ A rule is a generator of (path, sentence).
 
 from collections.abc import Iterator
 
-from rim.config import Config
+from rim.settings import Config
 
 WITH_BLOCKS = ("memory_blocks", "pause", "looped")
 """Methods that read blocks after a question."""

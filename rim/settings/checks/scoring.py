@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from rim import answers
-from rim.checks.memory import WITH_BLOCKS, listed
-from rim.config import Config
+from rim.base.errors import UserError, did_you_mean
 from rim.data.registry import parse_source
-from rim.errors import UserError, did_you_mean
+from rim.settings import Config
+from rim.settings.checks.memory import WITH_BLOCKS, listed
 
 CONTROLS = ("removed", "swapped", "noise")
 """What evaluation can do to the blocks (`rim/evaluation/controls.py`)."""

@@ -8,8 +8,8 @@ Each operation is drawn evenly from those that keep the value between 0 and `max
 
 from random import Random
 
-from rim.config import Arithmetic
 from rim.data.stories import Generator, Options, Story, require
+from rim.settings import Arithmetic
 
 NAMES = ("Ann", "Bob", "Tom", "Eve", "Sam", "Kim", "Max", "Joe")
 THINGS = ("coins", "cards", "books", "shells", "stamps", "beads", "apples", "pens")

@@ -11,10 +11,10 @@ import numpy as np
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.observer import Observer
-from rim.config import Evaluation
 from rim.data.joined import Split
 from rim.evaluation.evaluator import Evaluator, batches
 from rim.evaluation.predictions import Prediction
+from rim.settings import Evaluation
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
-from rim.checks import check
-from rim.config import Config
-from rim.errors import SettingsError
-from rim.files import write_bytes
-from rim.merge import Merge, join
-from rim.schema import shown
+from rim.base.errors import SettingsError
+from rim.base.files import write_bytes
+from rim.settings import Config
+from rim.settings.checks import check
+from rim.settings.merge import Merge, join
+from rim.settings.schema import shown
 
 Settings = TypeVar("Settings")
 

@@ -6,8 +6,8 @@ A rule is a generator of (path, sentence).
 import re
 from collections.abc import Iterator
 
-from rim.config import Config, Stage
-from rim.duration import updates
+from rim.settings import Config, Stage
+from rim.settings.duration import updates
 
 OBJECTIVES = {
     "memory_blocks": ("grounding", "refinement"),

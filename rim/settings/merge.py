@@ -12,10 +12,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import MarkedYAMLError
 
-from rim import checks, schema
-from rim.config import Config, default_stages
-from rim.errors import SettingsError, did_you_mean
-from rim.schema import shown
+from rim.base.errors import SettingsError, did_you_mean
+from rim.settings import Config, checks, default_stages, schema
+from rim.settings.schema import shown
 
 EVERY = "*"
 """Stands for every index of a list in the key of an override."""

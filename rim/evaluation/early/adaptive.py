@@ -12,16 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from rim.backbone.backbone import Backbone
-from rim.config import Config, Evaluation
+from rim.base.errors import UserError
 from rim.data.joined import Split
 from rim.data.store import EncodedSplit
-from rim.errors import UserError
-from rim.evaluation import stopping
+from rim.evaluation.early import stopping
+from rim.evaluation.early.probe import Auroc, Probe, auroc, fit_probe
+from rim.evaluation.early.readouts import Readouts, read_out
+from rim.evaluation.early.stopping import Choice, Curve, Point
 from rim.evaluation.evaluator import Evaluator
-from rim.evaluation.probe import Auroc, Probe, auroc, fit_probe
-from rim.evaluation.readouts import Readouts, read_out
-from rim.evaluation.stopping import Choice, Curve, Point
 from rim.report.proportion import Proportion
+from rim.settings import Config, Evaluation
 
 METHODS = ("memory_blocks", "looped")
 """Methods that teach an answer after every block."""

@@ -10,8 +10,8 @@ the first holder tells the answer of a longer story, which takes the swaps in or
 
 from random import Random
 
-from rim.config import Tracking
 from rim.data.stories import Generator, Options, Story, require
+from rim.settings import Tracking
 
 NAMES = ("Ann", "Bob", "Tom", "Eve", "Sam", "Kim", "Max", "Joe")
 THINGS = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from rim.errors import UserError
+from rim.base.errors import UserError
 
 TIMEOUT = 5.0
 """Seconds to wait for the hub's address; the libraries alone would retry for 24 to 46."""

@@ -5,14 +5,14 @@ Every rule is a generator of (path, sentence); `problems` is their sum.
 
 from collections.abc import Iterator
 
-from rim.checks import memory, scoring, sources, stages, values
-from rim.checks.memory import WITH_BLOCKS
-from rim.checks.scoring import CONTROLS
-from rim.checks.stages import OBJECTIVES, steps_taught
-from rim.checks.values import value_at
-from rim.config import Config
-from rim.errors import SettingsError
-from rim.schema import shown
+from rim.base.errors import SettingsError
+from rim.settings import Config
+from rim.settings.checks import memory, scoring, sources, stages, values
+from rim.settings.checks.memory import WITH_BLOCKS
+from rim.settings.checks.scoring import CONTROLS
+from rim.settings.checks.stages import OBJECTIVES, steps_taught
+from rim.settings.checks.values import value_at
+from rim.settings.schema import shown
 
 __all__ = ["CONTROLS", "OBJECTIVES", "WITH_BLOCKS", "check", "problems", "steps_taught", "value_at"]
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import MISSING
 
-from rim.config import Config
+from rim.settings import Config
 
 _PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 

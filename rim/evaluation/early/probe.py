@@ -17,7 +17,7 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from rim.errors import UserError
+from rim.base.errors import UserError
 from rim.report.statistics import interval_of
 
 FOLDS = 5

@@ -7,9 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from rim import schema
-from rim.config import ATTENTION, Config, Scratch, Training
-from rim.errors import did_you_mean
+from rim.base.errors import did_you_mean
+from rim.settings import ATTENTION, Config, Scratch, Training, schema
 
 _FROM_ZERO = {
     *("run.seed", "data.tracking.seed", "data.arithmetic.seed", "data.workers"),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from rim.errors import UserError
+from rim.base.errors import UserError
 
 
 class SaveError(UserError):

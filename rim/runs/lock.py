@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from rim.errors import UserError
+from rim.base.errors import UserError
 
 PATIENCE_SECONDS = 10.0
 """How long a repeated command waits: loader processes of a run that was killed notice it within five seconds."""

@@ -18,8 +18,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from rim.backbone.backbone import Backbone, Reading
-from rim.errors import UserError
-from rim.files import write_bytes
+from rim.base.errors import UserError
+from rim.base.files import write_bytes
 
 PROMPT = "Ann has 3 cups and gets 4 more."
 SAMPLES = 16
