@@ -22,7 +22,8 @@ class TestResult:
     """One test set: predictions, score, and the scores under each control, number of blocks and further rule.
 
     `rule` is the task's own, by which everything but `by_rule` is marked (None: not known); `undecided` counts the
-    comparisons that ended at a limit of time or memory, and count as wrong.
+    comparisons that ended at a limit of time or memory, and count as wrong. `rows` is the sha256 of the encoded
+    examples: scores of other rows do not compare.
     """
 
     source: str
@@ -33,6 +34,7 @@ class TestResult:
     rule: str | None = None
     by_rule: dict[str, Score] = field(default_factory=dict)
     undecided: int = 0
+    rows: str = ""
 
     def report(self, confidence: float) -> str:
         """Markdown."""
@@ -64,6 +66,7 @@ def score_source(
         rule=own,
         by_rule={rule: score(marked(predictions, rule)) for rule in _further(settings.rules, own)},
         undecided=answers.undecided() - before,
+        rows=split.report.encoded,
     )
 
 
@@ -74,7 +77,7 @@ def write_result(result: TestResult, folder: Path, about: dict[str, Any]) -> Pat
         about: what was scored: weights, update, blocks.
     """
     stem = result.source.replace("/", "-")
-    facts = {**about, "source": result.source, **to_json(result.score)}
+    facts = {**about, "source": result.source, "rows": result.rows, **to_json(result.score)}
     facts["controls"] = {name: to_json(control) for name, control in result.controls.items()}
     facts["controls_version"] = VERSION
     facts |= _rules(result)

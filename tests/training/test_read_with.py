@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from rim import evaluate
 from rim.training.run import LengthError, fit
 from tests.runs import tiny
 
@@ -24,6 +25,16 @@ def test_reading_fewer_blocks_is_reading_early_and_more_blocks_are_read_too(tmp_
 def test_without_the_setting_nothing_is_read_or_written(tmp_path: Path) -> None:
     assert fit(tiny(tmp_path, "stages.0.duration=1 steps", "stages.1.duration=1 steps")) == 0
     assert "read_with" not in json.loads((tmp_path / "run/results/tracking-test.json").read_text())
+
+
+def test_a_result_names_the_rows_that_were_scored(tmp_path: Path) -> None:
+    """Other rows under the same name give another hash, as in `data.json`, so that scores of both are told apart."""
+    assert fit(tiny(tmp_path, "stages.0.duration=1 steps", "stages.1.duration=1 steps")) == 0
+    result = tmp_path / "run/results/tracking-test.json"
+    before = json.loads(result.read_text())["rows"]
+    assert before == json.loads((tmp_path / "run/data.json").read_text())[2]["encoded"] != ""
+    assert evaluate.main(["--run", str(tmp_path / "run"), "data.tracking.seed=5"]) == 0
+    assert json.loads(result.read_text())["rows"] not in ("", before)
 
 
 def test_more_blocks_than_the_model_has_positions_for_are_refused_before_training(tmp_path: Path) -> None:
