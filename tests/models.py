@@ -10,7 +10,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
 from rim.backbone.tokenizer import SHARED, Slots, add_memory_tokens, build_tokenizer
-from rim.data.encode import EncodedExample
+from rim.data.encode import EncodedExample, Report
 from rim.settings import Config, Lora, Stage, default_stages
 from rim.settings.moment import Moment
 
@@ -74,6 +74,10 @@ class Rows(list[EncodedExample]):
     """A split of examples in memory."""
 
     answer_rule = "text"
+
+    @property
+    def report(self) -> Report:
+        return Report("memory/test", len(self), len(self), encoded="of these rows")
 
     @property
     def question_lengths(self) -> np.ndarray:

@@ -84,7 +84,7 @@ def test_one_question_has_no_donor() -> None:
             "use a larger one, or evaluation.controls=[removed]"
         )
     result = score_source(evaluates, backbone, "x/test", split, Evaluation(controls=["removed", "swapped", "noise"]))
-    assert [*result.controls] == ["removed"]
+    assert [*result.controls] == ["removed"] and result.rows == "of these rows"
 
 
 def test_batches_hold_every_row_once_by_length() -> None:
