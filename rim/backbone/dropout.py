@@ -22,8 +22,7 @@ RATE = re.compile(r"(^|_)(dropout|pdrop)(_|$)")
 """Names of rates: `attention_dropout`, `resid_pdrop`, `hidden_dropout_prob`; not `layerdrop`, which drops layers."""
 ADAPTER = "lora_dropout"
 PROBE, PROBED = 0.5, 48
-"""Rate and number of tokens of the passes that are compared: a small rate might drop nothing of so little."""
-
+"""Rate and most tokens of the passes that are compared: a small rate might drop nothing in so short a text."""
 NEAR = 1e-5
 """Largest difference of equal passes, as a share of the largest logit: not every kernel of a GPU repeats bit by bit."""
 
@@ -49,9 +48,9 @@ def set_dropout(model: nn.Module, rate: float, part: Part = "whole") -> None:
 
 
 def check_dropout(backbone: Backbone, rate: float, setting: str, part: Part = "whole") -> None:
-    """Make sure that a rate acts as it says: at 0 two passes of training agree, above 0 they differ.
+    """Check that a rate acts: at 0 two passes in training mode agree, above 0 they differ.
 
-    Rates and mode of the backbone are put back. Adapters are not asked: as they begin they add nothing.
+    Rates and mode of the backbone are restored. Adapters are not checked: untrained, they add nothing to the output.
 
     Args:
         rate: the rate that a run will set.
@@ -71,7 +70,7 @@ def check_dropout(backbone: Backbone, rate: float, setting: str, part: Part = "w
     found = "apply no dropout that could be set" if same else "drop or jitter states by a rate that cannot be set"
     raise BackboneError(
         f"{setting} = {rate:g} would not act: models of type '{backbone.config.model_type}' {found}. "
-        f"Leave {setting} empty (null) for what the model does of its own, or use another backbone"
+        f"Leave {setting} empty (null) to keep the model as it is, or use another backbone"
     )
 
 
@@ -112,5 +111,6 @@ def _unchanged(backbone: Backbone) -> Iterator[None]:
 def _logits(backbone: Backbone, seed: int) -> Tensor:
     """[1, N, V] logits of a pass in training mode whose noise has this seed."""
     torch.manual_seed(seed)
-    ids_1N = torch.arange(PROBED, device=backbone.device)[None] % backbone.special.open
+    count = min(PROBED, backbone.positions or PROBED)
+    ids_1N = torch.arange(count, device=backbone.device)[None] % backbone.special.open
     return backbone.model(input_ids=ids_1N, use_cache=False).logits.float()

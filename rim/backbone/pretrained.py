@@ -115,9 +115,8 @@ def _misfit(config: BackboneConfig, *names: list[str]) -> str:
     found = "; ".join(f"{len(part)} {kind}: {_some(part)}" for kind, part in zip(kinds, names, strict=True) if part)
     return (
         f"backbone.name '{config.name}': its files do not hold the weights of its config.json. {found}. Save the model "
-        "anew with save_pretrained, or rename its weights: prefixes of "
-        "torch.compile and data-parallel training (_orig_mod., module.) are taken off, and a head may be absent where "
-        "tie_word_embeddings is true"
+        "anew with save_pretrained, or rename its weights. Prefixes of torch.compile and data-parallel training "
+        "(_orig_mod., module.) are removed, and a head may be absent where tie_word_embeddings is true"
     )
 
 

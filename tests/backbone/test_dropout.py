@@ -65,6 +65,12 @@ def rates(backbone: Backbone) -> list[Any]:
     return [*modules, *named, backbone.config.to_dict()]
 
 
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_the_check_fits_a_model_of_few_positions(rate: float) -> None:
+    """GPT-2 looks positions up in a table, and one beyond its end would be an error."""
+    check_dropout(family_backbone("gpt2", n_positions=16), rate, "stages[0].dropout")
+
+
 def test_a_model_without_dropout_is_refused() -> None:
     backbone = family_backbone("gpt2")
     backbone.model.forward = frozen(backbone.model.forward)
@@ -72,7 +78,7 @@ def test_a_model_without_dropout_is_refused() -> None:
         check_dropout(backbone, 0.2, "stages[1].dropout")
     assert str(error.value) == (
         "stages[1].dropout = 0.2 would not act: models of type 'gpt2' apply no dropout that could be set. Leave "
-        "stages[1].dropout empty (null) for what the model does of its own, or use another backbone"
+        "stages[1].dropout empty (null) to keep the model as it is, or use another backbone"
     )
 
 
