@@ -124,7 +124,7 @@ def _defined_in(path: str) -> Task:
     if not isinstance(task, Task):
         what = "no TASK" if task is None else f"a TASK that is {type(task).__name__}"
         raise DataError(
-            f"{path} defines {what}: it must be a rim.data.example.Task, as in the README's 'Your own task'"
+            f"{path} defines {what}: it must be a rim.data.example.Task, as under 'Your own task' in docs/data.md"
         )
     return _told_by(path, digest, task)
 

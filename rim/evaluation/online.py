@@ -1,4 +1,4 @@
-"""The rules of `stopping.py` while blocks are read one by one (`rim.backbone.early`): each computes what it needs.
+"""The rules of `early/stopping.py` while blocks are read one by one (`rim.backbone.early`).
 
 Axes: D width.
 """

@@ -1,8 +1,9 @@
 """The LightningDataModule: draws the rows of every update and lays them out as trees.
 
-An update takes `batch_size` rows from an endless stream of shuffled epochs, or of a mixture's cycles (`order.py`), cut
-in micro-batches that are dealt out to the processes in turn. What an update contains depends on the seed, the stage and
-the number of the update alone, not on the number of processes, of loader workers, or of interruptions.
+An update takes `batch_size` rows from an endless stream of shuffled epochs, or of a mixture's cycles
+(`rim/data/order.py`), cut in micro-batches that are dealt out to the processes in turn. What an update contains depends
+on the seed, the stage and the number of the update alone, not on the number of processes, of loader workers, or of
+interruptions.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -209,7 +209,7 @@ def test_what_is_read_is_encoded_anew_when_the_python_file_changes(riddles: Data
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("", "defines no TASK: it must be a rim.data.example.Task, as in the README's 'Your own task'"),
+        ("", "defines no TASK: it must be a rim.data.example.Task, as under 'Your own task' in docs/data.md"),
         ("TASK = 3", "defines a TASK that is int: it must be a rim.data.example.Task"),
         ("x = 1\nraise KeyError('cup')", "mine.py, line 2: KeyError: 'cup'. Mend the file of the task"),
         ("x = 1\ndef f(:\n", "mine.py, line 2: SyntaxError: invalid syntax"),

@@ -1,8 +1,10 @@
-"""The benchmarks of conf/bench, with the entries that are measured here."""
+"""The benchmarks of conf/bench in the dossier's shapes, with the entries that it measures."""
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from dossier.report import Task
+from dossier.sizes import Size
 from rim.benchmark.settings import Benchmark, load_benchmark
 
 ENTRIES = {"direct": "direct", "rim": "memory_blocks", "coconut": "coconut", "cot": "cot"}
@@ -19,3 +21,15 @@ def benchmark(task: Task, shape: str, more: Sequence[str]) -> Benchmark:
     """
     data = (f"root={task.rows()}", f"data.cache={task.work / 'cache'}")
     return load_benchmark([f"conf/bench/{shape}.yaml"], [*_SETTINGS, *data, *more])
+
+
+class Shape:
+    """A shape of the benchmark, whose settings are read when they are first needed."""
+
+    def __init__(self, task: Task, size: Size, shape: str) -> None:
+        self.task, self.size, self.shape = task, size, shape
+
+    @cached_property
+    def bench(self) -> Benchmark:
+        """The settings of the shape."""
+        return benchmark(self.task, self.shape, self.size.bench)

@@ -11,8 +11,8 @@ from time import perf_counter
 
 import torch
 
-from dossier.report import Finding, Report, Result, Task, at_most
-from dossier.shapes import ENTRIES, benchmark
+from dossier.report import Finding, Report, Result, at_most
+from dossier.shapes import ENTRIES, Shape
 from dossier.sizes import Size, size_of
 from rim.backbone.fast import FastDecoder, decoder
 from rim.benchmark.bound import Bound, bound_of
@@ -84,16 +84,8 @@ def _measure(report: Report, built: "Built") -> None:
     report.unit(f"{built.shape}: same tokens", partial(same_tokens, built))
 
 
-class Built:
+class Built(Shape):
     """A shape's model and entries, made when they are first needed."""
-
-    def __init__(self, task: Task, size: Size, shape: str) -> None:
-        self.task, self.size, self.shape = task, size, shape
-
-    @cached_property
-    def bench(self) -> Benchmark:
-        """The settings of the shape."""
-        return benchmark(self.task, self.shape, self.size.bench)
 
     @cached_property
     def jobs(self) -> dict[str, Job]:

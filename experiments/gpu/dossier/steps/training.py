@@ -12,15 +12,14 @@ from typing import Any
 
 import torch
 
-from dossier.report import Finding, Report, Result, Task
-from dossier.shapes import benchmark
-from dossier.sizes import Size, size_of
+from dossier.report import Finding, Report, Result
+from dossier.shapes import Shape
+from dossier.sizes import size_of
 from dossier.updates import Issued, Subject, Updates, batches_of, issued, timed_updates
 from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import Slots
-from rim.benchmark.settings import Benchmark
 from rim.benchmark.workload import TEXTS, drawn_on, widen
 from rim.data.prepare import Splits, prepare, training_texts
 from rim.methods.registry import build_method
@@ -56,16 +55,8 @@ def run(report: Report) -> None:
             gc.collect()
 
 
-class Built:
+class Built(Shape):
     """A shape's model with adapters, and the data, made when they are first needed."""
-
-    def __init__(self, task: Task, size: Size, shape: str) -> None:
-        self.task, self.size, self.shape = task, size, shape
-
-    @cached_property
-    def bench(self) -> Benchmark:
-        """The benchmark of the same shape, which has its settings."""
-        return benchmark(self.task, self.shape, self.size.bench)
 
     def config(self, name: str) -> Config:
         """The paper's run in this shape."""
