@@ -9,11 +9,12 @@ from pathlib import Path
 from rim.base.errors import did_you_mean
 from rim.settings.commandline import UsageError, user_errors
 
-VERBS = ("fit", "evaluate", "compare", "sweep", "bench", "show")
+VERBS = ("fit", "evaluate", "ask", "export", "compare", "sweep", "bench", "show")
 """In the order in which a newcomer meets them."""
 FIRST_COMMANDS = (
     ("python -m rim.show --config conf/demo.yaml", "see what a run is trained on"),
     ("python -m rim.fit --config conf/demo.yaml", "train and score the small model"),
+    ("python -m rim.ask --run runs/demo", "ask it questions"),
     ("tensorboard --logdir runs", "look at its curves in a browser"),
 )
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-VERBS = ("fit", "evaluate", "show", "compare", "sweep", "bench", "export")
+VERBS = ("fit", "evaluate", "show", "compare", "sweep", "bench", "ask", "export", "api")
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("base",),
     ("settings", "tree", "answers"),
@@ -21,7 +21,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("runs",),
     ("evaluation",),
     ("training",),
-    ("comparison", "sweeps", "benchmark"),
+    ("comparison", "sweeps", "benchmark", "deployment"),
     ("analysis",),
     VERBS,
     ("__main__",),
@@ -32,7 +32,7 @@ READING = ("rim.settings.checks", "rim.settings.merge", "rim.settings.load", "ri
 """The upper floor of the settings: it lies above data, since sources are checked against the table of tasks. The lower
 floor, the dataclasses, lies below, since data and backbones take their settings from it."""
 
-DOORS = 20
+DOORS = 24
 """Most files and folders directly under `rim/`, those that Python itself looks for left aside."""
 
 COMMON = {

@@ -63,8 +63,8 @@ def _publish_planned(comparison: Comparison, runs: Sequence[PlannedRun]) -> None
     _finish(comparison.name, comparison.path, finished, comparison.reference_entry, notes)
 
 
-def compare_named(folders: Sequence[Path], out: Path | None, reference: str | None, transfer: bool = False) -> int:
-    """Compare finished runs.
+def compare_named(folders: Sequence[Path], out: Path | None, reference: str | None, transfer: bool = False) -> Path:
+    """Compare finished runs; the folder that the tables went to.
 
     Args:
         folders: of the runs.
@@ -86,7 +86,7 @@ def compare_named(folders: Sequence[Path], out: Path | None, reference: str | No
     runs.sort(key=lambda run: (names.index(run.entry), run.seed))
     out = out or _free_folder(runs)
     _finish(out.name, out, runs, reference, [])
-    return 0
+    return out
 
 
 def _free_folder(runs: Sequence[FinishedRun]) -> Path:

@@ -41,15 +41,23 @@ def tasks(config: Data, published: Collection[str]) -> dict[str, Task]:
     found: dict[str, Task] = {}
     for path in config.modules:
         task = _defined_in(path)
-        if task.name in (*published, *found, OWN) or not task.name.isidentifier():
-            taken = ", ".join((*published, *found, OWN))
-            raise DataError(f"{path} names its task '{task.name}': take another word, not one of {taken}")
+        check_name(task.name, (*published, *found), path)
         _require_rule(task.answer_rule, f"TASK of {path}")
         found[task.name] = task
     if any(getattr(config.own, split) for split in SPLITS):
         _require_rule(config.own.answer_rule, "data.own.answer_rule")
         found[OWN] = _in_files(config.own)
     return found
+
+
+def check_name(name: str, taken: Collection[str], where: str) -> None:
+    """Refuse a task's name that others have, or that is no word.
+
+    Raises:
+        DataError: it is either.
+    """
+    if name in (*taken, OWN) or not name.isidentifier():
+        raise DataError(f"{where} names its task '{name}': take another word, not one of {', '.join((*taken, OWN))}")
 
 
 def parse(row: Row) -> Example:

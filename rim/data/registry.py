@@ -20,13 +20,30 @@ TASKS = {
 """Where each task lives, `module:object`; a new task is one file and one name here."""
 
 
+_registered: dict[str, Task] = {}
+
+
+def register_task(task: Task) -> Task:
+    """Make a task known to this process, as a file of `data.modules` makes it known to a run; the task itself.
+
+    A run that reads it is opened again by a process that has registered it. Registering a name again replaces the task.
+
+    Raises:
+        DataError: the name is that of a published task, or no word.
+    """
+    own.check_name(task.name, TASKS, "register_task")
+    _registered[task.name] = task
+    return task
+
+
 def own_tasks(config: Data) -> dict[str, Task]:
-    """The user's tasks: those of the Python files in `data.modules`, and `own` where `data.own` names files.
+    """The user's tasks: registered ones, those of the Python files in `data.modules`, and `own` where `data.own` names
+    files.
 
     Raises:
         DataError: a file that is gone or defines no task, or a name that is taken.
     """
-    return own.tasks(config, published=TASKS)
+    return _registered | own.tasks(config, published=(*TASKS, *_registered))
 
 
 def task(name: str, config: Data | None = None) -> Task:
@@ -35,7 +52,7 @@ def task(name: str, config: Data | None = None) -> Task:
     Raises:
         DataError: no such task; lists the known ones and the nearest.
     """
-    mine = own_tasks(config) if config is not None else {}
+    mine = own_tasks(config) if config is not None else _registered
     if name in mine:
         return mine[name]
     if name not in TASKS:

@@ -31,6 +31,11 @@ def tokenise(examples: Sequence[Example], tokenizer: Any, question_end: str) -> 
     return found
 
 
+def tokenise_question(question: str, tokenizer: Any, question_end: str) -> list[int]:
+    """Token ids of a question that stands alone, as `tokenise` gives them; none where the tokenizer makes nothing of it."""
+    return _without_end(_ids([question + question_end], tokenizer, True)[0], tokenizer)
+
+
 def fingerprint(tokenizer: Any) -> str:
     """sha256 of everything that decides about ids: vocabulary, added tokens, rules and special tokens."""
     if getattr(tokenizer, "is_fast", False):

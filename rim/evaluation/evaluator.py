@@ -10,7 +10,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.decode import Prompt, greedy
+from rim.backbone.decode import CacheEdit, Prompt, greedy
 from rim.backbone.fast import Decode
 from rim.backbone.observer import Observer
 from rim.base.errors import UserError
@@ -83,15 +83,26 @@ class Evaluator:
             self._check_control(control, split)
         examples = [split[row] for row in rows]
         asked = partial(self.prompts, backbone, stage=stage, blocks=0 if control == "removed" else blocks)
-        prompts, longest = asked(examples), self.max_new_tokens(stage)
+        prompts = asked(examples)
         edit = cache_edit(control, rows, split, lambda row: asked([split[row]])[0].final.trunk)
-        with torch.autocast(backbone.device.type, enabled=False):
-            tokens = self.method.answer(backbone, prompts, longest, edit, observe, self.decode)
-        texts = [self.tokenizer.batch_decode(branches, skip_special_tokens=True) for branches in tokens]
-        found = [tuple(self.method.answer_in(text, stage) for text in branches) for branches in texts]
-        unmarked = [_unmarked(*triple) for triple in zip(examples, found, texts, strict=True)]
+        read = self.read(backbone, prompts, stage, edit, observe)
+        unmarked = [_unmarked(example, *each) for example, each in zip(examples, read, strict=True)]
         by_rule = (marked([each], split.rule_of(row)) for row, each in zip(rows, unmarked, strict=True))
         return [one for each in by_rule for one in each]
+
+    def read(
+        self,
+        backbone: Backbone,
+        prompts: Sequence[Prompt],
+        stage: Stage | None = None,
+        edit: CacheEdit | None = None,
+        observe: Observer | None = None,
+    ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+        """For each prompt the answers after its branches, and all that was generated for them."""
+        with torch.autocast(backbone.device.type, enabled=False):
+            tokens = self.method.answer(backbone, prompts, self.max_new_tokens(stage), edit, observe, self.decode)
+        texts = [tuple(self.tokenizer.batch_decode(branches, skip_special_tokens=True)) for branches in tokens]
+        return [(tuple(self.method.answer_in(text, stage) for text in each), each) for each in texts]
 
     def max_new_tokens(self, stage: Stage | None = None) -> int:
         """Most tokens to generate as a stage answers, or as the finished model does."""

@@ -34,7 +34,7 @@ def parse(
     argv: Sequence[str] | None = None,
     options: Callable[[ArgumentParser], Any] | None = None,
     config: bool = True,
-    settings: type = Config,
+    settings: type | None = Config,
     words: str = "key=value",
 ) -> CommandLine:
     """Read a verb's command line; `rim.settings.load.load(line.files, line.overrides)` makes settings of it.
@@ -45,7 +45,7 @@ def parse(
         argv: arguments; None: those of the process.
         options: adds the verb's own options to the parser.
         config: whether the verb takes `--config`; overrides are taken in either case.
-        settings: what `--help-config` explains.
+        settings: what `--help-config` explains; None: the verb takes no settings, and words are its own.
         words: what the words without dashes are, in the line of usage.
 
     Raises:
@@ -77,14 +77,16 @@ def exists(word: str) -> bool:
         return False
 
 
-def _parser(verb: str, description: str, config: bool, settings: type) -> ArgumentParser:
+def _parser(verb: str, description: str, config: bool, settings: type | None) -> ArgumentParser:
     parser = _Parser(
-        prog=f"python -m rim.{verb}", description=description, allow_abbrev=False, epilog=_EPILOG,
-        formatter_class=_Formatter,
+        prog=f"python -m rim.{verb}", description=description, allow_abbrev=False,
+        epilog=_EPILOG if settings else None, formatter_class=_Formatter,
     )  # fmt: skip
     if config:
         parser.add_argument("--config", nargs="+", action="extend", metavar="FILE", help="YAML files; a later one wins")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=SUPPRESS)  # see _EPILOG
+    if settings is None:
+        return parser
     parser.add_argument(
         "--help-config",
         nargs="?",

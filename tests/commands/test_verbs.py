@@ -31,7 +31,7 @@ def imported(done: subprocess.CompletedProcess[str]) -> set[str]:
     return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
 
 
-@pytest.mark.parametrize("verb", ["fit", "evaluate", "compare", "show", "sweep", "bench"])
+@pytest.mark.parametrize("verb", overview.VERBS)
 def test_help_imports_nothing_heavy(verb: str) -> None:
     done = python("-X", "importtime", "-m", f"rim.{verb}", "--help")
     assert done.returncode == 0 and f"python -m rim.{verb}" in done.stdout
@@ -45,7 +45,7 @@ def test_wrong_settings_are_refused_before_anything_heavy_is_imported(given: str
     assert imported(done) & {"torch", "transformers", "lightning", "datasets"} == set()
 
 
-@pytest.mark.parametrize("verb", ["fit", "evaluate", "show", "sweep", "bench"])
+@pytest.mark.parametrize("verb", overview.VERBS)
 def test_importing_a_verb_imports_nothing_heavy(verb: str) -> None:
     done = python(
         "-c", f"import sys, rim.{verb}; print({sorted(HEAVY)!r} and [n for n in {sorted(HEAVY)!r} if n in sys.modules])"

@@ -116,7 +116,7 @@ def _fitting(built: Built, name: str) -> tuple[Subject, Updates, int]:
     while True:
         subject = built.subject(name, micro)
         stage = next(plan for plan in subject.plan.stages if plan.stage.objective == OBJECTIVES[name][0])
-        middle = stage.first + stage.length // 2
+        middle = stage.first + stage.segment(stage.first + stage.length // 2).stop - stage.validate_every
         try:
             return subject, timed_updates(subject, middle, built.size.least_updates, built.size.update_seconds), middle
         except torch.OutOfMemoryError:

@@ -1,0 +1,121 @@
+"""Asking a run gives the answers that scoring it gives; what is shown; what is refused."""
+
+import io
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import rim
+from rim import ask
+from rim.base.errors import UserError
+from rim.deployment.console import Form, text_of
+from rim.deployment.model import AskError, load
+from rim.evaluation.predictions import Prediction, read_jsonl
+from tests.deployment.conftest import Trained
+
+
+def scored(run: Path) -> list[Prediction]:
+    return read_jsonl(run / "results" / "tracking-test.jsonl")
+
+
+def test_answers_are_those_of_the_evaluation(trained: Trained) -> None:
+    run = trained()
+    predictions = scored(run)
+    model = rim.load(run)
+    replies = model.answer([row.question for row in predictions])
+    assert [reply.answer for reply in replies] == [row.answers[-1] for row in predictions]
+    assert all(reply.milliseconds > 0 and reply.chain == "" for reply in replies)
+    for row in predictions:
+        readouts = model.readouts(row.question)
+        assert tuple(each.answer for each in readouts) == row.answers
+        assert [each.block for each in readouts] == [1, 2, 3]
+        assert all(0 < each.probability <= 1 for each in readouts)
+        assert model.answer(row.question, blocks=2).answer == row.answers[1]
+
+
+def test_steps_are_read_with_the_grounding_checkpoint(trained: Trained) -> None:
+    run = trained()
+    question = scored(run)[0].question
+    grounding = load(run, "grounding-best")
+    steps = load(run).steps(question)
+    assert len(steps) == 3
+    assert [step.startswith(each.answer) for step, each in zip(steps, grounding.readouts(question), strict=True)]
+
+
+@pytest.mark.parametrize("variant", ["memory_blocks, inserted", "looped", "icot", "coconut"])
+def test_every_method_answers_as_it_is_scored(variant: str, trained: Trained) -> None:
+    run = trained(variant)
+    model, rows = load(run), scored(run)[:3]
+    assert [reply.answer for reply in model.answer([row.question for row in rows])] == [row.answers[-1] for row in rows]
+    for row in rows:
+        assert tuple(each.answer for each in model.readouts(row.question)) == row.answers
+
+
+def test_a_chain_of_thought_is_shown(trained: Trained) -> None:
+    run = trained("cot")
+    rows = scored(run)
+    reply = load(run).answer(rows[0].question)
+    assert (reply.answer, reply.chain) == (rows[0].answers[0], (rows[0].texts or rows[0].answers)[0].strip())
+    (readout,) = load(run).readouts(rows[0].question)
+    assert readout.block == 0
+    with pytest.raises(AskError, match=r"blocks=2: method cot has no blocks; those that have: memory_blocks, pause, loo"):
+        load(run).answer("Who?", blocks=2)
+    with pytest.raises(AskError, match="has no checkpoint of a grounding stage, so blocks cannot be read as steps"):
+        load(run).steps("Who?")
+
+
+@pytest.mark.parametrize(
+    ("question", "blocks", "said"),
+    [
+        (" \n", None, r"the question ' \n' is empty: ask one in words"),
+        ("Who?", 0, "blocks=0: an answer is read after at least one block"),
+        ("word " * 400, None, "positions with its blocks"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused(question: str, blocks: int | None, said: str, trained: Trained) -> None:
+    with pytest.raises(UserError) as error:
+        load(trained()).answer(question, blocks)
+    assert said in str(error.value)
+
+
+def test_the_verb_prints_text_or_json(trained: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    run = trained()
+    row = scored(run)[0]
+    assert ask.main(["--run", str(run), "--json", "--steps", row.question]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["question"], facts["answer"]) == (row.question, row.answers[-1])
+    assert [each["answer"] for each in facts["readouts"]] == list(row.answers)
+    assert all(math.isfinite(each["probability"]) and "step" in each for each in facts["readouts"])
+    assert ask.main(["--run", str(run), row.question, "--blocks", "2"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[0].startswith(f"{row.answers[1] or '(no answer)'}    ") and "| block " in shown
+
+
+def test_questions_come_through_a_pipe(
+    trained: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = [row.question for row in scored(trained())[:2]]
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{questions[0]}\n\n{questions[1]}\n"))
+    assert ask.main(["--run", str(trained()), "--json"]) == 0
+    assert [json.loads(line)["question"] for line in capsys.readouterr().out.splitlines()] == questions
+
+
+def test_an_answer_without_text_is_said() -> None:
+    facts = {"answer": "", "chain": "2 + 3 = 5", "milliseconds": 3.2, "readouts": []}
+    assert text_of(facts) == "2 + 3 = 5\n(no answer)    3 ms"
+    assert Form() == Form(None, False, False)
+
+
+def test_importing_rim_is_light_and_lazy() -> None:
+    code = (
+        "import sys, rim; heavy = {'torch', 'numpy', 'transformers', 'omegaconf'} & {*sys.modules}; "
+        "print(heavy, sorted(rim.__all__) == [n for n in dir(rim) if n in rim.__all__], callable(rim.fit))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["set()", "True", "True"]
+    with pytest.raises(AttributeError, match="has no attribute 'lode'; it has Example, Model, Readout"):
+        _ = rim.lode
