@@ -1,8 +1,8 @@
 """The Python API, all of `rim.__all__` but nothing else: what a notebook needs.
 
-    config = rim.load_config(["conf/demo.yaml"], ["run.name=notebook"])
-    model = rim.load(rim.fit(config))
-    model.answer("Ann has the ball. Ann gives it to Bob. Who?").answer
+config = rim.load_config(["conf/demo.yaml"], ["run.name=notebook"])
+model = rim.load(rim.fit(config))
+model.answer("Ann has the ball. Ann gives it to Bob. Who?").answer
 """
 
 from collections.abc import Sequence

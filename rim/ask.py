@@ -28,10 +28,10 @@ def main(argv: list[str] | None = None) -> int:
     line = parse("ask", __doc__, argv, _options, config=False, settings=None, words="QUESTION")
 
     from rim.deployment.console import Form, ask
-    from rim.deployment.model import load
 
     options = line.options
-    ask(load(Path(options.run), options.checkpoint), line.overrides, Form(options.blocks, options.steps, options.json))
+    form = Form(options.blocks, options.steps, options.json)
+    ask(Path(options.run), options.checkpoint, line.overrides, form)
     return 0
 
 

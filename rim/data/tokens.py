@@ -32,7 +32,7 @@ def tokenise(examples: Sequence[Example], tokenizer: Any, question_end: str) -> 
 
 
 def tokenise_question(question: str, tokenizer: Any, question_end: str) -> list[int]:
-    """Token ids of a question that stands alone, as `tokenise` gives them; none where the tokenizer makes nothing of it."""
+    """Token ids of a question that stands alone, as `tokenise` gives them; they may be none."""
     return _without_end(_ids([question + question_end], tokenizer, True)[0], tokenizer)
 
 

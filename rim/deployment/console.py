@@ -4,10 +4,11 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rim.base.errors import UserError
-from rim.deployment.model import Model
+from rim.deployment.model import Model, load
 from rim.report.tables import table
 
 WARM_UP = "How many are 2 and 3?"
@@ -23,12 +24,14 @@ class Form:
     json: bool = False
 
 
-def ask(model: Model, questions: Sequence[str], form: Form) -> None:
+def ask(run: Path, checkpoint: str | None, questions: Sequence[str], form: Form) -> None:
     """Answer the questions, or those that are typed or piped in, a line each.
 
     Raises:
-        UserError: a question that was named cannot be answered; one that was typed is reported, and the next is asked.
+        UserError: there is no such run or checkpoint, or a question cannot be answered; of those that are typed it is
+            reported, and the next is asked.
     """
+    model = load(run, checkpoint)
     model.answer(WARM_UP, form.blocks)
     if questions:
         for question in questions:
@@ -81,6 +84,8 @@ def _table(readouts: Sequence[dict[str, Any]]) -> Iterable[str]:
     if len(readouts) < 2:
         return []
     steps = "step" in readouts[0]
-    header = ["block", "answer", "probability", *(["step (grounding checkpoint)"] if steps else [])]
-    rows = [[str(r["block"]), r["answer"], f"{r['probability']:.2f}", *([r["step"]] if steps else [])] for r in readouts]
+    header = ["block", "answer", "probability", *(["step"] if steps else [])]
+    rows = [
+        [str(r["block"]), r["answer"], f"{r['probability']:.2f}", *([r["step"]] if steps else [])] for r in readouts
+    ]
     return ["", table(rows, header), ""]

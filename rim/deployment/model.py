@@ -8,7 +8,6 @@ from itertools import starmap
 from pathlib import Path
 from typing import Any, overload
 
-import numpy as np
 import torch
 
 from rim.backbone.backbone import Backbone
@@ -19,6 +18,7 @@ from rim.base.errors import UserError
 from rim.base.quiet import quiet_libraries
 from rim.data.store import EncodedExample
 from rim.data.tokens import tokenise_question
+from rim.deployment.encode import encoded
 from rim.deployment.reply import Readout, Reply
 from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator
@@ -70,7 +70,7 @@ class Model:
         self.evaluator = Evaluator(method, backbone.tokenizer, lengths, decoder(config.evaluation.decode))
 
     @overload
-    def answer(self, questions: str, blocks: int | None = None) -> Reply: ...
+    def answer(self, questions: str, blocks: int | None = None) -> Reply: ...  # type: ignore[overload-overlap]
     @overload
     def answer(self, questions: Sequence[str], blocks: int | None = None) -> list[Reply]: ...
     def answer(self, questions: str | Sequence[str], blocks: int | None = None) -> Reply | list[Reply]:
@@ -156,7 +156,7 @@ class Model:
         ids = tokenise_question(question, self.backbone.tokenizer, self.config.data.question_end)
         if not question.strip() or not ids:
             raise AskError(f"the question {question!r} is empty: ask one in words")
-        return EncodedExample("question", np.array(ids), (), np.array([]), "", question)
+        return encoded(question, ids)
 
     def _blocks(self, blocks: int | None) -> int:
         """Number of blocks that answers are read after; 0 where the method has none.

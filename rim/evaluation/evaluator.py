@@ -99,10 +99,21 @@ class Evaluator:
         observe: Observer | None = None,
     ) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
         """For each prompt the answers after its branches, and all that was generated for them."""
-        with torch.autocast(backbone.device.type, enabled=False):
-            tokens = self.method.answer(backbone, prompts, self.max_new_tokens(stage), edit, observe, self.decode)
+        tokens = self.tokens(backbone, prompts, stage, edit, observe)
         texts = [tuple(self.tokenizer.batch_decode(branches, skip_special_tokens=True)) for branches in tokens]
         return [(tuple(self.method.answer_in(text, stage) for text in each), each) for each in texts]
+
+    def tokens(
+        self,
+        backbone: Backbone,
+        prompts: Sequence[Prompt],
+        stage: Stage | None = None,
+        edit: CacheEdit | None = None,
+        observe: Observer | None = None,
+    ) -> list[list[list[int]]]:
+        """For each prompt and branch the tokens that are generated, without the end."""
+        with torch.autocast(backbone.device.type, enabled=False):
+            return self.method.answer(backbone, prompts, self.max_new_tokens(stage), edit, observe, self.decode)
 
     def max_new_tokens(self, stage: Stage | None = None) -> int:
         """Most tokens to generate as a stage answers, or as the finished model does."""

@@ -4,7 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
+from rim.backbone.tokenizer import build_tokenizer
+from rim.data.prepare import training_texts
 from rim.settings.load import load
 from rim.training.run import fit
 from tests.training.test_contract import SHORT, swiftly
@@ -30,3 +35,35 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         return known[key]
 
     return run
+
+
+def write_base(folder: Path, texts: list[str]) -> None:
+    """A tiny pretrained model as instruct models come: it begins texts, has a chat template, and samples."""
+    tokenizer = build_tokenizer(texts, 280)
+    tokenizer.add_special_tokens({"bos_token": "<|begin|>"})
+    begin = ("<|begin|>", tokenizer.bos_token_id)
+    pieces = {"single": "<|begin|> $A", "pair": "<|begin|> $A $B", "special_tokens": [begin]}
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(**pieces)
+    tokenizer.chat_template = "{% for message in messages %}User: {{ message['content'] }}{% endfor %}"
+    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    more = {"num_key_value_heads": 1, "max_position_embeddings": 160, "tie_word_embeddings": False}
+    torch.manual_seed(0)
+    settings = AutoConfig.for_model("llama", vocab_size=len(tokenizer), **size, **more)
+    model = AutoModelForCausalLM.from_config(settings)
+    model.generation_config = GenerationConfig(do_sample=True, temperature=0.6, top_p=0.9, repetition_penalty=1.1)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@pytest.fixture(scope="session")
+def adapted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished LoRA run on `write_base`'s model."""
+    folder = tmp_path_factory.mktemp("adapted")
+    model = ("backbone.source=pretrained", f"backbone.name={folder / 'base'}", "backbone.training=lora")
+    own = ("evaluation.max_new_tokens=null", f"run.folder={folder}", f"data.cache={folder}/cache")
+    config = load([], [*SHORT, *own, "memory.blocks=3", *model, "backbone.lora.rank=4"])
+    write_base(folder / "base", list(training_texts(config.data)))
+    with pytest.MonkeyPatch.context() as patch:
+        swiftly(patch.setattr)
+        assert fit(config) == 0
+    return folder / "run"

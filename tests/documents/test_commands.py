@@ -11,6 +11,8 @@ from tests.documents.pages import ROOT, commands, name, pages
 WORK = {
     "rim.fit": ("rim.training.run.fit",),
     "rim.evaluate": ("rim.evaluation.standalone.evaluate",),
+    "rim.ask": ("rim.deployment.console.ask",),
+    "rim.export": ("rim.deployment.export.export",),
     "rim.compare": ("rim.comparison.conduct.compare_planned", "rim.comparison.conduct.compare_named"),
     "rim.sweep": ("rim.sweeps.conduct.plan", "rim.sweeps.conduct.report", "rim.sweeps.conduct.sweep"),
     "rim.bench": ("rim.benchmark.conduct.conduct", "rim.benchmark.early.bench_run"),

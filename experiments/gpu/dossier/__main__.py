@@ -45,7 +45,7 @@ def main() -> int:
     if not steps:
         _say(f"nothing is left to do: {record.folder / 'table.md'} (--again does a step anew)")
         return 0
-    record.begin({"clock": options.clock, "command": " ".join(sys.argv[1:]), "commit": options.commit})
+    record.begin({"clock": options.clock, "command": _command(sys.argv[1:]), "commit": options.commit})
     _warn(options)
     if clock.left > LEAST and not _look(options, clock, record):
         return 1
@@ -54,6 +54,12 @@ def main() -> int:
     record.write()
     _say(f"wrote {record.folder / 'results.json'} and {record.folder / 'table.md'}")
     return 0
+
+
+def _command(words: list[str]) -> str:
+    """The options, without folders of one machine."""
+    folders = {index for index, word in enumerate(words) if word in ("--work", "--out")}
+    return " ".join(word for index, word in enumerate(words) if not {index, index - 1} & folders)
 
 
 def _warn(options: Namespace) -> None:

@@ -1,0 +1,136 @@
+"""Export a run: prompt, weights, self-check, card; first in a scrap folder, which is renamed when all is right."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rim.backbone.decode import Prompt
+from rim.base.files import write_json
+from rim.deployment.card import write_card
+from rim.deployment.check import ODD, Expected, Outcome, check_export
+from rim.deployment.errors import ExportError
+from rim.deployment.folder import write_model
+from rim.deployment.harness import write_tasks
+from rim.deployment.model import Model, load
+from rim.deployment.prompt import PROBE, PromptText, prompt_text
+from rim.deployment.scored import Scored, questions, scored
+from rim.deployment.template import chat_template, special_tokens
+from rim.runs.environment import describe
+
+QUESTIONS = 32
+"""Most questions of the run that the self-check asks."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an export is asked for: checkpoint, type of the weights, number of blocks, and facts of the card."""
+
+    checkpoint: str | None = None
+    dtype: str = "fp32"
+    blocks: int | None = None
+    license: str | None = None
+    base_model: str | None = None
+
+
+def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
+    """Write the folder, or leave nothing behind; the run is only read.
+
+    Raises:
+        ExportError: the run cannot be exported, `to` exists, or the folder does not answer as the run does (in fp32
+            token by token; in bf16 the share of equal answers is printed and stands in the card).
+        RunError, CheckpointError: there is no such run or checkpoint.
+    """
+    if to.exists():
+        raise ExportError(f"{to} exists: name a new folder with --to, or remove it")
+    model = load(run, wanted.checkpoint, device="cpu")
+    method = model.evaluator.method
+    blocks = model.config.memory.blocks if wanted.blocks is None else wanted.blocks
+    prompt = prompt_text(method, model.config, model.backbone.tokenizer, blocks)
+    sets = scored(model.folder)
+    expected = list(_expected(model, sets, blocks if prompt.choice else None))
+    template = chat_template(prompt, model.backbone.tokenizer)
+    with _whole_or_nothing(to) as scrap:
+        write_model(model.backbone, template, model.evaluator.max_new_tokens(), wanted.dtype, scrap)
+        outcome = check_export(scrap, expected, model.backbone.special.memory_tokens)
+        if wanted.dtype == "fp32" and outcome.first_difference:
+            raise ExportError(f"the export differs from its run, and nothing was kept: {outcome.first_difference}")
+        facts = _facts(run, model, prompt, wanted, outcome)
+        write_json(scrap / "rim.json", facts)
+        write_tasks(scrap / "lm_eval", model, sets)
+        write_card(scrap / "README.md", to.name, model, facts, sets)
+    print("\n".join(_report(to, model, outcome)))
+    return outcome
+
+
+def _expected(model: Model, sets: Sequence[Scored], blocks: int | None) -> Iterator[Expected]:
+    """Prompts and answers of the run, for questions that it has answered before, and prompts of odd spellings."""
+    special = special_tokens(model.backbone.tokenizer)
+    asked = [text for text in questions(sets, QUESTIONS) if not any(token in text for token in special)]
+    for question in asked or [PROBE]:
+        final = model.prompt(question, blocks)
+        ((tokens,),) = model.evaluator.tokens(model.backbone, [final])
+        yield Expected(question, _ids(final), tokens)
+    for question in ODD:
+        yield Expected(question, _ids(model.prompt(question, blocks)), None)
+
+
+def _ids(prompt: Prompt) -> list[int]:
+    return [int(token) for node in prompt.trunk.nodes for token in node.ids] + list(prompt.cue)
+
+
+@contextmanager
+def _whole_or_nothing(to: Path) -> Iterator[Path]:
+    """A scrap folder beside `to`, renamed to it at the end; removed where something went wrong.
+
+    Raises:
+        ExportError: the system refused to write.
+    """
+    scrap = to.with_name(f".{to.name}.part")
+    shutil.rmtree(scrap, ignore_errors=True)
+    try:
+        scrap.mkdir(parents=True)
+        yield scrap
+        scrap.rename(to)
+    except OSError as error:
+        raise ExportError(f"{to} could not be written: {error.strerror or error}; nothing was left behind") from error
+    finally:
+        shutil.rmtree(scrap, ignore_errors=True)
+
+
+def _facts(run: Path, model: Model, prompt: PromptText, wanted: Wanted, outcome: Outcome) -> dict[str, Any]:
+    """What the folder is made of, in plain types."""
+    return {
+        "run": run.name,
+        "method": model.config.method.name,
+        "checkpoint": {name: model.about[name] for name in ("name", "stage", "update")},
+        "finished": (run / "result.json").exists(),
+        "dtype": wanted.dtype,
+        "license": wanted.license,
+        "base_model": wanted.base_model,
+        "prompt": asdict(prompt),
+        "max_new_tokens": model.evaluator.max_new_tokens(),
+        "memory_tokens": list(model.backbone.special.memory_tokens),
+        "check": asdict(outcome),
+        **describe(),
+    }
+
+
+def _report(to: Path, model: Model, outcome: Outcome) -> Sequence[str]:
+    """What a person is told at the end."""
+    won = outcome.memory_won
+    memory = (
+        "memory tokens never had the largest logit, so engines that ignore suppress_tokens agree"
+        if not won
+        else f"a memory token had the largest logit {won} times: engines that ignore suppress_tokens need it banned "
+        "(docs/serve.md, logit_bias)"
+    )
+    return [
+        f"self-check    {outcome.prompts} prompts have the run's token ids; {outcome.equal} of {outcome.questions} "
+        "answers are the run's token by token",
+        f"              {memory}",
+        f"wrote         {to} (checkpoint {model.about['name']})",
+        f"try it        transformers serve {to}    (docs/serve.md)",
+    ]

@@ -1,0 +1,140 @@
+"""The prompt of a run as text that any engine can be given: what stands around a question.
+
+Read off `Method.prompt(...).final`, never from a method's name, and refused where text cannot say it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from transformers import PreTrainedTokenizerBase
+
+from rim.data.store import EncodedExample
+from rim.data.tokens import tokenise_question
+from rim.deployment.encode import encoded
+from rim.deployment.errors import ExportError
+from rim.methods.method import Method
+from rim.settings import Config
+from rim.settings.checks.memory import WITH_BLOCKS
+from rim.tree import Kind
+
+CHAINED = {
+    "looped": "its blocks are read several times",
+    "coconut": "its thoughts are states that are fed back",
+    "codi": "its thoughts are states that are fed back",
+}
+"""Methods whose answers depend on states that no token carries."""
+PROBE = "How many are 2 and 3?"
+
+
+@dataclass(frozen=True)
+class PromptText:
+    """What a prompt is made of, in order: `begin`, blocks that come first, the question, `end`, blocks, `cue`.
+
+    `blocks` has the text of each block. They are a choice (the template variable `blocks`) where `choice` is set, and
+    always all of them otherwise.
+    """
+
+    begin: str
+    end: str
+    blocks: tuple[str, ...]
+    blocks_first: bool
+    choice: bool
+    cue: str
+
+
+def prompt_text(method: Method, config: Config, tokenizer: PreTrainedTokenizerBase, blocks: int) -> PromptText:
+    """The parts of a run's prompt.
+
+    Args:
+        blocks: number of memory blocks; of no account to methods that have none.
+
+    Raises:
+        ExportError: the answers depend on more than a text; names the setting.
+    """
+    for problem in _problems(config):
+        raise ExportError(f"{problem}. See docs/export.md for what can be exported")
+    choice = config.method.name in WITH_BLOCKS
+    example, bare = _probe(config, tokenizer)
+    parts = [_around(method, example, bare, number) for number in (range(blocks + 1) if choice else [None])]
+    first = choice and parts[0][0] != parts[-1][0]
+    sides = [before if first else after for before, after in parts]
+    grown = [new[len(old) :] for old, new in pairwise(sides)] if choice else sides
+    text = _Text(tokenizer)
+    return PromptText(
+        begin=text(parts[0][0]),
+        end=config.data.question_end,
+        blocks=tuple(text(each) for each in grown if each),
+        blocks_first=first,
+        choice=choice,
+        cue=text(method.prompt(example, None, blocks if choice else None).final.cue),
+    )
+
+
+def _problems(config: Config) -> Iterator[str]:
+    """Why no text gives the run's answers."""
+    name, memory = config.method.name, config.memory
+    if name in CHAINED:
+        yield f"method.name={name} cannot be exported: {CHAINED[name]}, and an engine reads tokens"
+    if name not in WITH_BLOCKS:
+        return
+    if not memory.readout_sees_question:
+        yield (
+            "memory.readout_sees_question=false cannot be exported: answers must not attend to the question, and an "
+            "engine's attention is causal. Train with memory.readout_sees_question=true"
+        )
+    if memory.insertion_layer:
+        yield (
+            f"memory.insertion_layer={memory.insertion_layer} cannot be exported: blocks have no states below that "
+            "layer, and an engine's tokens have. Train with memory.insertion_layer=0"
+        )
+    if memory.placement == "sentence_ends":
+        yield (
+            "memory.placement=sentence_ends cannot be exported: a chat template cannot find the ends of sentences. "
+            "Train with memory.placement=after_question"
+        )
+
+
+def _probe(config: Config, tokenizer: PreTrainedTokenizerBase) -> tuple[EncodedExample, int]:
+    """A question, and the number of tokens that the tokenizer's family puts before a text."""
+    ids = tokenise_question(PROBE, tokenizer, config.data.question_end)
+    plain = tokenizer(PROBE + config.data.question_end, add_special_tokens=False)["input_ids"]
+    return encoded(PROBE, ids), len(ids) - len(plain)
+
+
+def _around(method: Method, example: EncodedExample, bare: int, blocks: int | None) -> tuple[list[int], list[int]]:
+    """The tokens before and after a question's text.
+
+    Raises:
+        ExportError: something stands within it, or an answer does not continue the text.
+    """
+    final = method.prompt(example, None, blocks).final
+    before: list[int] = []
+    after: list[int] = []
+    read = 0
+    for node in final.trunk.nodes:
+        ids = [int(token) for token in node.ids]
+        if node.kind != Kind.QUESTION:
+            (before if read <= bare else after).extend(ids)
+        elif after:
+            raise ExportError("memory stands within the question, which a chat template cannot write")
+        else:
+            before += ids[: max(0, bare - read)]
+            read += len(ids)
+    _require_continuous(final.hides, final.start, len(before) + len(after) + read - bare)
+    return before, after
+
+
+def _require_continuous(hides: frozenset[Kind], start: int | None, length: int) -> None:
+    if hides or start not in (None, length):
+        raise ExportError("an answer does not continue the text of its prompt, which an engine cannot express")
+
+
+class _Text:
+    """Text of special tokens, and of a cue."""
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
+        self.tokenizer = tokenizer
+
+    def __call__(self, ids: Sequence[int]) -> str:
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))

@@ -1,0 +1,205 @@
+"""An export answers as its run does, in a process that has none of our code; what is refused leaves nothing behind."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+from rim import export as verb
+from rim.base.errors import UserError
+from rim.deployment import export as exporting
+from rim.deployment.check import ODD, rendered
+from rim.deployment.export import Wanted, export
+from rim.deployment.model import load
+from rim.evaluation.predictions import read_jsonl
+from tests.deployment.conftest import Trained
+
+EXPORTED = {
+    "rim": ("memory_blocks",),
+    "llama, a cue": ("memory_blocks", "backbone.scratch.shape=llama", "method.answer_cue=So: "),
+    "qwen, untied, after the last block": (
+        *("memory_blocks", "backbone.scratch.shape=qwen", "backbone.scratch.tied=false"),
+        "memory.readout_position=after_last_block",
+    ),
+    "before the question": ("memory_blocks, before the question",),
+    "tokens of their own": ("memory_blocks, tokens of their own",),
+    "cot": ("cot",),
+    "pause": ("pause", "memory.tokens=per_slot"),
+    "pause curriculum": ("pause_curriculum",),
+    "icot": ("icot",),
+}
+OUTSIDE = """
+import json, sys
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+folder, questions = sys.argv[1], json.loads(sys.stdin.read())
+tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+chats = [[{"role": "user", "content": question}] for question in questions]
+more = {"return_tensors": "pt", "return_dict": True, "padding": True, "add_generation_prompt": True}
+inputs = tokenizer.apply_chat_template(chats, **more)
+tokens = model.generate(**inputs)[:, inputs["input_ids"].shape[1]:]
+assert not any(name == "rim" or name.startswith("rim.") for name in sys.modules)
+print(json.dumps(tokenizer.batch_decode(tokens, skip_special_tokens=True)))
+"""
+
+
+def outside(folder: Path, questions: list[str]) -> list[str]:
+    """The answers that transformers alone gives to questions in one batch, padded on the left."""
+    line = [sys.executable, "-I", "-c", OUTSIDE, str(folder)]
+    done = subprocess.run(line, input=json.dumps(questions), capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    answers: list[str] = json.loads(done.stdout)
+    return answers
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_an_export_answers_as_its_run(name: str, trained: Trained, tmp_path: Path) -> None:
+    run = trained(*EXPORTED[name])
+    outcome = export(run, tmp_path / "model", Wanted())
+    assert (outcome.equal, outcome.questions, outcome.prompts) == (8, 8, 8 + len(ODD))
+    rows = read_jsonl(run / "results" / "tracking-test.jsonl")
+    texts = [(row.texts or row.answers)[-1] for row in rows]
+    assert [text.strip() for text in outside(tmp_path / "model", [row.question for row in rows])] == [
+        text.strip() for text in texts
+    ]
+
+
+def test_an_adapted_pretrained_model_is_merged(adapted: Path, tmp_path: Path) -> None:
+    """LoRA on a folder with a template, a sampling configuration and a beginning-of-text token of its own."""
+    outcome = export(adapted, tmp_path / "model", Wanted())
+    assert outcome.equal == outcome.questions == 8
+    settings = GenerationConfig.from_pretrained(tmp_path / "model")
+    assert (settings.top_k, settings.temperature, settings.repetition_penalty) == (1, None, None)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    ids = rendered(tokenizer, "Who?")
+    assert ids.count(tokenizer.bos_token_id) == 1 and ids[0] == tokenizer.bos_token_id
+    plain, run = AutoModelForCausalLM.from_pretrained(tmp_path / "model"), load(adapted)
+    ids_1N = torch.tensor([ids])
+    with torch.no_grad():
+        merged, there = plain(ids_1N).logits, run.backbone.model(input_ids=ids_1N, use_cache=False).logits
+    torch.testing.assert_close(merged, there, rtol=0, atol=1e-4)
+
+
+def test_bf16_is_exported_with_its_share_of_equal_answers(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["--run", str(trained()), "--to", str(tmp_path / "half"), "--dtype", "bf16", "--license", "mit"]
+    assert verb.main(line) == 0
+    facts = json.loads((tmp_path / "half" / "rim.json").read_text())
+    shown = capsys.readouterr().out
+    assert f"{facts['check']['equal']} of 8 answers are the run's token by token" in shown
+    assert AutoModelForCausalLM.from_pretrained(tmp_path / "half").dtype == torch.bfloat16
+    assert "license: mit" in (tmp_path / "half" / "README.md").read_text()
+
+
+def test_the_template_writes_blocks_always_and_refuses_what_it_cannot_say(trained: Trained, tmp_path: Path) -> None:
+    run = trained()
+    export(run, tmp_path / "model", Wanted())
+    tokenizer, model = AutoTokenizer.from_pretrained(tmp_path / "model"), load(run)
+
+    def ids(*messages: Any, **more: Any) -> list[int]:
+        return tokenizer.apply_chat_template(list(messages), return_dict=False, **more)
+
+    question = {"role": "user", "content": "Ann has the ball. Who?"}
+    whole = ids(question, add_generation_prompt=True)
+    assert whole == ids(question) == ids({"role": "user", "content": [{"type": "text", "text": question["content"]}]})
+    for blocks in (1, 2, 3):
+        prompt = model.prompt(question["content"], blocks)
+        there = [int(token) for node in prompt.trunk.nodes for token in node.ids]
+        assert ids(question, blocks=blocks) == there
+    answered = ids(question, {"role": "assistant", "content": "Bob"})
+    assert answered[: len(whole)] == whole and answered[-1] == tokenizer.eos_token_id
+    for messages in (
+        [{"role": "system", "content": "Be brief."}, question],
+        [question, {"role": "assistant", "content": "Bob"}, question],
+    ):
+        with pytest.raises(Exception, match="answers one question: send a single user message and no system message"):
+            ids(*messages)
+    with pytest.raises(Exception, match=r"the question spells the special token <\|m\|>"):
+        ids({"role": "user", "content": "Who <|m|>?"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (("looped",), "method.name=looped cannot be exported: its blocks are read several times"),
+        (("coconut",), "method.name=coconut cannot be exported: its thoughts are states that are fed back"),
+        (("codi",), "method.name=codi cannot be exported"),
+        (("memory_blocks, inserted",), "memory.insertion_layer=1 cannot be exported: blocks have no states below"),
+        (("memory_blocks, at ends of sentences",), "memory.placement=sentence_ends cannot be exported"),
+        (
+            ("memory_blocks", "memory.readout_sees_question=false"),
+            "memory.readout_sees_question=false cannot be exported: answers must not attend to the question, and an "
+            "engine's attention is causal. Train with memory.readout_sees_question=true",
+        ),
+    ],
+)
+def test_what_an_engine_cannot_run_is_refused(
+    settings: tuple[str, ...], said: str, trained: Trained, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError) as error:
+        export(trained(*settings), tmp_path / "model", Wanted())
+    assert said in str(error.value) and "See docs/export.md" in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_exists_is_left_alone(trained: Trained, tmp_path: Path) -> None:
+    (tmp_path / "model").mkdir()
+    with pytest.raises(UserError, match="model exists: name a new folder with --to, or remove it"):
+        export(trained(), tmp_path / "model", Wanted())
+
+
+def test_an_export_that_differs_is_not_kept(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = exporting.write_model
+
+    def broken(backbone: Any, template: str, *more: Any) -> None:
+        written(backbone, template.replace("<|/b|>", "<|b|>"), *more)
+
+    monkeypatch.setattr(exporting, "write_model", broken)
+    with pytest.raises(UserError, match="the chat template gives other tokens than the run for"):
+        export(trained(), tmp_path / "model", Wanted())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_full_disk_leaves_nothing(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(exporting, "write_card", full)
+    with pytest.raises(UserError, match="could not be written: No space left on device; nothing was left behind"):
+        export(trained(), tmp_path / "model", Wanted())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_has_not_ended_is_exported_by_its_best_checkpoint(trained: Trained, tmp_path: Path) -> None:
+    shutil.copytree(trained(), tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "results")
+    (tmp_path / "run" / "result.json").unlink()
+    export(tmp_path / "run", tmp_path / "model", Wanted(checkpoint="grounding-best"))
+    facts = json.loads((tmp_path / "model" / "rim.json").read_text())
+    assert (facts["checkpoint"]["name"], facts["finished"]) == ("grounding-best", False)
+    assert "has not been scored on a test set" in (tmp_path / "model" / "README.md").read_text()
+
+
+def test_card_and_tasks_carry_the_scores_of_the_run(trained: Trained, tmp_path: Path) -> None:
+    run = trained("cot")
+    export(run, tmp_path / "model", Wanted(base_model="owner/base"))
+    result = json.loads((run / "results" / "tracking-test.json").read_text())
+    _, head, body = (tmp_path / "model" / "README.md").read_text().split("---\n", 2)
+    card = yaml.safe_load(head)
+    (entry,) = card["model-index"][0]["results"]
+    assert entry["metrics"][0]["value"] == result["final"]["correct"] / 8 and card["base_model"] == "owner/base"
+    assert "license" not in card and "what follows the last `####`" in body
+    task = yaml.safe_load((tmp_path / "model" / "lm_eval" / "tracking-test.yaml").read_text())
+    assert task["task"] == "rim_tracking_test" and task["filter_list"][0]["filter"][0]["function"] == "regex"
+    rows = (tmp_path / "model" / "lm_eval" / "tracking-test.jsonl").read_text().splitlines()
+    assert [json.loads(row)["answer"] for row in rows] == [
+        row.gold for row in read_jsonl(run / "results" / "tracking-test.jsonl")
+    ]
