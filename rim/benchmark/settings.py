@@ -103,8 +103,6 @@ class Benchmark:
     """Rows of the embedding matrices, more than the tokenizer fills; empty: as many as the tokenizer has entries."""
     bandwidth: float | None = None
     """Memory bandwidth in GB/s (10^9 bytes) that bounds a pass; empty: measured."""
-    early: str | None = None
-    """Entry whose blocks are also read one by one under stopping rules, at one question; empty: none."""
     reference: str | None = None
     """Entry that ratios are against; empty: the first."""
     bars: list[Bar] = field(default_factory=list)
@@ -143,7 +141,7 @@ def load_benchmark(files: Sequence[str | Path], overrides: Sequence[str] = ()) -
     Raises:
         SettingsError: a file, key, value or combination that cannot be used; the text says which and what can.
     """
-    return load_as(Benchmark, files, overrides, lambda bench: list(problems(bench)) or list(_of_entries(bench)))
+    return load_as(Benchmark, files, overrides, lambda bench: list(problems(bench)) or list(_unlike(bench)))
 
 
 def problems(bench: Benchmark) -> Iterator[str]:
@@ -162,8 +160,6 @@ def problems(bench: Benchmark) -> Iterator[str]:
             yield f"entries: the name '{name}' {rule}; every entry needs a name of its own"
     if bench.reference is not None:
         yield from _known("reference", bench.reference, names)
-    if bench.early is not None:
-        yield from _known("early", bench.early, names)
     for index, published in enumerate(bench.published):
         yield from _known(f"published[{index}].entry", published.entry, names)
     for index, bar in enumerate(bench.bars):
@@ -203,28 +199,6 @@ def _bar(path: str, bar: Bar, names: Sequence[str]) -> Iterator[str]:
         yield f"{path} sets {'both' if bar.at_most is not None else 'neither'} of at_most and at_least: set one"
     if bar.times_positions and bar.over == BOUND:
         yield f"{path}.times_positions = true: the bound reads no positions; compare with an entry, or leave it false"
-
-
-def one_by_one_problem(config: Config) -> str | None:
-    """Why blocks of these settings cannot be read one by one; None: they can."""
-    name, blocks = config.method.name, config.memory.blocks
-    if name != "memory_blocks":
-        return (
-            f"method.name = {name}: only blocks that are read in one pass can be read one by one, a pass each; use "
-            "memory_blocks"
-        )
-    if blocks < 2:
-        return f"memory.blocks = {blocks}: there is nothing to stop before; use 2 blocks or more"
-    return None
-
-
-def _of_entries(bench: Benchmark) -> Iterator[str]:
-    """What can be said only once the settings of entries are read."""
-    yield from _unlike(bench)
-    for entry in bench.entries:
-        problem = one_by_one_problem(bench.config(entry)) if entry.name == bench.early else None
-        if problem:
-            yield f"early = '{entry.name}': {problem}"
 
 
 def _unlike(bench: Benchmark) -> Iterator[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rim.benchmark.measure import Case
-from rim.benchmark.summary import AT_ONCE, BarOutcome, Row, Spread, Stop, Stops, Summary
+from rim.benchmark.summary import BarOutcome, Row, Spread, Summary
 from rim.report.tables import NOTHING, csv_of, table
 
 
@@ -23,11 +23,6 @@ def tables(summary: Summary) -> Iterator[tuple[str, str]]:
         for size in bench.batch_sizes:
             yield f"Waiting times: decode {way}, batch {size}", times_table(summary, way, size)
     yield "Work of one answer", work_table(summary)
-    if summary.stops:
-        yield (
-            f"Full answer of {bench.early} after k blocks, read at once and one by one (ms)",
-            stops_table(summary.stops),
-        )
     yield "Against the reading of the weights", bound_table(summary)
     if bench.published:
         yield "Beside the paper's times", published_table(summary)
@@ -76,13 +71,6 @@ def work_table(summary: Summary) -> str:
         for name, work in summary.work.items()
     ]
     return table(rows, header)
-
-
-def stops_table(stops: Stops) -> str:
-    """A line for every number of blocks, a column for every way of reading them."""
-    ways, blocks = ([*dict.fromkeys(part)] for part in zip(*stops, strict=True))
-    rows = [(str(block), *(_spread(stops[Stop(way, block)], ".1f") for way in ways)) for block in blocks]
-    return table(rows, ("blocks", *(way if way == AT_ONCE else f"one by one, {way}" for way in ways)))
 
 
 def bound_table(summary: Summary) -> str:

@@ -14,10 +14,10 @@ from rim.base.errors import SettingsError
 from rim.data.prepare import prepare_tests, prepare_validation
 from rim.evaluation.early.adaptive import Adaptive, AdaptiveError, check_adaptive, judged
 from rim.evaluation.early.adaptive_report import adaptive_json, adaptive_report
+from rim.evaluation.early.figure import adaptive_figure
 from rim.evaluation.early.probe import fit_probe
 from rim.evaluation.early.readouts import Readouts
 from rim.evaluation.predictions import Prediction
-from rim.report.figures.adaptive import adaptive_figure
 from rim.runs.folder import RunFolder
 from rim.settings.load import load
 from rim.training.run import fit

@@ -1,15 +1,14 @@
 """Reading early as tables for people, as plain types for JSON, and as files of a run."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rim.base.files import write_json
 from rim.evaluation.early.adaptive import Adaptive
+from rim.evaluation.early.figure import adaptive_figure
 from rim.evaluation.early.probe import Auroc
 from rim.evaluation.early.stopping import DROP, Curve, Point
-from rim.report.figures.adaptive import adaptive_figure
 from rim.report.proportion import Proportion
 from rim.report.publish import write_figure
 from rim.report.tables import decimal, percent, table, with_bounds
@@ -19,7 +18,7 @@ def adaptive_report(result: Adaptive, confidence: float) -> str:
     """Markdown: rules, choices, and how well the scores tell right from wrong."""
     parts = [
         _headline(result),
-        rules_table(result, confidence),
+        _rules(result, confidence),
         _choices(result, confidence),
         _aurocs(result, confidence),
     ]
@@ -84,23 +83,15 @@ def _headline(result: Adaptive) -> str:
     )
 
 
-def rules_table(result: Adaptive, confidence: float, milliseconds: Sequence[float] = ()) -> str:
-    """Where each rule stops as it was chosen, between the fixed numbers of blocks and the oracle.
-
-    Args:
-        milliseconds: of an answer, for a further column: always block 1 … K, the rules in their order, the oracle.
-    """
+def _rules(result: Adaptive, confidence: float) -> str:
+    """Where each rule stops as it was chosen, between the fixed numbers of blocks and the oracle."""
     fixed = enumerate(result.fixed, 1)
     rows = [(f"always block {k}", "", f"{k:.2f}", *with_bounds(share, confidence)) for k, share in fixed]
     rows[-1] = (f"{rows[-1][0]} (the score)", *rows[-1][1:])
     rows += [_rule(curve, confidence) for curve in result.curves]
     oracle = result.oracle
     rows.append(("first right block (oracle)", "", f"{oracle.blocks:.2f}", *with_bounds(oracle.accuracy, confidence)))
-    header = ("stopping rule", "threshold", "mean blocks", "accuracy", f"{percent(confidence)} interval")
-    if not milliseconds:
-        return table(rows, header)
-    timed = [(*row, f"{each:.2f}") for row, each in zip(rows, milliseconds, strict=True)]
-    return table(timed, (*header, "full answer (ms)"))
+    return table(rows, ("stopping rule", "threshold", "mean blocks", "accuracy", f"{percent(confidence)} interval"))
 
 
 def _rule(curve: Curve, confidence: float) -> tuple[str, str, str, str, str]:

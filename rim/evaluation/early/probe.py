@@ -39,13 +39,6 @@ class Probe:
     strength: float
     held_out_EK: np.ndarray
 
-    @property
-    def line(self) -> tuple[np.ndarray, float]:
-        """Weights [D] and bias on states as they are: the logistic function of their sum is the probability."""
-        scaler, regression = (step for _, step in self.model.steps)
-        weight_D = regression.coef_[0] / scaler.scale_
-        return weight_D, float(regression.intercept_[0] - scaler.mean_ @ weight_D)
-
     def score(self, state_EKD: np.ndarray) -> np.ndarray:
         """[E, K] probability that each readout is right."""
         return self.model.predict_proba(_rows(state_EKD))[:, 1].reshape(state_EKD.shape[:2])
