@@ -88,8 +88,8 @@ def summarise(name: str, runs: Sequence[FinishedRun], reference: str) -> Summary
         ComparisonError: runs have answered different examples, or their answers were marked by different rules.
     """
     for source in runs[0].tests:
-        marks = {str(run.folder): [(row.id, row.gold) for row in run.tests[source].predictions] for run in runs}
-        check_same_examples(source, marks)
+        rows = {str(run.folder): run.tests[source].predictions for run in runs}
+        check_same_examples(source, {name: [(r.id, r.gold, r.question) for r in each] for name, each in rows.items()})
         check_same_rule(source, {str(run.folder): run.tests[source].scores.get("rule") for run in runs})
     groups = by_entry(runs)
     confidence = runs[0].config.evaluation.confidence

@@ -19,6 +19,8 @@ from rim.runs.signals import StopRequest
 from rim.sweeps.space import Part, Run, spread
 from rim.sweeps.study import DONE, Found, records_of
 from rim.sweeps.trial import RunFailed, train
+from rim.training.logs import read_curve
+from rim.training.plan import make_plan
 
 MOST_POINTS = 6
 WARM, TIMED = 2, 5
@@ -139,8 +141,6 @@ def time_run(run: Run, alone: bool, stop: StopRequest) -> Timing:
 
 
 def _timing(run: Run) -> Timing:
-    from rim.training.plan import make_plan  # heavy
-
     config, speeds = run.config(), _speeds(run.folder)[WARM:]
     if not speeds or not all(speeds):
         raise RunFailed(f"fewer than {WARM + 1} updates in {PATIENCE_SECONDS} seconds")
@@ -154,8 +154,6 @@ def _speeds(folder: Path) -> list[float]:
     curve = folder / "curve.jsonl"
     if not curve.exists():
         return []
-    from rim.training.logs import read_curve  # heavy
-
     records: list[dict[str, Any]] = read_curve(curve)
     return [record["examples_per_second"] for record in records if "examples_per_second" in record]
 
