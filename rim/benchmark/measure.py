@@ -91,9 +91,6 @@ Say = Callable[[str], object]
 def measure(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> Measured:
     """Count, warm up, and time.
 
-    Args:
-        say: is told what happens.
-
     Raises:
         DecodeError: a way of decoding cannot be had here.
     """

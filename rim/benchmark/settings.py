@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from omegaconf import MISSING
 
-from rim.base.errors import SettingsError, did_you_mean
+from rim.base.errors import SettingsError, unknown
 from rim.settings import Config, DecodeMode
 from rim.settings.load import load, load_as
 
@@ -114,12 +114,10 @@ class Benchmark:
 
     @property
     def path(self) -> Path:
-        """Folder of the results."""
         return Path(self.folder) / self.name
 
     @property
     def reference_entry(self) -> str:
-        """Name of the entry that ratios are against."""
         return self.reference or self.entries[0].name
 
     def config(self, entry: Entry) -> Config:
@@ -159,9 +157,9 @@ def problems(bench: Benchmark) -> Iterator[str]:
             rule = "is what bars call the reading of the weights" if name == BOUND else f"{count} have it"
             yield f"entries: the name '{name}' {rule}; every entry needs a name of its own"
     if bench.reference is not None:
-        yield from _known("reference", bench.reference, names)
+        yield from unknown("reference", bench.reference, names)
     for index, published in enumerate(bench.published):
-        yield from _known(f"published[{index}].entry", published.entry, names)
+        yield from unknown(f"published[{index}].entry", published.entry, names)
     for index, bar in enumerate(bench.bars):
         yield from _bar(f"bars[{index}]", bar, names)
 
@@ -181,20 +179,14 @@ def _listed(path: str, values: Sequence[str], known: Sequence[str]) -> Iterator[
     if not values or len(set(values)) < len(values):
         yield f"{path} = {list(values)}: each stands there once, and at least one does; there are {', '.join(known)}"
     for value in values:
-        yield from _known(path, value, known)
-
-
-def _known(path: str, name: str, known: Sequence[str]) -> Iterator[str]:
-    if name not in known:
-        hint = did_you_mean(name, known)
-        yield f"{path} = '{name}': there is no such name{hint}; there are {', '.join(known)}"
+        yield from unknown(path, value, known)
 
 
 def _bar(path: str, bar: Bar, names: Sequence[str]) -> Iterator[str]:
-    yield from _known(f"{path}.entry", bar.entry, names)
-    yield from _known(f"{path}.over", bar.over, [*names, BOUND])
+    yield from unknown(f"{path}.entry", bar.entry, names)
+    yield from unknown(f"{path}.over", bar.over, [*names, BOUND])
     for way in bar.decode:
-        yield from _known(f"{path}.decode", way, DECODERS)
+        yield from unknown(f"{path}.decode", way, DECODERS)
     if (bar.at_most is None) == (bar.at_least is None):
         yield f"{path} sets {'both' if bar.at_most is not None else 'neither'} of at_most and at_least: set one"
     if bar.times_positions and bar.over == BOUND:

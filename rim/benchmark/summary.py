@@ -66,11 +66,9 @@ class Summary:
     device: str
 
     def row(self, case: Case) -> Row:
-        """The row of a case."""
         return next(row for row in self.rows if row.case == case)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types."""
         return {
             "device": self.device,
             "rows": [{**asdict(row), "case": row.case._asdict()} for row in self.rows],

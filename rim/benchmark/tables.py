@@ -31,7 +31,6 @@ def tables(summary: Summary) -> Iterator[tuple[str, str]]:
 
 
 def times_table(summary: Summary, way: str, size: int) -> str:
-    """Milliseconds of a batch, and ratios to the reference."""
     reference = summary.bench.reference_entry
     header = (
         "entry", "first token (ms)", f"over {reference}", "full answer (ms)", f"over {reference}", "ms per token",
@@ -109,20 +108,17 @@ def published_table(summary: Summary) -> str:
 
 
 def bars_table(summary: Summary) -> str:
-    """Each bar, its ratio and whether it is met."""
     rows = [bar_cells(outcome) for outcome in summary.bars]
     return table(rows, ("bar", "decode", "ratio", "asked", "met"))
 
 
 def bar_cells(outcome: BarOutcome) -> tuple[str, ...]:
-    """Cells of a bar's row."""
     word = "at most" if outcome.bar.at_most is not None else "at least"
     met = {True: "yes", False: "NO", None: f"asked on a {outcome.bar.device} only"}[outcome.met]
     return (outcome.bar.name, outcome.decode, _spread(outcome.ratio, ".2f"), f"{word} {outcome.limit:.3g}", met)
 
 
 def csv_text(summary: Summary) -> str:
-    """One row per case, everything flat."""
     return csv_of([_flat(summary, row) for row in summary.rows])
 
 

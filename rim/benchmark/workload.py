@@ -53,7 +53,6 @@ class Job:
     examples: tuple[EncodedExample, ...]
 
     def asked(self, batch: Sequence[int]) -> list[EncodedExample]:
-        """These questions."""
         return [self.examples[row] for row in batch]
 
     def tokens(self, batch: Sequence[int]) -> Tokens:

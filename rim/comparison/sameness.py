@@ -75,7 +75,6 @@ def check_same_rule(source: str, rules: Mapping[str, Mapping[str, Any] | None]) 
     """Refuse answers that were marked by different rules, or by different versions of one.
 
     Args:
-        source: test set.
         rules: name of a run → `name` and `version` of its answer rule; None: scored before rules had versions.
 
     Raises:
@@ -117,7 +116,6 @@ def check_same_examples(source: str, examples: Mapping[str, Sequence[tuple[str, 
     steps changes.
 
     Args:
-        source: test set.
         examples: name of a run → (id, true answer, question) of every example, in order.
 
     Raises:

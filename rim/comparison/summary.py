@@ -59,20 +59,16 @@ class Summary:
 
     @property
     def budgets(self) -> list[str]:
-        """Names, each once."""
         return list(dict.fromkeys(entry.budget for entry in self.entries))
 
     @property
     def sources(self) -> list[str]:
-        """Test sets, each once."""
         return list(dict.fromkeys(source for entry in self.entries for source in entry.tests))
 
     def of(self, budget: str) -> list[EntrySummary]:
-        """The entries of a budget."""
         return [entry for entry in self.entries if entry.budget == budget]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types."""
         return asdict(self)
 
 
@@ -80,8 +76,6 @@ def summarise(name: str, runs: Sequence[FinishedRun], reference: str) -> Summary
     """Bring runs together: seeds of an entry to one record, differences to the reference of the same budget.
 
     Args:
-        name: of the comparison.
-        runs: in the order of the tables.
         reference: name of an entry; where a budget lacks it, there are no differences.
 
     Raises:

@@ -17,7 +17,6 @@ def markdown(summary: Summary, footer: Callable[[str], str]) -> str:
     """All tables.
 
     Args:
-        summary: the comparison.
         footer: text under the tables of a budget.
     """
     parts = [f"# {summary.name}"]

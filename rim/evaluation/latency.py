@@ -70,7 +70,6 @@ class Latency:
     decode: str
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types."""
         return asdict(self)
 
 
@@ -122,7 +121,6 @@ def measure(
 def _rounds(
     asked: Asked, batches: Sequence[Sequence[EncodedExample]], max_new_tokens: int, repeats: int
 ) -> list[list[Wait]]:
-    """All batches, round by round."""
     if asked.decode is greedy:
         return [[asked.watched(batch, max_new_tokens) for batch in batches] for _ in range(repeats)]
     plain = [asked.watched(batch, max_new_tokens) for batch in batches]

@@ -46,10 +46,8 @@ def select_by_splits(
 
     Args:
         correct_CE: [C, E] bool, whether a candidate's final answer is right.
-        names: C names of candidates.
         rows: examples that choose, in each split.
         splits: number of random splits, at least 2.
-        seed: of the splits.
 
     Raises:
         ProtocolError: numbers that allow no selection.

@@ -28,7 +28,6 @@ def evaluate(
     """Score a run on test sources, write `results/`, and print the report.
 
     Args:
-        path: the run folder.
         overrides: of settings that do not change the weights.
         sources: test sources; none: the run's own.
         weights: name of the weights; None: the final pick.

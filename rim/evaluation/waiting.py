@@ -86,7 +86,6 @@ class Asked:
         return now(self.backbone.device) - begin
 
     def _answer(self, batch: Sequence[EncodedExample], max_new_tokens: int) -> list[list[int]]:
-        """Tokens of the final answers."""
         prompts = [self.method.prompt(example).final for example in batch]
         with torch.no_grad(), torch.autocast(self.backbone.device.type, enabled=False):
             answers = self.method.answer(self.backbone, prompts, max_new_tokens, decode=self.decode)

@@ -56,7 +56,6 @@ def with_bounds(share: Proportion, confidence: float) -> tuple[str, str]:
 
 
 def decimal(value: float) -> str:
-    """A share in three decimals."""
     return f"{value:.3f}"
 
 

@@ -103,7 +103,6 @@ def _config(part: Part, points: Sequence[Point]) -> Config | None:
 
 
 def _facts(found: Mapping[str, Found]) -> dict[str, list[Any]]:
-    """The provenance of all runs."""
     records = [record for each in found.values() for record in records_of(each.standing.values())]
     return provenance(record["environment"] for record in records)
 

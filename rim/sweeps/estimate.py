@@ -90,7 +90,6 @@ def estimate(parts: Sequence[Part], found: Mapping[str, Found], stop: StopReques
 
 
 def _remaining(part: Part, found: Found) -> int:
-    """Runs that are not finished."""
     ended = [trial for trial in found.standing.values() if trial.state in DONE]
     begun = [trial for trial in found.standing.values() if trial.state not in DONE]
     return max(0, (part.points - len(ended)) * len(part.sweep.seeds) - len(records_of(begun)))
@@ -159,7 +158,6 @@ def _speeds(folder: Path) -> list[float]:
 
 
 def _words(minutes: float) -> str:
-    """A time as it is said."""
     if minutes < 1:
         return f"{max(1, math.ceil(minutes * 60))} s"
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

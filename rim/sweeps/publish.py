@@ -28,8 +28,6 @@ def publish(result: SweepResult, folder: Path, study: "optuna.Study | None" = No
         The main tables, and the paths that were written: what a command prints.
 
     Args:
-        result: the sweep so far.
-        folder: that all goes to.
         study: of the points, for the history of a search and the importances of settings; None: these are left out.
     """
     summary = summarise(result)

@@ -54,7 +54,6 @@ def train(run: Run, alone: bool, stop: StopRequest, watch: Callable[[], None]) -
 
 
 def command(run: Run, alone: bool) -> list[str]:
-    """The command that trains or resumes a run."""
     return fit_command(run.folder, run.sweep.base, run.words(), alone)
 
 

@@ -52,7 +52,6 @@ class Adaptive:
 
     @property
     def final(self) -> Proportion:
-        """Right after the last block: the score."""
         return self.fixed[-1]
 
 
@@ -93,10 +92,7 @@ def judged(source: str, fitting: Readouts, probe: Probe, test: Readouts, confide
     """The rules and scores on a test set, without the examples that fitted the probe.
 
     Args:
-        source: name of the test set.
         fitting: examples that fitted the probe; they choose the thresholds, too.
-        probe: fitted on these.
-        test: examples to score.
         confidence: of the intervals of AUROCs, between 0 and 1.
 
     Raises:
@@ -146,7 +142,6 @@ def _by_agreement(scored: Readouts, fitting: Readouts) -> Curve:
 
 
 def _aurocs(score_EK: np.ndarray, correct_EK: np.ndarray, confidence: float) -> dict[str, Auroc]:
-    """Of all readouts, of each block's, and of the chosen answers."""
 
     def at(block_EK: np.ndarray) -> Auroc:
         score, correct = (np.take_along_axis(each, block_EK, axis=1) for each in (score_EK, correct_EK))

@@ -101,10 +101,7 @@ def auroc(
 
     Args:
         score_EK: higher for readouts that are rather right; any number K of them per example.
-        correct_EK: whether they are.
         confidence: of the interval, between 0 and 1.
-        resamples: number of resamples.
-        seed: of the resampling.
     """
     examples, blocks = correct_EK.shape
     drawn_RE = np.random.default_rng(seed).multinomial(examples, np.full(examples, 1 / examples), size=resamples)

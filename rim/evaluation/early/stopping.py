@@ -51,7 +51,6 @@ class Curve:
 
     @property
     def point(self) -> Point:
-        """The scored examples at the chosen threshold."""
         return self.points[self.chosen]
 
 
@@ -86,7 +85,6 @@ def levels(score_EK: np.ndarray) -> list[float]:
 
 
 def point(correct_EK: np.ndarray, stop_E: np.ndarray, threshold: float) -> Point:
-    """What stopping at these blocks gives."""
     right = int(correct_EK[np.arange(len(stop_E)), stop_E].sum())
     stops = np.bincount(stop_E, minlength=correct_EK.shape[1])
     return Point(threshold, tuple(stops.tolist()), Proportion(right, len(stop_E)))
@@ -102,11 +100,9 @@ def curve(
     """A rule at all thresholds.
 
     Args:
-        rule: its name.
         thresholds: from lenient to strict; the last one never stops early.
         scored: of the examples that are scored, which answers are right [E, K], and threshold → stops [E].
         held_out: the same of others, which alone choose.
-        drop: see `DROP`.
     """
     points, others = (
         tuple(point(correct_EK, stops(threshold), threshold) for threshold in thresholds)
