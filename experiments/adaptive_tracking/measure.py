@@ -1,6 +1,6 @@
-"""What reading a run early saves in time: its stopping rules, each with the milliseconds that its stops take.
+"""Whether an answer can be read early: stopping rules with their accuracy, and the milliseconds that their stops take.
 
-The rules and their accuracy are those of `rim.evaluate --adaptive`. What an answer after k blocks costs is measured on
+Every rule is worked out on readouts of all blocks (`stopping.py`). What an answer after k blocks costs is measured on
 some of the test questions (`stops.py`), and a rule's time is the mean of these costs over the blocks at which the
 examples stop, all of them. Of a shape (`--config` with `--entry`) the costs alone are measured.
 """
@@ -11,18 +11,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from figure import adaptive_figure
+from stopping import rules_json
 from stops import AT_ONCE, Stop, Stops, Subject, every_rule, measure_stops, stops_json, stops_table, subject_of
 
 from rim.backbone.observer import layer_at
 from rim.base.errors import UserError
+from rim.base.files import write_json
 from rim.benchmark.publish import origin_here
 from rim.benchmark.settings import load_benchmark
 from rim.benchmark.workload import build
-from rim.evaluation.early.adaptive_report import adaptive_json, write_adaptive
+from rim.evaluation.early.adaptive import judged
+from rim.evaluation.early.adaptive_report import adaptive_json
 from rim.evaluation.early.adaptive_run import AdaptiveRun, open_adaptive
+from rim.evaluation.early.probe import fit_probe
 from rim.evaluation.finished import settings_of
 from rim.evaluation.latency import evenly
-from rim.report.tables import table
+from rim.report.publish import write_figure
+from rim.report.tables import NOTHING, table
 from rim.runs.environment import describe, use_threads
 from rim.runs.folder import RunFolder
 
@@ -40,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--test", nargs="+", metavar="SOURCE", help="with --run: test sets; default: the run's own")
     parser.add_argument("--weights", help="with --run: a file of RUN/weights; default: the final pick")
     parser.add_argument("--questions", type=int, default=16, help="with --run: questions that are timed")
-    parser.add_argument("--rounds", type=int, default=5, help="with --run: rounds that count")
+    parser.add_argument("--rounds", type=int, default=5, help="with --run: rounds that count; 0: no times")
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     options = parser.parse_args(argv)
     return of_shape(options) if options.run is None else of_run(options)
@@ -64,11 +70,16 @@ def of_run(options: Namespace) -> int:
     folder = RunFolder(options.run)
     config = settings_of(folder, options.overrides, options.test)
     check(config)
-    run = open_adaptive(folder, config, options.weights)
-    for result in run.results():
-        stops = _stops(run, result.source, options.questions, options.rounds)
-        facts = timed(adaptive_json(result, config.evaluation.confidence), stops)
-        _publish(run, {**run.about(result.source), **facts}, stops, folder.path / "results", options.rounds)
+    run, confidence = open_adaptive(folder, config, options.weights), config.evaluation.confidence
+    fitting = run.read(run.held_out)
+    probe = fit_probe(fitting.state_EKD, fitting.correct_EK)
+    for source, split in run.tests.items():
+        test = run.read(split)
+        found = adaptive_json(judged(source, fitting, probe, test, confidence), confidence)
+        rules = rules_json(fitting, probe, test.without({*fitting.ids}), confidence)
+        facts = {**run.about(source), **found, **rules}
+        stops = _stops(run, source, options.questions, options.rounds) if options.rounds else {}
+        _publish(run, timed(facts, stops) if stops else facts, stops, folder.path / "results", options.rounds)
     return 0
 
 
@@ -109,12 +120,14 @@ def _stops(run: AdaptiveRun, source: str, questions: int, rounds: int) -> Stops:
 
 def _publish(run: AdaptiveRun, facts: dict[str, Any], stops: Stops, folder: Path, rounds: int) -> None:
     described = describe()
-    more = {"rounds": rounds, "times": stops_json(stops), "environment": described}
-    files = write_adaptive({**facts, **more}, folder, "early")
+    stem = folder / f"{facts['source'].replace('/', '-')}-early"
+    write_json(stem.with_suffix(".json"), {**facts, "times": stops_json(stops), "environment": described})
+    write_figure(adaptive_figure(facts), stem.with_suffix(".png"))
     print(f"## {facts['source']}: what reading early saves\n\n{rules_table(facts)}\n")
-    print(f"Milliseconds of a full answer after k blocks, median (10th to 90th percentile of {rounds} rounds)\n")
-    print(f"{stops_table(stops)}\n\n{origin_here(described, run.config.run.seed)} Weights: {run.facts['name']}.\n")
-    print(*(f"wrote {file}" for file in files), "", sep="\n")
+    if stops:
+        print(f"Milliseconds of a full answer after k blocks, median (10th to 90th percentile of {rounds} rounds)\n")
+        print(f"{stops_table(stops)}\n")
+    print(f"{origin_here(described, run.config.run.seed)} Weights: {run.facts['name']}. {stem}.json and .png\n")
 
 
 def rules_table(facts: Mapping[str, Any]) -> str:
@@ -122,8 +135,12 @@ def rules_table(facts: Mapping[str, Any]) -> str:
     named = [(f"always block {point['blocks']}", point) for point in facts["fixed"]]
     named += [(name, rule["points"][rule["chosen"]]) for name, rule in facts["rules"].items()]
     named.append(("first right block (oracle)", facts["oracle"]))
-    rows = [(name, f"{each['blocks']:.2f}", f"{each['accuracy']:.3f}", f"{each['ms']:.2f}") for name, each in named]
+    rows = [(name, f"{each['blocks']:.2f}", f"{each['accuracy']:.3f}", _ms(each)) for name, each in named]
     return table(rows, ("stopping rule", "mean blocks", "accuracy", "full answer (ms)"))
+
+
+def _ms(point: Mapping[str, Any]) -> str:
+    return f"{point['ms']:.2f}" if "ms" in point else NOTHING
 
 
 def timed(facts: Mapping[str, Any], stops: Stops) -> dict[str, Any]:

@@ -6,7 +6,7 @@
 Further blocks are appended to the cache, so nothing is read twice; where blocks stand before or within the question,
 what is left of the question belongs to the readout, and every readout reads it. The answers are those of
 `decode.greedy` after the same block. What it costs is passes: one for each block that is read, where all blocks
-together take one. The rules are those of `rim/evaluation/early/stopping.py`.
+together take one. The rules are those of `stopping.py`.
 
 Axes: B examples (one), N tokens of a tree, Q tokens of a pass, J cached columns, D width, V vocabulary.
 """

@@ -29,7 +29,7 @@ from rim.benchmark.summary import Spread
 from rim.benchmark.workload import Job, tokens_of
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
-from rim.report.tables import table
+from rim.report.tables import around, table
 
 
 class Stop(NamedTuple):
@@ -53,12 +53,9 @@ def stops_json(stops: Stops) -> list[dict[str, Any]]:
 def stops_table(stops: Stops) -> str:
     """A line for every number of blocks, a column for every way of reading them."""
     ways, blocks = ([*dict.fromkeys(part)] for part in zip(*stops, strict=True))
-    rows = [(str(block), *(_text(stops[Stop(way, block)]) for way in ways)) for block in blocks]
+    spreads = {stop: around(each.median, each.p10, each.p90, ".1f") for stop, each in stops.items()}
+    rows = [(str(block), *(spreads[Stop(way, block)] for way in ways)) for block in blocks]
     return table(rows, ("blocks", *(way if way == AT_ONCE else f"one by one, {way}" for way in ways)))
-
-
-def _text(spread: Spread) -> str:
-    return f"{spread.median:.1f} ({spread.p10:.1f} to {spread.p90:.1f})"
 
 
 @dataclass(frozen=True)

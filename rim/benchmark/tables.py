@@ -5,7 +5,7 @@ from typing import Any
 
 from rim.benchmark.measure import Case
 from rim.benchmark.summary import BarOutcome, Row, Spread, Summary
-from rim.report.tables import NOTHING, csv_of, table
+from rim.report.tables import NOTHING, around, csv_of, table
 
 
 def markdown(summary: Summary, footer: str) -> str:
@@ -54,7 +54,7 @@ def _times(row: Row) -> tuple[str, ...]:
 
 
 def _spread(value: Spread, form: str) -> str:
-    return f"{value.median:{form}} ({value.p10:{form}} to {value.p90:{form}})"
+    return around(value.median, value.p10, value.p90, form)
 
 
 def work_table(summary: Summary) -> str:

@@ -5,10 +5,10 @@ Axes: E examples, K blocks.
 
 import numpy as np
 import pytest
+import stopping
 from one_by_one import Readout, by_agreement, by_confidence, by_probe, line_of, read_until
 
 from rim.backbone.observer import layer_at
-from rim.evaluation.early import stopping
 from rim.evaluation.early.adaptive_run import AdaptiveRun, open_adaptive
 from rim.evaluation.early.probe import Probe, fit_probe
 from rim.evaluation.early.readouts import Readouts, read_out
