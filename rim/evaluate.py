@@ -25,7 +25,7 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="NAME", help="a file of DIR/weights; default: the final pick")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--protocol", action="store_true", help="the paper's selection on splits of the test set")
-    instead.add_argument("--adaptive", action="store_true", help="read answers early (docs/adaptive.md)")
+    instead.add_argument("--adaptive", action="store_true", help="choose among K answers (docs/adaptive.md)")
 
 
 @user_errors()

@@ -134,7 +134,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"data__test": ["tracking/test", "gsm8k/tst"]}, "data.test[1] = \"gsm8k/tst\": unknown split 'tst'"),
     (
         {"data__validation": "gsm8k/test"},
-        'data.validation = "gsm8k/test": a test split neither trains nor chooses a checkpoint; use one of gsm8k/train',
+        'data.validation = "gsm8k/test": gsm8k/test is a test split, which neither trains nor chooses a checkpoint',
     ),
     (
         {"data__test": ["gsm8k/test", "gsm8k/test"]},

@@ -6,14 +6,13 @@ Decoding one question is near it on good hardware with good software. A prefill 
 on a CPU, its arithmetic takes longer than the reading.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
 
 import torch
 from torch import Tensor
 
 from rim.backbone.backbone import Backbone
+from rim.evaluation.waiting import now
 
 MATRIX = 2**28
 """Bytes of the matrix that the bandwidth is measured with: more than caches hold."""
@@ -60,18 +59,9 @@ def measured_bandwidth(device: torch.device, repeats: int = REPEATS) -> float:
     size = MATRIX * (ON_GPU if device.type == "cuda" else 1)
     matrix = torch.ones(size // 4 // 4096, 4096, device=device)
     vector = torch.ones(4096, device=device)
-    seconds = [_seconds(lambda: matrix @ vector, device) for _ in range(repeats)]
+    seconds = []
+    for _ in range(repeats):
+        begin = now(device)
+        matrix @ vector
+        seconds.append(now(device) - begin)
     return matrix.nbytes / min(seconds)
-
-
-def _seconds(work: Callable[[], Tensor], device: torch.device) -> float:
-    _wait(device)
-    begin = perf_counter()
-    work()
-    _wait(device)
-    return perf_counter() - begin
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)

@@ -6,7 +6,6 @@ from rim.benchmark.bound import bound_of
 from rim.benchmark.measure import measure
 from rim.benchmark.publish import load_average, publish
 from rim.benchmark.settings import Benchmark
-from rim.benchmark.stops import measure_entry
 from rim.benchmark.summary import summarise
 from rim.benchmark.workload import build, device_of
 from rim.runs.environment import use_threads
@@ -23,10 +22,9 @@ def conduct(bench: Benchmark) -> int:
     jobs = build(bench)
     before = bound_of(jobs[0].backbone, bench.bandwidth)
     measured = measure(bench, jobs, _say)
-    stops = measure_entry(bench, jobs, _say)
     after = bound_of(jobs[0].backbone, bench.bandwidth)
     bound = max(before, after, key=lambda each: each.bandwidth)  # other work on the machine takes its share
-    summary = summarise(bench, measured, bound, device.type, stops)
+    summary = summarise(bench, measured, bound, device.type)
     print(publish(summary, measured, load, " ".join(["python -m rim.bench", *sys.argv[1:]])))
     return 0
 

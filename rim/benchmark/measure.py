@@ -1,29 +1,25 @@
 """Rounds in which every entry answers the same questions, each round and each batch beginning with another entry.
 
-A machine that grows slower makes all entries of a round slower, so ratios are taken within a round. Time runs from the
-tokens of the questions, with the making of prompts, to the answers' tokens as numbers. Each time is a call of its own,
-one that generates up to the answer's first token and one that goes to its end, so nothing is watched while the clock
-runs.
+A machine that grows slower makes all entries of a round slower, so ratios are taken within a round. The clock is that
+of `rim.evaluation.waiting`. Each time is a call of its own, one that generates up to the answer's first token and one
+that goes to its end, so nothing is watched while it runs.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from rim.backbone.backbone import Backbone
-from rim.backbone.decode import greedy
 from rim.backbone.fast import Decode, FastDecoder, decoder
 from rim.benchmark.settings import Benchmark
 from rim.benchmark.workload import Job, batches
+from rim.evaluation.waiting import Asked, each_pass
 
 
 class Case(NamedTuple):
@@ -86,9 +82,7 @@ class Contender:
 
     def __call__(self, batch: Sequence[int], tokens: int) -> float:
         """Seconds in which these questions get so many tokens each."""
-        begin = perf_counter()
-        self.answer(self.job.backbone, self.job.prompts(batch), tokens, read=self.job.method.reader(self.job.backbone))
-        return perf_counter() - begin
+        return Asked(self.job.backbone, self.job.method, self.answer).seconds(self.job.asked(batch), tokens)
 
 
 Say = Callable[[str], object]
@@ -96,9 +90,6 @@ Say = Callable[[str], object]
 
 def measure(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> Measured:
     """Count, warm up, and time.
-
-    Args:
-        say: is told what happens.
 
     Raises:
         DecodeError: a way of decoding cannot be had here.
@@ -170,35 +161,15 @@ def memory_of(contender: Contender, batch: Sequence[int]) -> int:
     if isinstance(contender.answer, FastDecoder):
         contender(batch, tokens)
         return weights + contender.answer.cache_bytes
-    with watched(backbone) as passes:
+    with each_pass(backbone, _cache_bytes) as sizes:
         contender(batch, tokens)
-    return weights + max(each.cache_bytes for each in passes)
+    return weights + max(sizes)
 
 
-class Pass(NamedTuple):
-    """One call of the model: places of each of its inputs, and bytes of the cache after it."""
-
-    positions: int
-    cache_bytes: int
-
-
-@contextmanager
-def watched(backbone: Backbone) -> Iterator[list[Pass]]:
-    """Collects the passes inside the block."""
-    passes: list[Pass] = []
-
-    def note(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any], __: Any) -> None:
-        values = (*args, *named.values())
-        inputs = next(value for value in values if isinstance(value, Tensor))
-        caches = [value for value in values if hasattr(value, "layers")]
-        layers = [layer for cache in caches for layer in cache.layers]
-        passes.append(Pass(inputs.shape[1], sum(layer.keys.nbytes + layer.values.nbytes for layer in layers)))
-
-    handle = backbone.register_forward_hook(note, with_kwargs=True)
-    try:
-        yield passes
-    finally:
-        handle.remove()
+def _cache_bytes(values: Sequence[Any]) -> int:
+    """Of the caches among the arguments of a pass."""
+    layers = [layer for value in values if hasattr(value, "layers") for layer in value.layers]
+    return sum(layer.keys.nbytes + layer.values.nbytes for layer in layers)
 
 
 def work_of(job: Job, rows: Sequence[int]) -> Work:
@@ -208,11 +179,9 @@ def work_of(job: Job, rows: Sequence[int]) -> Work:
 
 
 def _work(job: Job, row: int) -> tuple[float, ...]:
-    """Fields of `Work`. Every pass after the prefill gives one token, so those before the answer can be told."""
-    tokens = job.tokens([row])
-    counter = FlopCounterMode(display=False)
-    with watched(job.backbone) as passes, sdpa_kernel(SDPBackend.MATH), counter:  # whose products the counter knows
-        Contender(job, "plain", greedy)([row], tokens.full)
-    first = len(passes) - (tokens.full - tokens.first)
-    positions = [each.positions for each in passes]
-    return (first, len(passes), sum(positions[:first]), sum(positions), counter.get_total_flops(), tokens.full)
+    """Fields of `Work`."""
+    tokens, counter = job.tokens([row]), FlopCounterMode(display=False)
+    with sdpa_kernel(SDPBackend.MATH), counter:  # whose products the counter knows
+        wait = Asked(job.backbone, job.method).watched(job.asked([row]), tokens.full, lambda _: tokens.first - 1)
+    passes, positions = (wait.passes_to_first, wait.passes), (wait.positions_to_first, wait.positions)
+    return (*passes, *positions, counter.get_total_flops(), tokens.full)

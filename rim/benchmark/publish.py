@@ -23,7 +23,6 @@ def publish(summary: Summary, measured: Measured, load: tuple[float, ...], comma
 
     Args:
         load: averages of the machine at the start.
-        command: that measured.
     """
     folder, facts = summary.bench.path, describe()
     foot = footer(summary, facts, load)
@@ -68,7 +67,6 @@ def load_average() -> tuple[float, ...]:
 
 
 def _seconds(measured: Measured) -> list[dict[str, Any]]:
-    """Every round of every case."""
     return [
         {**case._asdict(), "rounds": [{**each._asdict()} for each in found]} for case, found in measured.seconds.items()
     ]

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from omegaconf import MISSING
 
-from rim.base.errors import SettingsError, did_you_mean
+from rim.base.errors import SettingsError, unknown
 from rim.settings import Config, DecodeMode
 from rim.settings.load import load, load_as
 
@@ -103,8 +103,6 @@ class Benchmark:
     """Rows of the embedding matrices, more than the tokenizer fills; empty: as many as the tokenizer has entries."""
     bandwidth: float | None = None
     """Memory bandwidth in GB/s (10^9 bytes) that bounds a pass; empty: measured."""
-    early: str | None = None
-    """Entry whose blocks are also read one by one under stopping rules, at one question; empty: none."""
     reference: str | None = None
     """Entry that ratios are against; empty: the first."""
     bars: list[Bar] = field(default_factory=list)
@@ -116,12 +114,10 @@ class Benchmark:
 
     @property
     def path(self) -> Path:
-        """Folder of the results."""
         return Path(self.folder) / self.name
 
     @property
     def reference_entry(self) -> str:
-        """Name of the entry that ratios are against."""
         return self.reference or self.entries[0].name
 
     def config(self, entry: Entry) -> Config:
@@ -143,7 +139,7 @@ def load_benchmark(files: Sequence[str | Path], overrides: Sequence[str] = ()) -
     Raises:
         SettingsError: a file, key, value or combination that cannot be used; the text says which and what can.
     """
-    return load_as(Benchmark, files, overrides, lambda bench: list(problems(bench)) or list(_of_entries(bench)))
+    return load_as(Benchmark, files, overrides, lambda bench: list(problems(bench)) or list(_unlike(bench)))
 
 
 def problems(bench: Benchmark) -> Iterator[str]:
@@ -161,11 +157,9 @@ def problems(bench: Benchmark) -> Iterator[str]:
             rule = "is what bars call the reading of the weights" if name == BOUND else f"{count} have it"
             yield f"entries: the name '{name}' {rule}; every entry needs a name of its own"
     if bench.reference is not None:
-        yield from _known("reference", bench.reference, names)
-    if bench.early is not None:
-        yield from _known("early", bench.early, names)
+        yield from unknown("reference", bench.reference, names)
     for index, published in enumerate(bench.published):
-        yield from _known(f"published[{index}].entry", published.entry, names)
+        yield from unknown(f"published[{index}].entry", published.entry, names)
     for index, bar in enumerate(bench.bars):
         yield from _bar(f"bars[{index}]", bar, names)
 
@@ -185,46 +179,18 @@ def _listed(path: str, values: Sequence[str], known: Sequence[str]) -> Iterator[
     if not values or len(set(values)) < len(values):
         yield f"{path} = {list(values)}: each stands there once, and at least one does; there are {', '.join(known)}"
     for value in values:
-        yield from _known(path, value, known)
-
-
-def _known(path: str, name: str, known: Sequence[str]) -> Iterator[str]:
-    if name not in known:
-        hint = did_you_mean(name, known)
-        yield f"{path} = '{name}': there is no such name{hint}; there are {', '.join(known)}"
+        yield from unknown(path, value, known)
 
 
 def _bar(path: str, bar: Bar, names: Sequence[str]) -> Iterator[str]:
-    yield from _known(f"{path}.entry", bar.entry, names)
-    yield from _known(f"{path}.over", bar.over, [*names, BOUND])
+    yield from unknown(f"{path}.entry", bar.entry, names)
+    yield from unknown(f"{path}.over", bar.over, [*names, BOUND])
     for way in bar.decode:
-        yield from _known(f"{path}.decode", way, DECODERS)
+        yield from unknown(f"{path}.decode", way, DECODERS)
     if (bar.at_most is None) == (bar.at_least is None):
         yield f"{path} sets {'both' if bar.at_most is not None else 'neither'} of at_most and at_least: set one"
     if bar.times_positions and bar.over == BOUND:
         yield f"{path}.times_positions = true: the bound reads no positions; compare with an entry, or leave it false"
-
-
-def one_by_one_problem(config: Config) -> str | None:
-    """Why blocks of these settings cannot be read one by one; None: they can."""
-    name, blocks = config.method.name, config.memory.blocks
-    if name != "memory_blocks":
-        return (
-            f"method.name = {name}: only blocks that are read in one pass can be read one by one, a pass each; use "
-            "memory_blocks"
-        )
-    if blocks < 2:
-        return f"memory.blocks = {blocks}: there is nothing to stop before; use 2 blocks or more"
-    return None
-
-
-def _of_entries(bench: Benchmark) -> Iterator[str]:
-    """What can be said only once the settings of entries are read."""
-    yield from _unlike(bench)
-    for entry in bench.entries:
-        problem = one_by_one_problem(bench.config(entry)) if entry.name == bench.early else None
-        if problem:
-            yield f"early = '{entry.name}': {problem}"
 
 
 def _unlike(bench: Benchmark) -> Iterator[str]:

@@ -1,9 +1,8 @@
 """From rounds to numbers: medians with spread, ratios within rounds, and which bars are met."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -25,24 +24,6 @@ class Spread:
         """Of one value for each round."""
         low, median, high = np.percentile(values, (10, 50, 90)).tolist()
         return cls(median, low, high)
-
-
-class Stop(NamedTuple):
-    """A way of reading blocks, and the block after which the answer stands: `at once`, or the name of a rule."""
-
-    way: str
-    block: int
-
-
-AT_ONCE = "at once"
-"""The way in which blocks are read together."""
-Stops = Mapping[Stop, Spread]
-"""Milliseconds of an answer (see `stops.py`)."""
-
-
-def stops_json(stops: Stops) -> list[dict[str, Any]]:
-    """Plain types."""
-    return [{**stop._asdict(), **asdict(spread)} for stop, spread in stops.items()]
 
 
 @dataclass(frozen=True)
@@ -83,38 +64,31 @@ class Summary:
     bound: Bound
     bars: list[BarOutcome]
     device: str
-    stops: Stops = field(default_factory=dict)
 
     def row(self, case: Case) -> Row:
-        """The row of a case."""
         return next(row for row in self.rows if row.case == case)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types."""
         return {
             "device": self.device,
             "rows": [{**asdict(row), "case": row.case._asdict()} for row in self.rows],
             "work": {name: asdict(work) for name, work in self.work.items()},
             "bound": {**asdict(self.bound), "ms": self.bound.ms},
             "bars": [asdict(outcome) for outcome in self.bars],
-            "stops": stops_json(self.stops),
         }
 
 
-def summarise(
-    bench: Benchmark, measured: Measured, bound: Bound, device: str, stops: Stops = MappingProxyType({})
-) -> Summary:
+def summarise(bench: Benchmark, measured: Measured, bound: Bound, device: str) -> Summary:
     """All numbers of a benchmark.
 
     Args:
         device: type of the device, `cpu` or `cuda`.
-        stops: of the entry whose blocks were read one by one, if any.
     """
     rows = [_row(bench, measured, case) for case in measured.seconds]
     order = {entry.name: index for index, entry in enumerate(bench.entries)}
     rows.sort(key=lambda row: (bench.decode.index(row.case.decode), row.case.batch_size, order[row.case.entry]))
     bars = [_bar(bench, bar, way, measured, bound, device) for bar in bench.bars for way in _ways(bench, bar)]
-    return Summary(bench, rows, measured.work, bound, bars, device, stops)
+    return Summary(bench, rows, measured.work, bound, bars, device)
 
 
 def _row(bench: Benchmark, measured: Measured, case: Case) -> Row:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from rim.benchmark.measure import Case
-from rim.benchmark.summary import AT_ONCE, BarOutcome, Row, Spread, Stop, Stops, Summary
-from rim.report.tables import NOTHING, csv_of, table
+from rim.benchmark.summary import BarOutcome, Row, Spread, Summary
+from rim.report.tables import NOTHING, around, csv_of, table
 
 
 def markdown(summary: Summary, footer: str) -> str:
@@ -23,11 +23,6 @@ def tables(summary: Summary) -> Iterator[tuple[str, str]]:
         for size in bench.batch_sizes:
             yield f"Waiting times: decode {way}, batch {size}", times_table(summary, way, size)
     yield "Work of one answer", work_table(summary)
-    if summary.stops:
-        yield (
-            f"Full answer of {bench.early} after k blocks, read at once and one by one (ms)",
-            stops_table(summary.stops),
-        )
     yield "Against the reading of the weights", bound_table(summary)
     if bench.published:
         yield "Beside the paper's times", published_table(summary)
@@ -36,7 +31,6 @@ def tables(summary: Summary) -> Iterator[tuple[str, str]]:
 
 
 def times_table(summary: Summary, way: str, size: int) -> str:
-    """Milliseconds of a batch, and ratios to the reference."""
     reference = summary.bench.reference_entry
     header = (
         "entry", "first token (ms)", f"over {reference}", "full answer (ms)", f"over {reference}", "ms per token",
@@ -60,7 +54,7 @@ def _times(row: Row) -> tuple[str, ...]:
 
 
 def _spread(value: Spread, form: str) -> str:
-    return f"{value.median:{form}} ({value.p10:{form}} to {value.p90:{form}})"
+    return around(value.median, value.p10, value.p90, form)
 
 
 def work_table(summary: Summary) -> str:
@@ -76,13 +70,6 @@ def work_table(summary: Summary) -> str:
         for name, work in summary.work.items()
     ]
     return table(rows, header)
-
-
-def stops_table(stops: Stops) -> str:
-    """A line for every number of blocks, a column for every way of reading them."""
-    ways, blocks = ([*dict.fromkeys(part)] for part in zip(*stops, strict=True))
-    rows = [(str(block), *(_spread(stops[Stop(way, block)], ".1f") for way in ways)) for block in blocks]
-    return table(rows, ("blocks", *(way if way == AT_ONCE else f"one by one, {way}" for way in ways)))
 
 
 def bound_table(summary: Summary) -> str:
@@ -121,20 +108,17 @@ def published_table(summary: Summary) -> str:
 
 
 def bars_table(summary: Summary) -> str:
-    """Each bar, its ratio and whether it is met."""
     rows = [bar_cells(outcome) for outcome in summary.bars]
     return table(rows, ("bar", "decode", "ratio", "asked", "met"))
 
 
 def bar_cells(outcome: BarOutcome) -> tuple[str, ...]:
-    """Cells of a bar's row."""
     word = "at most" if outcome.bar.at_most is not None else "at least"
     met = {True: "yes", False: "NO", None: f"asked on a {outcome.bar.device} only"}[outcome.met]
     return (outcome.bar.name, outcome.decode, _spread(outcome.ratio, ".2f"), f"{word} {outcome.limit:.3g}", met)
 
 
 def csv_text(summary: Summary) -> str:
-    """One row per case, everything flat."""
     return csv_of([_flat(summary, row) for row in summary.rows])
 
 

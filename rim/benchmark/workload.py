@@ -14,7 +14,6 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.decode import Prompt
 from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import Slots, add_memory_tokens
 from rim.base.errors import UserError
@@ -53,9 +52,8 @@ class Job:
     backbone: Backbone
     examples: tuple[EncodedExample, ...]
 
-    def prompts(self, batch: Sequence[int]) -> list[Prompt]:
-        """Of these questions, as deployed: only the final answer is read."""
-        return [self.method.prompt(self.examples[row]).final for row in batch]
+    def asked(self, batch: Sequence[int]) -> list[EncodedExample]:
+        return [self.examples[row] for row in batch]
 
     def tokens(self, batch: Sequence[int]) -> Tokens:
         """Of these questions, answered together: the longest of them decides."""

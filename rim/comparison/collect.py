@@ -20,7 +20,6 @@ class Answers:
 
     @property
     def controls(self) -> dict[str, float]:
-        """Accuracy under each control."""
         return {name: score["final"]["accuracy"] for name, score in self.scores["controls"].items()}
 
     @property
@@ -46,7 +45,6 @@ class FinishedRun:
 
     @property
     def seed(self) -> int:
-        """The run's seed."""
         return self.config.run.seed
 
     @property

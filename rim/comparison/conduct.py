@@ -67,7 +67,6 @@ def compare_named(folders: Sequence[Path], out: Path | None, reference: str | No
     """Compare finished runs; the folder that the tables went to.
 
     Args:
-        folders: of the runs.
         out: where the tables go; None: `comparison` in the folder that the runs share, or the next free
             `comparison-2`, ... where that holds a comparison of other runs.
         reference: name of an entry; None: the first.

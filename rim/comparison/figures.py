@@ -5,7 +5,6 @@ Budgets stand side by side, test sets below each other. The reference is black.
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import log
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
@@ -20,12 +19,6 @@ from rim.report.tables import percent
 
 PANEL_WIDTH, PANEL_HEIGHT, LEGEND_WIDTH = 4.6, 3.4, 1.9
 """Inches."""
-MOST_LABELS = 6
-"""Points with names beside them; of more, the names would hide the points, and the legend has to do."""
-LABEL_GAP = 0.055
-"""Least distance of two labels, as a share of the panel's height."""
-LABEL_WIDTH = 0.3
-"""Points that are nearer to each other than this share of the panel's width could have labels on one another."""
 
 
 class Strip(NamedTuple):
@@ -54,12 +47,8 @@ def latency_figure(summary: Summary) -> Figure | None:
             timed = [entry for entry in summary.of(budget) if entry.cost.latency]
             _draw_latency(panels[row][column], timed, source, styles(summary))
             _title(panels[row][column], source, budget)
-        for column, budget in enumerate(summary.budgets):  # labels once the row's common height is known
-            timed = [entry for entry in summary.of(budget) if entry.cost.latency]
             if timed:
                 _fit_latency(panels[row][column], timed)
-                if len(timed) <= MOST_LABELS:
-                    _label(panels[row][column], timed, source, styles(summary))
     asked = {entry.cost.latency["source"] for entry in summary.entries if entry.cost.latency}
     for axes in panels[-1]:
         axes.set_xlabel(f"time to the full answer (ms, logarithmic)\non questions of {', '.join(sorted(asked))}")
@@ -78,11 +67,11 @@ def _draw_latency(axes: Axes, entries: Sequence[EntrySummary], source: str, look
 
 
 def _fit_latency(axes: Axes, entries: Sequence[EntrySummary]) -> None:
-    """A logarithmic axis with room for labels on the right, and few ticks in plain numbers."""
+    """A logarithmic axis with few ticks in plain numbers."""
     times = [entry.cost.latency["full_ms"] for entry in entries]
     least, most = min(each["p10"] for each in times), max(each["p90"] for each in times)
     axes.set_xscale("log")
-    axes.set_xlim(least / 1.25, most * max(1.4, (most / least) ** 0.3))
+    axes.set_xlim(least / 1.25, most * 1.4)
     axes.xaxis.set_major_formatter(ScalarFormatter())
     if most / least < 30:
         axes.set_xticks(_ticks(*axes.get_xlim()))
@@ -95,50 +84,6 @@ def _ticks(low: float, high: float) -> list[float]:
         found = [base * 10.0**power for power in range(-2, 6) for base in bases if low <= base * 10.0**power <= high]
         if len(found) > 1:
             break
-    return found
-
-
-def _label(axes: Axes, entries: Sequence[EntrySummary], source: str, looks: dict[str, Style]) -> None:
-    """Names above and to the right of points, apart from each other, with a line to their point."""
-    (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
-    points = [(entry.cost.latency["full_ms"]["mean"], entry.tests[source].accuracy.value) for entry in entries]
-    across = [log(x / left) / log(right / left) for x, _ in points]
-    up = [(y - low) / (high - low) for _, y in points]
-    for members in _near(across):
-        heights = spread_out([up[index] + LABEL_GAP for index in members], LABEL_GAP)
-        for index, height in zip(members, heights, strict=True):
-            color, name = looks[entries[index].entry].color, entries[index].entry
-            style: dict[str, Any] = {"fontsize": 8, "va": "center", "color": color, "parse_math": False, "zorder": 4}
-            style["bbox"] = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
-            line = {"arrowstyle": "-", "color": color, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 4}
-            at = (max(across[member] for member in members) + 0.04, height)
-            axes.annotate(name, points[index], xytext=at, textcoords="axes fraction", arrowprops=line, **style)
-
-
-def _near(places: Sequence[float]) -> list[list[int]]:
-    """Indices in groups, left to right: each is near to the first of its group."""
-    groups: list[list[int]] = []
-    for index in sorted(range(len(places)), key=lambda index: places[index]):
-        if groups and places[index] - places[groups[-1][0]] < LABEL_WIDTH:
-            groups[-1].append(index)
-        else:
-            groups.append([index])
-    return groups
-
-
-def spread_out(heights: Sequence[float], gap: float) -> list[float]:
-    """Heights at least `gap` apart, in the same order, around the same middle where they were too close."""
-    order = sorted(range(len(heights)), key=lambda index: heights[index])
-    blocks: list[list[float]] = []  # of labels that touch: [centre of the whole, count]
-    for index in order:
-        blocks.append([heights[index], 1])
-        while len(blocks) > 1 and blocks[-1][0] - blocks[-2][0] < gap * (blocks[-1][1] + blocks[-2][1]) / 2:
-            (a, m), (b, n) = blocks[-2:]
-            blocks[-2:] = [[(a * m + b * n) / (m + n), m + n]]
-    placed = [centre + gap * (at - (count - 1) / 2) for centre, count in blocks for at in range(int(count))]
-    found = [0.0] * len(heights)
-    for index, height in zip(order, placed, strict=True):
-        found[index] = height
     return found
 
 

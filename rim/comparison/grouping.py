@@ -15,7 +15,6 @@ def collect_named(folders: Sequence[Path], transfer: bool = False) -> list[Finis
     """Read run folders, and give those that differ in nothing but name, folder and seed one entry.
 
     Args:
-        folders: of the runs.
         transfer: whether checkpoints may have been chosen on different data.
 
     Raises:

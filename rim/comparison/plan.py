@@ -45,7 +45,6 @@ class PlannedRun:
 
     @property
     def folder(self) -> Path:
-        """The run folder."""
         return self.comparison.path / self.name
 
     @property
@@ -55,7 +54,6 @@ class PlannedRun:
 
     @property
     def done(self) -> bool:
-        """Whether the run is trained and scored."""
         return (self.folder / "result.json").exists()
 
     @property
@@ -158,7 +156,6 @@ def check_folder(run: PlannedRun, updates: int | None) -> None:
     """Refuse to go on in a folder that holds a run with other settings.
 
     Args:
-        run: whose folder.
         updates: that the run is to have; None: not known yet.
 
     Raises:

@@ -22,10 +22,7 @@ def publish(name: str, folder: Path, runs: Sequence[FinishedRun], reference: str
         The main tables, and the paths that were written: what a command prints.
 
     Args:
-        name: of the comparison.
-        folder: that all goes to.
         runs: finished, in the order of the tables.
-        reference: entry that differences are against.
         notes: what the reader must know, such as runs that are missing; stands under every table.
 
     Raises:

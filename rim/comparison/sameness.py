@@ -75,7 +75,6 @@ def check_same_rule(source: str, rules: Mapping[str, Mapping[str, Any] | None]) 
     """Refuse answers that were marked by different rules, or by different versions of one.
 
     Args:
-        source: test set.
         rules: name of a run → `name` and `version` of its answer rule; None: scored before rules had versions.
 
     Raises:
@@ -110,12 +109,14 @@ def older_controls(versions: Mapping[str, int]) -> list[str]:
     ]
 
 
-def check_same_examples(source: str, examples: Mapping[str, Sequence[tuple[str, str]]]) -> None:
+def check_same_examples(source: str, examples: Mapping[str, Sequence[tuple[str, str, str]]]) -> None:
     """Refuse predictions on different examples.
 
+    They are compared as they were written: the hash of a result is of encoded rows, which another tokenizer or form of
+    steps changes.
+
     Args:
-        source: test set.
-        examples: name of a run → (id, true answer) of every example, in order.
+        examples: name of a run → (id, true answer, question) of every example, in order.
 
     Raises:
         ComparisonError: names both runs, and the first example that only one of them has.
@@ -126,7 +127,7 @@ def check_same_examples(source: str, examples: Mapping[str, Sequence[tuple[str, 
         if list(first) == list(other):
             continue
         lone = sorted({*first} ^ {*other})
-        what = f"'{lone[0][0]}' (answer '{lone[0][1]}') is not in both" if lone else "their order differs"
+        what = f"'{lone[0][0]}' (answer '{lone[0][1]}') is not the same in both" if lone else "their order differs"
         raise ComparisonError(
             f"{source}: '{names[0]}' answered {len(first)} examples, '{name}' {len(other)}, and {what}. Differences "
             "are paired, example by example: score both runs on the same test set (rim.evaluate --run DIR --test "

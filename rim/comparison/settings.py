@@ -5,13 +5,13 @@ Imports nothing heavy: contradictions are refused at once.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from omegaconf import MISSING
 
-from rim.base.errors import SettingsError, did_you_mean
+from rim.base.errors import SettingsError, unknown
 from rim.settings.load import load_as
 
 
@@ -72,12 +72,10 @@ class Comparison:
 
     @property
     def path(self) -> Path:
-        """Folder of all groups and of what is written about them."""
         return Path(self.folder) / self.name
 
     @property
     def reference_entry(self) -> str:
-        """Name of the entry that differences are against."""
         return self.reference or self.entries[0].name
 
     def seeds_of(self, entry: Entry) -> list[int]:
@@ -105,7 +103,7 @@ def only(comparison: Comparison, names: Sequence[str]) -> Comparison:
         SettingsError: there is no such entry; lists the known ones.
     """
     by_name = {entry.name: entry for entry in comparison.entries}
-    found = [text for name in names for text in _known("--only", name, by_name, "entry")]
+    found = [text for name in names for text in unknown("--only", name, by_name, "entry")]
     if found:
         raise SettingsError("\n".join(found))
     sizes = [budget.flops_of for budget in comparison.budgets if budget.flops_of is not None]
@@ -127,11 +125,11 @@ def problems(comparison: Comparison) -> Iterator[str]:
     for index, budget in enumerate(comparison.budgets):
         yield from _budget(f"budgets[{index}]", budget, comparison)
     if comparison.reference is not None:
-        yield from _known("reference", comparison.reference, _entry_names(comparison), "entry")
+        yield from unknown("reference", comparison.reference, _entry_names(comparison), "entry")
     for index, entry in enumerate(comparison.entries):
         for name in entry.budgets:
             known = [budget.name for budget in comparison.budgets]
-            yield from _known(f"entries[{index}].budgets", name, known, "budget")
+            yield from unknown(f"entries[{index}].budgets", name, known, "budget")
         yield from _start(f"entries[{index}].start", entry, comparison)
 
 
@@ -169,7 +167,7 @@ def _budget(path: str, budget: Budget, comparison: Comparison) -> Iterator[str]:
             yield f"{path}.{name} = {value}: must be at least 1"
     if budget.flops_of is None:
         return
-    yield from _known(f"{path}.flops_of", budget.flops_of, _entry_names(comparison), "entry")
+    yield from unknown(f"{path}.flops_of", budget.flops_of, _entry_names(comparison), "entry")
     if any(entry.start for entry in comparison.entries if entry.name == budget.flops_of):
         yield (
             f"{path}.flops_of = '{budget.flops_of}': this entry starts from another, so its cost is known only once "
@@ -177,19 +175,12 @@ def _budget(path: str, budget: Budget, comparison: Comparison) -> Iterator[str]:
         )
 
 
-def _known(path: str, name: str, known: Iterable[str], what: str) -> Iterator[str]:
-    names = list(known)
-    if name not in names:
-        hint = did_you_mean(name, names)
-        yield f"{path} = '{name}': there is no such {what}{hint}; there are {', '.join(names)}"
-
-
 def _start(path: str, entry: Entry, comparison: Comparison) -> Iterator[str]:
     if entry.start is None:
         return
     by_name = {each.name: each for each in comparison.entries}
     if entry.start not in by_name:
-        yield from _known(path, entry.start, by_name, "entry")
+        yield from unknown(path, entry.start, by_name, "entry")
         return
     start = by_name[entry.start]
     if entry.name in _chain(start, by_name):

@@ -59,20 +59,16 @@ class Summary:
 
     @property
     def budgets(self) -> list[str]:
-        """Names, each once."""
         return list(dict.fromkeys(entry.budget for entry in self.entries))
 
     @property
     def sources(self) -> list[str]:
-        """Test sets, each once."""
         return list(dict.fromkeys(source for entry in self.entries for source in entry.tests))
 
     def of(self, budget: str) -> list[EntrySummary]:
-        """The entries of a budget."""
         return [entry for entry in self.entries if entry.budget == budget]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types."""
         return asdict(self)
 
 
@@ -80,16 +76,14 @@ def summarise(name: str, runs: Sequence[FinishedRun], reference: str) -> Summary
     """Bring runs together: seeds of an entry to one record, differences to the reference of the same budget.
 
     Args:
-        name: of the comparison.
-        runs: in the order of the tables.
         reference: name of an entry; where a budget lacks it, there are no differences.
 
     Raises:
         ComparisonError: runs have answered different examples, or their answers were marked by different rules.
     """
     for source in runs[0].tests:
-        marks = {str(run.folder): [(row.id, row.gold) for row in run.tests[source].predictions] for run in runs}
-        check_same_examples(source, marks)
+        rows = {str(run.folder): run.tests[source].predictions for run in runs}
+        check_same_examples(source, {name: [(r.id, r.gold, r.question) for r in each] for name, each in rows.items()})
         check_same_rule(source, {str(run.folder): run.tests[source].scores.get("rule") for run in runs})
     groups = by_entry(runs)
     confidence = runs[0].config.evaluation.confidence

@@ -7,7 +7,7 @@ from rim.comparison.collect import FinishedRun
 from rim.comparison.summary import EntrySummary, SourceSummary, Summary
 from rim.data.mixture import sources_in
 from rim.report.statistics import Estimate
-from rim.report.tables import NOTHING, csv_of, percent, steps_label, table, wide_table
+from rim.report.tables import NOTHING, around, csv_of, percent, steps_label, table, wide_table
 
 STEP_COLUMNS = 4
 """Numbers of steps side by side, each with its interval; more go into a further table."""
@@ -17,7 +17,6 @@ def markdown(summary: Summary, footer: Callable[[str], str]) -> str:
     """All tables.
 
     Args:
-        summary: the comparison.
         footer: text under the tables of a budget.
     """
     parts = [f"# {summary.name}"]
@@ -105,7 +104,7 @@ def steps_table(entries: Sequence[EntrySummary], source: str) -> str:
 
 
 def _share(score: Estimate) -> str:
-    return f"{score.value:.3f} ({score.low:.3f} to {score.high:.3f})"
+    return around(score.value, score.low, score.high)
 
 
 def controls_table(entries: Sequence[EntrySummary], source: str) -> str:
@@ -147,17 +146,15 @@ def _cost(entry: EntrySummary) -> tuple[str, ...]:
     training = (f"{cost.updates:,.0f}", _flops(cost.flops), before, f"{cost.seconds:,.0f}")
     if not latency:
         return (entry.entry, *training, *(5 * [NOTHING]))
-    times = [_times(latency["first_ms"]), _times(latency["full_ms"])]
+    times = [
+        around(each["mean"], each["p10"], each["p90"], ".1f") for each in (latency["first_ms"], latency["full_ms"])
+    ]
     read = (f"{latency['passes_to_first']:.1f}", f"{latency['positions']:.0f}")
     return (entry.entry, *training, *read, *times, f"{latency['tokens']:.1f}")
 
 
 def _flops(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2e}"
-
-
-def _times(times: dict[str, float]) -> str:
-    return f"{times['mean']:.1f} ({times['p10']:.1f} to {times['p90']:.1f})"
 
 
 def csv_text(runs: Sequence[FinishedRun]) -> str:

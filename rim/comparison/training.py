@@ -15,9 +15,6 @@ from rim.runs.lock import log_of
 def train(comparison: Comparison, runs: Sequence[PlannedRun], ledger: Ledger) -> list[Failure]:
     """Train all runs that are not done; those that failed come back, and do not stop the others.
 
-    Args:
-        runs: each once.
-
     Raises:
         RunBusy: a run is under way in another process.
         Stopped: a signal asked to.
@@ -83,7 +80,6 @@ def _flops(run: PlannedRun, ledger: Ledger) -> str:
 
 
 def failure_report(failures: Sequence[Failure], runs: int) -> str:
-    """Every run that failed, with the end of its log."""
     parts = [f"{len(failures)} of {runs} runs failed:"]
     parts += [f"{failure.run.name}: {failure.reason}" for failure in failures]
     return "\n".join([*parts, "Repeat the command to try them again; what is done stays."])

@@ -18,9 +18,13 @@ class TaskSplit:
         return f"{self.task.name}/{self.split}"
 
     @property
-    def is_test(self) -> bool:
-        """Whether it may neither train nor choose a checkpoint."""
-        return self.split in self.task.test_splits
+    def closed(self) -> str:
+        """Why it may neither train nor choose a checkpoint, and what may; empty: it may do both."""
+        if self.split not in self.task.test_splits:
+            return ""
+        others = ", ".join(f"{self.task.name}/{other}" for other in self.task.open_splits)
+        use = f"use one of {others}" if others else "use another task"
+        return f"{self} is a test split, which neither trains nor chooses a checkpoint; {use}"
 
     def read(self, config: Data) -> Reading:
         """Its examples.

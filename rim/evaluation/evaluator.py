@@ -33,7 +33,6 @@ class Evaluator:
 
     Args:
         method: prompts, decoding, and how an answer is read from generated text.
-        tokenizer: turns tokens into text.
         lengths: of the longest answers, in tokens.
         decode: way of decoding, kept with all that it prepares; it has no part in controls and observed answers.
     """

@@ -70,7 +70,6 @@ class Latency:
     decode: str
 
     def to_json(self) -> dict[str, Any]:
-        """Plain types."""
         return asdict(self)
 
 
@@ -103,11 +102,11 @@ def measure(
     examples = [split[row] for row in evenly(len(split), questions)]
     batches = [examples[start : start + batch_size] for start in range(0, len(examples), batch_size)]
     backbone.eval()
-    asked = Asked(backbone, method, max_new_tokens, decoder(decode))
+    asked = Asked(backbone, method, decoder(decode))
     for index in range(warmup):
-        asked.watched(batches[index % len(batches)])
+        asked.watched(batches[index % len(batches)], max_new_tokens)
     return Latency(
-        **_summary(list(zip(*_rounds(asked, batches, repeats), strict=True))),
+        **_summary(list(zip(*_rounds(asked, batches, max_new_tokens, repeats), strict=True))),
         questions=len(examples),
         repeats=repeats,
         batch_size=batch_size,
@@ -119,13 +118,23 @@ def measure(
     )
 
 
-def _rounds(asked: Asked, batches: Sequence[Sequence[EncodedExample]], repeats: int) -> list[list[Wait]]:
-    """All batches, round by round."""
+def _rounds(
+    asked: Asked, batches: Sequence[Sequence[EncodedExample]], max_new_tokens: int, repeats: int
+) -> list[list[Wait]]:
     if asked.decode is greedy:
-        return [[asked.watched(batch) for batch in batches] for _ in range(repeats)]
-    plain = [asked.watched(batch) for batch in batches]
-    rounds = [[asked.timed(*each) for each in zip(batches, plain, strict=True)] for _ in range(PREPARING + repeats)]
+        return [[asked.watched(batch, max_new_tokens) for batch in batches] for _ in range(repeats)]
+    plain = [asked.watched(batch, max_new_tokens) for batch in batches]
+    rounds = [
+        [_timed(asked, *each, max_new_tokens) for each in zip(batches, plain, strict=True)]
+        for _ in range(PREPARING + repeats)
+    ]
     return rounds[PREPARING:]
+
+
+def _timed(asked: Asked, batch: Sequence[EncodedExample], plain: Wait, max_new_tokens: int) -> Wait:
+    """The counts of plain decoding with times of calls of their own: nobody can look into a pass that is compiled."""
+    to_first = plain.passes_to_first - plain.prefill_passes + 1
+    return replace(plain, first=asked.seconds(batch, to_first), full=asked.seconds(batch, max_new_tokens))
 
 
 def latency_of_run(folder: RunFolder, source: str | None = None, decode: str | None = None) -> dict[str, Any]:

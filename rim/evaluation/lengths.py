@@ -27,7 +27,6 @@ class Lengths:
         return cls(max(answer for answer, _ in lengths) + 1, max(chain for _, chain in lengths) + mark + 1)
 
     def or_longer(self, other: "Lengths") -> "Lengths":
-        """The longer ones of both."""
         return Lengths(max(self.answer, other.answer), max(self.chain, other.chain))
 
     def as_set(self, settings: Evaluation) -> "Lengths":

@@ -33,7 +33,6 @@ class Score:
 
     @property
     def correct_final(self) -> int:
-        """How many are right after the last block."""
         return self.correct_K[-1] if self.correct_K else 0
 
     @property
@@ -43,7 +42,6 @@ class Score:
 
     @property
     def final(self) -> Proportion:
-        """Right after the last block: the score."""
         return Proportion(self.correct_final, self.examples)
 
     @property

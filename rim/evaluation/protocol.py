@@ -38,7 +38,6 @@ def select_by_splits(
     rows: int = 264,
     splits: int = 16,
     seed: int = 0,
-    ids: Sequence[Sequence[str]] | None = None,
 ) -> SelectionResult:
     """Choose and score on disjoint rows of one test set, in `splits` random ways (method.md, section 6).
 
@@ -47,19 +46,12 @@ def select_by_splits(
 
     Args:
         correct_CE: [C, E] bool, whether a candidate's final answer is right.
-        names: C names of candidates.
         rows: examples that choose, in each split.
         splits: number of random splits, at least 2.
-        seed: of the splits.
-        ids: C lists of E example ids, where they are known, to make sure that the columns mean the same.
 
     Raises:
-        ProtocolError: shapes, ids, or numbers that allow no selection.
+        ProtocolError: numbers that allow no selection.
     """
-    _check_shape(correct_CE, names)
-    _check_ids(names, ids)
-    if ids and len(ids[0]) != correct_CE.shape[1]:
-        raise ProtocolError(f"the lists of ids have {len(ids[0])} entries, correct_CE {correct_CE.shape[1]} examples")
     check_numbers(correct_CE.shape[1], rows, splits)
     per_split = tuple(_split(correct_CE, names, rows, (seed, index)) for index in range(splits))
     scores = np.array([value for _, value in per_split])
@@ -70,12 +62,9 @@ def select_by_splits(
 def select_among(
     candidates: Mapping[str, Sequence[Prediction]], rows: int = 264, splits: int = 16, seed: int = 0
 ) -> SelectionResult:
-    """`select_by_splits` on the final answers of candidates, name → predictions as `merge` orders them."""
-    names = list(candidates)
-    ids = [[prediction.id for prediction in candidates[name]] for name in names]
-    _check_ids(names, ids)
-    correct_CE = np.array([[prediction.final for prediction in candidates[name]] for name in names], dtype=bool)
-    return select_by_splits(correct_CE, names, rows, splits, seed)
+    """`select_by_splits` on final answers: name of a candidate → predictions on one test set, in one order."""
+    correct_CE = np.array([[prediction.final for prediction in each] for each in candidates.values()], dtype=bool)
+    return select_by_splits(correct_CE, list(candidates), rows, splits, seed)
 
 
 def _split(correct_CE: np.ndarray, names: Sequence[str], rows: int, seed: tuple[int, int]) -> tuple[str, float]:
@@ -83,31 +72,6 @@ def _split(correct_CE: np.ndarray, names: Sequence[str], rows: int, seed: tuple[
     right_C = correct_CE[:, order[:rows]].sum(1)
     chosen = int(np.flatnonzero(right_C == right_C.max())[-1])
     return names[chosen], float(correct_CE[chosen, order[rows:]].mean())
-
-
-def _check_shape(correct_CE: np.ndarray, names: Sequence[str]) -> None:
-    if correct_CE.dtype != bool or correct_CE.ndim != 2 or len(correct_CE) != len(names) or not names:
-        raise ProtocolError(
-            f"correct_CE is {correct_CE.dtype} {list(correct_CE.shape)} for {len(names)} names: "
-            "bool [candidates, examples] is wanted, one row per name, at least one candidate"
-        )
-
-
-def _check_ids(names: Sequence[str], ids: Sequence[Sequence[str]] | None) -> None:
-    if not ids:
-        return
-    if len(ids) != len(names):
-        raise ProtocolError(f"{len(ids)} lists of ids for {len(names)} candidates: one list per candidate is wanted")
-    first = list(ids[0])
-    for name, row in zip(names, ids, strict=True):
-        if list(row) == first:
-            continue
-        missing = sorted(set(first) ^ set(row))
-        what = f"example {missing[0]!r} is in one and not in the other" if missing else "their order differs"
-        raise ProtocolError(
-            f"candidates {names[0]!r} and {name!r} answered different lists of examples "
-            f"({len(first)} and {len(row)}): {what}. Evaluate all candidates on the same test set"
-        )
 
 
 def check_numbers(examples: int, rows: int, splits: int) -> None:

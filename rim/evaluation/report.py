@@ -26,7 +26,6 @@ def accuracy_report(
     """Everything that is known about one evaluation, as Markdown of at most 100 columns.
 
     Args:
-        name: of the test set.
         score: with the blocks as they are.
         controls: name of what was done to the blocks → score.
         confidence: of every interval, between 0 and 1.

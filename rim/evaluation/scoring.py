@@ -37,7 +37,6 @@ class TestResult:
     rows: str = ""
 
     def report(self, confidence: float) -> str:
-        """Markdown."""
         return accuracy_report(
             self.source, self.score, self.controls, confidence, self.read_with, self.rule, self.by_rule
         )

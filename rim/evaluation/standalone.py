@@ -28,12 +28,11 @@ def evaluate(
     """Score a run on test sources, write `results/`, and print the report.
 
     Args:
-        path: the run folder.
         overrides: of settings that do not change the weights.
         sources: test sources; none: the run's own.
         weights: name of the weights; None: the final pick.
         protocol: choose among all weights instead, as the paper does.
-        adaptive: read answers early instead.
+        adaptive: choose among the answers of all blocks instead.
 
     Raises:
         UserError: no such run, weights, source or setting; each says what there is.
@@ -41,7 +40,7 @@ def evaluate(
     folder = RunFolder(path)
     config = settings_of(folder, overrides, sources)
     if adaptive:
-        _read_early(folder, config, weights)
+        _choose(folder, config, weights)
         return
     backbone, about = folder.load_backbone(weights)
     backbone = backbone.to(scoring_device(config.training.accelerator))
@@ -57,17 +56,18 @@ def evaluate(
         print(f"{result.report(config.evaluation.confidence)}\n\nWeights: {about['name']}. Predictions: {file}\n")
 
 
-def _read_early(folder: RunFolder, config: Config, weights: str | None) -> None:
-    """Answers before all blocks are read, by rules that held-out examples have fitted."""
+def _choose(folder: RunFolder, config: Config, weights: str | None) -> None:
+    """Choose among the answers of all blocks, by a probe that held-out examples have fitted."""
     # scikit-learn takes a second to import
-    from rim.evaluation.early.adaptive_report import adaptive_json, adaptive_report, write_adaptive
+    from rim.evaluation.early.adaptive_report import adaptive_json, adaptive_report
     from rim.evaluation.early.adaptive_run import open_adaptive
 
     run, confidence = open_adaptive(folder, config, weights), config.evaluation.confidence
     for result in run.results():
         facts = {**run.about(result.source), **adaptive_json(result, confidence)}
-        numbers, picture = write_adaptive(facts, folder.path / "results")
-        print(f"{adaptive_report(result, confidence)}\n\nWeights: {run.facts['name']}. {numbers}, {picture}\n")
+        file = folder.path / "results" / f"{result.source.replace('/', '-')}-adaptive.json"
+        write_json(file, facts)
+        print(f"{adaptive_report(result, confidence)}\n\nWeights: {run.facts['name']}. {file}\n")
 
 
 def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str, split: EncodedSplit) -> None:

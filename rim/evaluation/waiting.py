@@ -1,14 +1,14 @@
-"""A batch of questions under the clock: how long it waits, and for how many passes, positions and tokens.
+"""The clock: how long a batch of questions waits for its answers, and for how many passes, positions and tokens.
 
 Measured as a model would be deployed: only the final answer is decoded. Time runs from the tokens of the question, with
 the making of the prompt, to the answer's tokens as numbers.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,8 @@ from rim.backbone.decode import greedy
 from rim.backbone.fast import Decode
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
+
+Seen = TypeVar("Seen")
 
 
 @dataclass(frozen=True)
@@ -36,25 +38,35 @@ class Wait:
 
 @dataclass(frozen=True)
 class Asked:
-    """Who is asked: a model with its method, a way of decoding, and the longest answer in tokens."""
+    """Who is asked: a model with its method, and a way of decoding."""
 
     backbone: Backbone
     method: Method
-    max_new_tokens: int
     decode: Decode = greedy
 
-    def watched(self, batch: Sequence[EncodedExample]) -> Wait:
+    def watched(
+        self,
+        batch: Sequence[EncodedExample],
+        max_new_tokens: int,
+        begins: Callable[[Sequence[int]], int] | None = None,
+    ) -> Wait:
         """Answer a batch once, plainly, and take the run apart.
 
         The decode loop feeds every generated token but the last, so the passes beyond those came before the first one.
+
+        Args:
+            batch: questions that are answered together.
+            max_new_tokens: longest answer, in tokens.
+            begins: generated tokens → how many come before the answer's first; None: as the method reads them.
         """
-        with _watched(self.backbone) as passes:
-            begin = _now(self.backbone.device)
-            texts = self._answer(batch, self.max_new_tokens, greedy)
-            end = _now(self.backbone.device)
-        tokens = tuple(min(len(text) + 1, self.max_new_tokens) for text in texts)
+        begins, device = begins or self.method.answer_begins, self.backbone.device
+        with each_pass(self.backbone, lambda values: (now(device), _inputs(values).shape[1])) as passes:
+            begin = now(device)
+            texts = replace(self, decode=greedy)._answer(batch, max_new_tokens)
+            end = now(device)
+        tokens = tuple(min(len(text) + 1, max_new_tokens) for text in texts)
         prefill = len(passes) - (max(tokens) - 1)
-        first = min(len(passes), prefill + max(self.method.answer_begins(text) for text in texts))
+        first = min(len(passes), prefill + max(begins(text) for text in texts))
         times, positions = zip(*passes, strict=True)
         return Wait(
             first=times[first - 1] - begin,
@@ -67,48 +79,39 @@ class Asked:
             tokens=tokens,
         )
 
-    def timed(self, batch: Sequence[EncodedExample], plain: Wait) -> Wait:
-        """The same counts with the times of this way of decoding.
+    def seconds(self, batch: Sequence[EncodedExample], max_new_tokens: int) -> float:
+        """How long a batch waits for so many tokens, with nothing watched while the clock runs."""
+        begin = now(self.backbone.device)
+        self._answer(batch, max_new_tokens)
+        return now(self.backbone.device) - begin
 
-        Nobody can look into a pass that is compiled or recorded, so each time is a call of its own: one that generates
-        up to the answer's first token, and one to its end.
-
-        Args:
-            plain: what `watched` gives for this batch.
-        """
-        to_first = plain.passes_to_first - plain.prefill_passes + 1
-        return replace(plain, first=self._seconds(batch, to_first), full=self._seconds(batch, self.max_new_tokens))
-
-    def _seconds(self, batch: Sequence[EncodedExample], tokens: int) -> float:
-        begin = _now(self.backbone.device)
-        self._answer(batch, tokens, self.decode)
-        return _now(self.backbone.device) - begin
-
-    def _answer(self, batch: Sequence[EncodedExample], tokens: int, decode: Decode) -> list[list[int]]:
-        """Tokens of the final answers."""
+    def _answer(self, batch: Sequence[EncodedExample], max_new_tokens: int) -> list[list[int]]:
         prompts = [self.method.prompt(example).final for example in batch]
         with torch.no_grad(), torch.autocast(self.backbone.device.type, enabled=False):
-            answers = self.method.answer(self.backbone, prompts, tokens, decode=decode)
+            answers = self.method.answer(self.backbone, prompts, max_new_tokens, decode=self.decode)
         return [branches[-1] for branches in answers]
 
 
 @contextmanager
-def _watched(backbone: Backbone) -> Iterator[list[tuple[float, int]]]:
-    """Collects (time of its end, positions of each input) of every pass inside the block."""
-    passes: list[tuple[float, int]] = []
+def each_pass(backbone: Backbone, look: Callable[[list[Any]], Seen]) -> Iterator[list[Seen]]:
+    """Collects what `look` makes of the arguments of every pass inside the block, as soon as it has ended."""
+    seen: list[Seen] = []
 
     def note(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any], __: Any) -> None:
-        inputs = next(value for value in (*args, *named.values()) if isinstance(value, Tensor))
-        passes.append((_now(backbone.device), inputs.shape[1]))
+        seen.append(look([*args, *named.values()]))
 
     handle = backbone.register_forward_hook(note, with_kwargs=True)
     try:
-        yield passes
+        yield seen
     finally:
         handle.remove()
 
 
-def _now(device: torch.device) -> float:
+def _inputs(values: list[Any]) -> Tensor:
+    return next(value for value in values if isinstance(value, Tensor))
+
+
+def now(device: torch.device) -> float:
     """Seconds, once all work of the device is done."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)

@@ -18,9 +18,7 @@ from rim.report.proportion import Proportion
 from rim.report.statistics import RESAMPLES, Estimate, estimate_of
 
 
-def estimate_counts(
-    scores: Sequence[Proportion], confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
-) -> Estimate:
+def estimate_counts(scores: Sequence[Proportion], confidence: float = 0.95) -> Estimate:
     """Mean accuracy over runs with its interval. With one run examples alone vary.
 
     Where all answers are right, or all are wrong, resamples are all alike: Wilson's interval of the examples stands.
@@ -28,12 +26,10 @@ def estimate_counts(
     Args:
         scores: one for each run.
         confidence: of the interval, between 0 and 1.
-        resamples: number of resamples.
-        seed: of the resampling.
     """
     per_seed = tuple(score.value for score in scores)
     counts_S = np.array([score.count for score in scores])
-    resampled = partial(_resampled_means, np.array(per_seed), counts_S, resamples, np.random.default_rng(seed))
+    resampled = partial(_resampled_means, np.array(per_seed), counts_S, RESAMPLES, np.random.default_rng(0))
     return estimate_of(fmean(per_seed), per_seed, int(counts_S.min()), resampled, confidence)
 
 

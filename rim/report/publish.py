@@ -16,10 +16,8 @@ def write_report(
     """Write `table.md`, `table.csv`, `results.json` and a PNG of each figure, and give the paths back.
 
     Args:
-        folder: that all goes to.
         text: the tables as Markdown.
         rows: the same numbers as CSV.
-        record: plain types.
         figures: name → figure; None: it does not apply, and goes where an earlier command has left one.
     """
     files = [folder / "table.md", folder / "table.csv", folder / "results.json"]

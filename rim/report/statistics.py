@@ -48,7 +48,7 @@ class Difference:
     p: float
 
 
-def estimate(correct_SE: np.ndarray, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0) -> Estimate:
+def estimate(correct_SE: np.ndarray, confidence: float = 0.95) -> Estimate:
     """Mean accuracy with its interval. With one seed examples alone vary.
 
     Where all answers are right, or all are wrong, resamples are all alike: Wilson's interval of the examples stands.
@@ -56,11 +56,9 @@ def estimate(correct_SE: np.ndarray, confidence: float = 0.95, resamples: int = 
     Args:
         correct_SE: whether each seed's answer to each example is right.
         confidence: of the interval, between 0 and 1.
-        resamples: number of resamples.
-        seed: of the resampling.
     """
     per_seed = tuple(float(share) for share in correct_SE.mean(1))
-    resampled = partial(resampled_means, correct_SE, resamples, seed, stream=0)
+    resampled = partial(resampled_means, correct_SE, stream=0)
     return estimate_of(float(correct_SE.mean()), per_seed, correct_SE.shape[1], resampled, confidence)
 
 
@@ -70,9 +68,6 @@ def estimate_of(
     """A mean with the interval of its resamples; of a mean of 0 or 1 with Wilson's of the examples.
 
     Args:
-        value: mean over seeds.
-        per_seed: value of every seed.
-        examples: number of them.
         resampled: gives means [R].
         confidence: of the interval, between 0 and 1.
     """
@@ -81,21 +76,13 @@ def estimate_of(
     return Estimate(value, *interval_of(resampled(), confidence), per_seed)
 
 
-def paired_difference(
-    correct_SE: np.ndarray,
-    reference_SE: np.ndarray,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Difference:
+def paired_difference(correct_SE: np.ndarray, reference_SE: np.ndarray, confidence: float = 0.95) -> Difference:
     """Accuracy of an entry minus that of the reference: examples are drawn for both together, seeds for each.
 
     Args:
         correct_SE: the entry's marks.
         reference_SE: the reference's, of as many seeds as it has, with the examples in the same order.
         confidence: of the interval, between 0 and 1.
-        resamples: number of resamples.
-        seed: of the resampling.
 
     Raises:
         ValueError: the numbers of examples differ.
@@ -104,29 +91,28 @@ def paired_difference(
         raise ValueError(
             f"{correct_SE.shape[1]} and {reference_SE.shape[1]} examples: a paired difference needs the same ones"
         )
-    first_R = resampled_means(correct_SE, resamples, seed, stream=0)
-    difference_R = first_R - resampled_means(reference_SE, resamples, seed, stream=1)
+    difference_R = resampled_means(correct_SE, stream=0) - resampled_means(reference_SE, stream=1)
     value = float(correct_SE.mean() - reference_SE.mean())
     fewest = min(int((difference_R <= _ROUNDING).sum()), int((difference_R >= -_ROUNDING).sum()))
-    return Difference(value, *interval_of(difference_R, confidence), min(1.0, 2 * (fewest + 1) / (resamples + 1)))
+    return Difference(value, *interval_of(difference_R, confidence), min(1.0, 2 * (fewest + 1) / (RESAMPLES + 1)))
 
 
 _ROUNDING = 1e-9
 """Differences below it are none."""
 
 
-def resampled_means(correct_SE: np.ndarray, resamples: int, seed: int, stream: int) -> np.ndarray:
+def resampled_means(correct_SE: np.ndarray, stream: int) -> np.ndarray:
     """Means [R] of resamples; the same examples are drawn whatever the `stream`, which chooses the seeds."""
     seeds, examples = correct_SE.shape
-    correct_RS = _drawn(examples, resamples, (seed, 0)) @ correct_SE.T.astype(np.float32)  # exact: small whole numbers
-    drawn_RS = _drawn(seeds, resamples, (seed, 1 + stream))
+    correct_RS = _drawn(examples, RESAMPLES, 0) @ correct_SE.T.astype(np.float32)  # exact: small whole numbers
+    drawn_RS = _drawn(seeds, RESAMPLES, 1 + stream)
     return (drawn_RS * correct_RS).sum(1, dtype=np.float64) / (seeds * examples)
 
 
 @lru_cache(maxsize=32)
-def _drawn(count: int, resamples: int, seed: tuple[int, int]) -> np.ndarray:
+def _drawn(count: int, resamples: int, stream: int) -> np.ndarray:
     """How often [R, count] each of `count` things is among as many drawn with replacement."""
-    generator = np.random.default_rng((*seed, count))
+    generator = np.random.default_rng((0, stream, count))
     return generator.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float32)
 
 

@@ -55,8 +55,12 @@ def with_bounds(share: Proportion, confidence: float) -> tuple[str, str]:
     return decimal(share.value), f"{decimal(low)} to {decimal(high)}"
 
 
+def around(value: float, low: float, high: float, form: str = ".3f") -> str:
+    """A value with the ends of its interval in one cell: `0.238 (0.212 to 0.265)`."""
+    return f"{value:{form}} ({low:{form}} to {high:{form}})"
+
+
 def decimal(value: float) -> str:
-    """A share in three decimals."""
     return f"{value:.3f}"
 
 

@@ -13,7 +13,6 @@ def write_events(folder: Path, heading: str, tables: Mapping[str, str], figures:
     """Write events into `<folder>/tensorboard`; those of an earlier command go.
 
     Args:
-        folder: of the report.
         heading: that all of it stands under.
         tables: name → Markdown.
         figures: name → figure; None: it does not apply.

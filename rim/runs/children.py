@@ -57,7 +57,6 @@ def fit_command(folder: Path, base: Sequence[str], overrides: Sequence[str], alo
     """The command that trains or resumes a run.
 
     Args:
-        folder: of the run.
         base: files of its settings.
         overrides: everything beyond the files.
         alone: whether the run has the machine for itself.

@@ -45,7 +45,6 @@ class RunFolder:
 
     @property
     def config_file(self) -> Path:
-        """The resolved settings."""
         return self.path / "config.yaml"
 
     @property
@@ -152,7 +151,6 @@ class RunFolder:
         return self.config_file
 
     def update_of(self, name: str) -> int:
-        """Updates done when these weights were saved."""
         return read_about(self.weights / f"{name}.safetensors")["update"]
 
     def tokenizer(self, config: Config, texts: Callable[[], Iterable[str]]) -> PreTrainedTokenizerBase:

@@ -31,6 +31,6 @@ class Evaluation:
     selection_splits: int = 16
     """Random splits of the selection protocol [paper]."""
     probe_rows: int = 256
-    """Rows of `data.validation` that fit the probe and choose the thresholds of `--adaptive`, drawn by seed [paper]."""
+    """Rows of `data.validation` that fit the probe of `--adaptive`, drawn by seed [paper]."""
     probe_layer: int | None = None
     """Layer whose output the probe reads, counted from 0; empty: the last [open]."""

@@ -42,15 +42,12 @@ class Listed:
 
     @property
     def size(self) -> int:
-        """Number of values."""
         return len(self.values)
 
     def value(self, parameter: Any) -> Any:
-        """The value that a parameter stands for."""
         return self.values[self.parameters.index(parameter)]
 
     def overrides_of(self, parameter: Any) -> list[str]:
-        """What a value sets."""
         return list(self.overrides[self.parameters.index(parameter)])
 
     def draw(self, source: random.Random) -> Any:
@@ -58,7 +55,6 @@ class Listed:
         return source.choice(self.parameters)
 
     def corners(self) -> tuple[Any, ...]:
-        """Parameters that are checked before any work."""
         return self.parameters
 
     def record(self) -> dict[str, list[str]]:
@@ -79,16 +75,13 @@ class Range:
 
     @property
     def size(self) -> float:
-        """Number of values."""
         step = self.step or (1 if self.whole else None)
         return math.inf if step is None else round((self.high - self.low) / step) + 1
 
     def value(self, parameter: float) -> float:
-        """The value that a parameter stands for."""
         return parameter
 
     def overrides_of(self, parameter: float) -> list[str]:
-        """What a value sets."""
         return [f"{self.name}={as_text(parameter)}"]
 
     def draw(self, source: random.Random) -> float:
@@ -103,7 +96,6 @@ class Range:
         return source.uniform(self.low, self.high)
 
     def corners(self) -> tuple[float, ...]:
-        """Parameters that are checked before any work."""
         return self.low, self.high
 
     def record(self) -> dict[str, Any]:

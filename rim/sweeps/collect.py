@@ -41,7 +41,7 @@ def collect(parts: Sequence[Part], found: Mapping[str, Found]) -> SweepResult:
         metric=sweep.metric,
         sampler=sweep.sampler,
         facts=_facts(found),
-        notes=tuple(note for part in parts for note in _notes(part, found[part.folder])),
+        notes=tuple(note for part in parts for note in _notes(part, found[part.folder])) + _other_rows(found),
         base=tuple(sweep.base),
         overrides=tuple(sweep.overrides),
         confidence=config.evaluation.confidence if config else 0.95,
@@ -103,9 +103,23 @@ def _config(part: Part, points: Sequence[Point]) -> Config | None:
 
 
 def _facts(found: Mapping[str, Found]) -> dict[str, list[Any]]:
-    """The provenance of all runs."""
     records = [record for each in found.values() for record in records_of(each.standing.values())]
     return provenance(record["environment"] for record in records)
+
+
+def _other_rows(found: Mapping[str, Found]) -> tuple[str, ...]:
+    """Test sets whose encoded rows differ between runs, by the hashes that their results name."""
+    rows = [record.get("rows", {}) for each in found.values() for record in records_of(each.standing.values())]
+    sources = sorted({source for each in rows for source in each})
+    differ = [source for source in sources if len({each[source] for each in rows if each.get(source)}) > 1]
+    return (
+        (
+            f"Runs have scored different rows of {', '.join(differ)}, or encoded them differently: scores compare only "
+            "where a setting of the space explains it.",
+        )
+        if differ
+        else ()
+    )
 
 
 def _notes(part: Part, found: Found) -> list[str]:

@@ -19,6 +19,8 @@ from rim.runs.signals import StopRequest
 from rim.sweeps.space import Part, Run, spread
 from rim.sweeps.study import DONE, Found, records_of
 from rim.sweeps.trial import RunFailed, train
+from rim.training.logs import read_curve
+from rim.training.plan import make_plan
 
 MOST_POINTS = 6
 WARM, TIMED = 2, 5
@@ -88,7 +90,6 @@ def estimate(parts: Sequence[Part], found: Mapping[str, Found], stop: StopReques
 
 
 def _remaining(part: Part, found: Found) -> int:
-    """Runs that are not finished."""
     ended = [trial for trial in found.standing.values() if trial.state in DONE]
     begun = [trial for trial in found.standing.values() if trial.state not in DONE]
     return max(0, (part.points - len(ended)) * len(part.sweep.seeds) - len(records_of(begun)))
@@ -139,8 +140,6 @@ def time_run(run: Run, alone: bool, stop: StopRequest) -> Timing:
 
 
 def _timing(run: Run) -> Timing:
-    from rim.training.plan import make_plan  # heavy
-
     config, speeds = run.config(), _speeds(run.folder)[WARM:]
     if not speeds or not all(speeds):
         raise RunFailed(f"fewer than {WARM + 1} updates in {PATIENCE_SECONDS} seconds")
@@ -154,14 +153,11 @@ def _speeds(folder: Path) -> list[float]:
     curve = folder / "curve.jsonl"
     if not curve.exists():
         return []
-    from rim.training.logs import read_curve  # heavy
-
     records: list[dict[str, Any]] = read_curve(curve)
     return [record["examples_per_second"] for record in records if "examples_per_second" in record]
 
 
 def _words(minutes: float) -> str:
-    """A time as it is said."""
     if minutes < 1:
         return f"{max(1, math.ceil(minutes * 60))} s"
     return f"{minutes:.0f} min" if minutes < 90 else f"{minutes / 60:.1f} h"

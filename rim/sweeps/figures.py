@@ -45,10 +45,10 @@ def _wrapped(text: str, width: float, size: float) -> str:
     return fill(text, int(width * LETTERS[size]))
 
 
-def panel(axes: Axes, source: str, row: str = "") -> None:
+def panel(axes: Axes, source: str) -> None:
     """The plain look, and the source that a panel shows."""
     plain(axes)
-    axes.set_title(f"{source}\n{row}" if row else source, fontsize=9, loc="left", parse_math=False)
+    axes.set_title(source, fontsize=9, loc="left", parse_math=False)
 
 
 def draw_baselines(axes: Axes, summary: Summary, source: str) -> None:
@@ -61,7 +61,6 @@ def draw_baselines(axes: Axes, summary: Summary, source: str) -> None:
 
 
 def draw_score(axes: Axes, x: float, score: Estimate, color: str, marker: str = "o", size: float = 6) -> None:
-    """A mean with its interval."""
     look: dict[str, Any] = {"elinewidth": 1.1, "capsize": 2.5, "markersize": size, "zorder": 4}
     axes.errorbar(x, score.value, error_bars([score.value], [score.low], [score.high]), fmt=marker, color=color, **look)
 
@@ -99,7 +98,6 @@ def bars(summary: Summary) -> str:
 
 
 def seeds(summary: Summary) -> str:
-    """How many seeds a point has."""
     counts = sorted({len(point.point.seeds) for point in summary.complete}) or [0]
     if counts == [1]:
         return "one seed"

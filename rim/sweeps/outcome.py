@@ -73,7 +73,6 @@ class Point:
 
     @property
     def trained_blocks(self) -> int | None:
-        """The number of memory blocks it trains with; None: not known."""
         return self.blocks or self.values.get("memory.blocks")
 
 

@@ -16,7 +16,6 @@ class Lines:
         self.lock = threading.Lock()
 
     def started(self, name: str, runs: Sequence[Run]) -> None:
-        """A trial was claimed."""
         seeds = f"{len(runs)} seed{'s' if len(runs) > 1 else ''}"
         with self.lock:
             self.begun += 1
@@ -30,15 +29,12 @@ class Lines:
         self._ended(f"finished {name}: {listed} ({minutes:.1f} min)")
 
     def pruned(self, name: str, update: int) -> None:
-        """A trial was given up."""
         self._ended(f"given up {name}: hopeless after update {update}")
 
     def failed(self, name: str, reason: str) -> None:
-        """A run of a trial has failed."""
         self._ended(f"failed   {name}: {reason.partition(';')[0]}")
 
     def say(self, text: str) -> None:
-        """Anything else."""
         print(text, flush=True)
 
     def _ended(self, text: str) -> None:

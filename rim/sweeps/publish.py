@@ -3,17 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
-
 from rim.report.publish import write_report
 from rim.report.tensorboard import FOLDER
 from rim.sweeps.heat_map import heat_map
-from rim.sweeps.history import history
 from rim.sweeps.hparams import write_sweep
-from rim.sweeps.importances import Importances, importances, importances_figure
 from rim.sweeps.outcome import SweepResult
 from rim.sweeps.read_blocks import read_blocks
 from rim.sweeps.records import record_of
+from rim.sweeps.search import history, importances, importances_figure
 from rim.sweeps.slices import slices
 from rim.sweeps.summary import Summary, summarise
 from rim.sweeps.tables import csv_text, footer, further_tables, main_tables, markdown
@@ -31,29 +28,23 @@ def publish(result: SweepResult, folder: Path, study: "optuna.Study | None" = No
         The main tables, and the paths that were written: what a command prints.
 
     Args:
-        result: the sweep so far.
-        folder: that all goes to.
-        study: of the points, for the importances of settings; None: these are left out.
+        study: of the points, for the history of a search and the importances of settings; None: these are left out.
     """
     summary = summarise(result)
     found = importances(summary, study)
-    figures = _figures(summary, found)
+    figures = {
+        "heat_map": heat_map(summary),
+        "slices": slices(summary),
+        "read_blocks": read_blocks(summary),
+        "importances": importances_figure(summary, found, study),
+        "history": history(summary, study),
+    }
     record = record_of(summary) | {"importances": found.shares}
     files = write_report(folder, markdown(summary), csv_text(summary), record, figures)
     write_sweep(folder, summary, _event_tables(summary), figures)
     written = [f"wrote {file}" for file in [*files, folder / FOLDER]]
     left_out = [f"no importances.png: {found.reason}"] if found.reason else []
     return "\n".join([main_tables(summary), "", footer(summary), "", *written, *left_out])
-
-
-def _figures(summary: Summary, found: Importances) -> dict[str, Figure | None]:
-    return {
-        "heat_map": heat_map(summary),
-        "slices": slices(summary),
-        "read_blocks": read_blocks(summary),
-        "importances": importances_figure(summary, found),
-        "history": history(summary),
-    }
 
 
 def _event_tables(summary: Summary) -> dict[str, str]:

@@ -67,12 +67,10 @@ class Sweep:
 
     @property
     def path(self) -> Path:
-        """Folder of all runs and of what is written about them."""
         return Path(self.folder) / self.name
 
     @property
     def address(self) -> str:
-        """Address of the storage."""
         return self.storage or f"sqlite:///{self.path / 'study.db'}"
 
     @property

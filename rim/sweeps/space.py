@@ -33,16 +33,13 @@ class Run:
 
     @property
     def folder(self) -> Path:
-        """The run folder."""
         return self.sweep.path / self.name
 
     @property
     def done(self) -> bool:
-        """Whether the run is trained and scored."""
         return (self.folder / "result.json").exists()
 
     def words(self) -> list[str]:
-        """Everything beyond the files."""
         own = [f"run.folder={self.sweep.folder}", f"run.name={self.sweep.name}/{self.name}", f"run.seed={self.seed}"]
         return [*self.sweep.overrides, *self.overrides, *own]
 
@@ -69,7 +66,6 @@ class Part:
 
     @property
     def study_name(self) -> str:
-        """Name of the study."""
         return f"{self.sweep.name}/{self.folder}" if self.folder else self.sweep.name
 
     @property
@@ -103,7 +99,6 @@ class Part:
         )
 
     def values(self, point: Parameters) -> dict[str, Any]:
-        """Axis to value."""
         return {axis.name: axis.value(point[axis.name]) for axis in self.axes}
 
     def runs(self, point: Parameters) -> list[Run]:
@@ -186,7 +181,6 @@ def check_points(parts: Sequence[Part]) -> None:
 
 
 def _fingerprint(config: Config) -> str:
-    """All settings of a run but its place."""
     return repr(replace(config, run=replace(config.run, name="")))
 
 

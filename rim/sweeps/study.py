@@ -63,9 +63,9 @@ def load_study(part: Part, storage: RDBStorage) -> optuna.Study:
     return optuna.load_study(study_name=part.study_name, storage=storage, sampler=sampler, pruner=pruner)
 
 
-def kept(study: optuna.Study, deepcopy: bool = False) -> list[FrozenTrial]:
+def kept(study: optuna.Study) -> list[FrozenTrial]:
     """All trials that count."""
-    return [trial for trial in study.get_trials(deepcopy=deepcopy) if ASIDE not in trial.user_attrs]
+    return [trial for trial in study.get_trials(deepcopy=False) if ASIDE not in trial.user_attrs]
 
 
 def identity(part: Part, trial: FrozenTrial) -> Any:
@@ -102,11 +102,9 @@ class Found:
                 self.standing[key] = trial
 
     def name(self, key: Any) -> str:
-        """Name of a point."""
         return str(self.standing[key].user_attrs.get(POINT, f"trial {self.standing[key].number}"))
 
     def state(self, name: str) -> str:
-        """State of a point in words."""
         states = [self.standing[key].state for key in self.standing if self.name(key) == name]
         return WORDS[min(states, key=RANK.index)] if states else "to do"
 

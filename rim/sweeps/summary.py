@@ -41,17 +41,14 @@ class Summary:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Held-out first, then the test sources."""
         return self.result.sources
 
     @property
     def complete(self) -> tuple[PointSummary, ...]:
-        """The points that have scores."""
         return tuple(point for point in self.points if point.point.finished)
 
     @property
     def seeds(self) -> list[int]:
-        """All that were run, in order."""
         every = [*self.points, *self.baselines.values()]
         return sorted({run.seed for point in every for run in point.point.seeds})
 

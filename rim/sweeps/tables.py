@@ -14,7 +14,6 @@ from rim.sweeps.words import in_words, text_of
 
 
 def markdown(summary: Summary) -> str:
-    """All tables, each above the same footer's facts."""
     parts = [f"# {summary.result.name}", summary.result.question, main_tables(summary)]
     for title, text in further_tables(summary):
         parts += [f"### {title}", text]
@@ -62,7 +61,6 @@ def points_table(summary: Summary) -> str:
 
 
 def baselines_table(summary: Summary) -> str:
-    """The same columns for runs outside the space."""
     states = any(not point.point.finished for point in summary.baselines.values())
     rows = [
         [name, *_scores(summary, point), *([_state(point.point)] if states else [])]

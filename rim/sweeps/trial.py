@@ -54,7 +54,6 @@ def train(run: Run, alone: bool, stop: StopRequest, watch: Callable[[], None]) -
 
 
 def command(run: Run, alone: bool) -> list[str]:
-    """The command that trains or resumes a run."""
     return fit_command(run.folder, run.sweep.base, run.words(), alone)
 
 
@@ -110,6 +109,7 @@ def seed_record(run: Run, minutes: float) -> dict[str, Any]:
             source: {blocks: _counts(score) for blocks, score in scores["read_with"].items()}
             for source, scores in tests.items() if scores.get("read_with")
         },
+        "rows": {source: scores.get("rows") for source, scores in tests.items()},
         "updates": training["updates"],
         "minutes": round(max(minutes, (training.get("seconds") or 0) / 60), 3),
         "flops": training.get("flops"),

@@ -46,7 +46,6 @@ class Crew:
 
     @property
     def late(self) -> bool:
-        """Whether no further trial may begin."""
         return self.stop.received or (self.until is not None and time.monotonic() > self.until)
 
 
@@ -59,7 +58,6 @@ class Worker:
     thread: threading.Thread = field(init=False)
 
     def start(self) -> None:
-        """Begin to work on a thread of its own."""
         self.thread = threading.Thread(target=self._guarded)
         self.thread.start()
 
@@ -113,7 +111,6 @@ class Trial:
         self.stopped = self.crashed = False
 
     def run(self) -> None:
-        """Claim a trial and run it."""
         try:
             self.study.optimize(self.objective, n_trials=1, catch=(Aside, RunFailed, UserError, Interrupted))
         except (ValueError, UpdateFinishedTrialError):

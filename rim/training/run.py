@@ -109,7 +109,8 @@ def prepare_run(config: Config) -> Prepared:
     if first:
         folder.begin(config, {**describe(), "threads": threads, "seed": config.run.seed, "command": _command()})
         folder.keep(backbone, start)
-        write_json(folder.path / "adapters.json", asdict(adapted(backbone)))
+        if config.backbone.training == "lora":
+            write_json(folder.path / "adapters.json", asdict(adapted(backbone)))
         if folder.keep_rows(reports):
             write_json(folder.path / "lengths.json", asdict(prepared.evaluator.lengths))
     return prepared

@@ -45,8 +45,6 @@ def test_entries_get_the_settings_of_all_and_then_their_own(tmp_path: Path) -> N
         ("bandwidth=0", "bandwidth = 0.0: must be a positive number of GB/s; leave it empty to have it measured"),
         ("decode=[plan]", "decode = 'plan': there is no such name; did you mean 'plain'?; there are plain, static, "),
         ("decode=[plain,plain]", "decode = ['plain', 'plain']: each stands there once, and at least one does"),
-        ("early=rim", "early = 'rim': there is no such name; there are direct, cot"),
-        ("early=cot", "early = 'cot': method.name = cot: only blocks that are read in one pass can be read one by one"),
         ("reference=rim", "reference = 'rim': there is no such name; there are direct, cot"),
         ("entries.1.name=direct", "entries: the name 'direct' 2 have it; every entry needs a name of its own"),
         ("entries.1.name=bound", "the name 'bound' is what bars call the reading of the weights"),

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from rim.backbone.decode import greedy
+from rim.benchmark.measure import Contender
 from rim.benchmark.settings import Benchmark, Entry, load_benchmark
 from rim.benchmark.workload import BenchmarkError, Job, Tokens, batches, build
 from tests.benchmark.fakes import BACKBONE, bench, job
@@ -66,9 +67,21 @@ def test_latents_and_blocks_generate_what_a_direct_answer_does() -> None:
         assert job(method, method, 9).tokens([0]) == Tokens(1, 3)
 
 
+def answered(made: Job, rows: list[int], tokens: int) -> list[list[list[int]]]:
+    """What is generated under the clock: tokens by question and branch."""
+    found: list[list[list[int]]] = []
+
+    def decode(*given: Any, **options: Any) -> list[list[list[int]]]:
+        found.extend(greedy(*given, **options))
+        return found
+
+    Contender(made, "plain", decode)(rows, tokens)
+    return found
+
+
 def test_only_the_last_answer_is_read() -> None:
-    (prompt,) = job("rim", "memory_blocks", 9).prompts([0])
-    assert len(prompt.branches) == 1
+    (row,) = answered(job("rim", "memory_blocks", 9), [0], 2)
+    assert len(row) == 1
 
 
 def test_batches_are_whole_and_at_least_one() -> None:
@@ -99,7 +112,7 @@ def test_an_answer_is_as_long_as_it_has_to_be(name: str, jobs: dict[str, Job]) -
     each = jobs[name]
     for rows in ([0], [1, 3]):
         longest = each.tokens(rows).full
-        answers = greedy(each.backbone, each.prompts(rows), longest, read=each.method.reader(each.backbone))
+        answers = answered(each, rows, longest)
         assert [len(branch) for row in answers for branch in row] == [longest] * len(rows)
 
 

@@ -71,7 +71,10 @@ def gsm8k(folder: Path, train: str | None = None, test: str | None = None) -> st
         ),
         ("data.train=gsm8k/dev", ["unknown split 'dev' of task 'gsm8k': there are gsm8k/train, gsm8k/test"]),
         ("data.train=gsm8k", ["names no split: write task/split, such as gsm8k/train"]),
-        ("data.validation=gsm8k/test", ["a test split neither trains nor chooses a checkpoint", "gsm8k/train"]),
+        (
+            "data.validation=gsm8k/test",
+            ["is a test split, which neither trains nor chooses a checkpoint", "gsm8k/train"],
+        ),
         ("data.test=[tracking/tset]", ["data.test[0]", "unknown split 'tset'", "did you mean 'test'?"]),
         ("backbone.attention=flash_attention_2", ["must be sdpa or eager", "do not honour a four-dimensional mask"]),
         ("memory.blocks=0", ["must be at least 1; a model without blocks is method.name=direct"]),

@@ -20,6 +20,7 @@ from rim.runs.folder import RunError
 from tests.comparison.fakes import fake_run
 
 RIGHT = {"tracking/test": [[True], [False], [True], [True]]}
+ONE = ("t/0", "1", "q")
 DIRECT, COT = "method.name=direct", "method.name=cot"
 
 
@@ -125,14 +126,15 @@ def test_results_of_another_evaluation_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("other", "part"),
     [
-        ([("t/0", "1"), ("t/2", "3")], "'a' answered 2 examples, 'b' 2, and 't/1' (answer '2') is not in both"),
-        ([("t/0", "1"), ("t/1", "5")], "'t/1' (answer '2') is not in both. Differences are paired, example by example"),
-        ([("t/0", "1")], "'a' answered 2 examples, 'b' 1, and 't/1' (answer '2') is not in both"),
-        ([("t/1", "2"), ("t/0", "1")], "and their order differs"),
+        ([ONE, ("t/2", "3", "q")], "'a' answered 2 examples, 'b' 2, and 't/1' (answer '2') is not the same in both"),
+        ([ONE, ("t/1", "5", "q")], "'t/1' (answer '2') is not the same in both. Differences are paired, example by"),
+        ([ONE, ("t/1", "2", "another q")], "'t/1' (answer '2') is not the same in both"),
+        ([ONE], "'a' answered 2 examples, 'b' 1, and 't/1' (answer '2') is not the same in both"),
+        ([("t/1", "2", "q"), ONE], "and their order differs"),
     ],
 )
-def test_other_examples_are_refused(other: list[tuple[str, str]], part: str) -> None:
-    examples = [("t/0", "1"), ("t/1", "2")]
+def test_other_examples_are_refused(other: list[tuple[str, str, str]], part: str) -> None:
+    examples = [ONE, ("t/1", "2", "q")]
     check_same_examples("t", {"a": examples, "b": list(examples)})
     with pytest.raises(ComparisonError) as error:
         check_same_examples("t", {"a": examples, "b": other})

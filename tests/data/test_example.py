@@ -26,8 +26,8 @@ def test_every_task_keeps_its_promises() -> None:
 
 def test_a_source_is_a_task_and_a_split() -> None:
     found = parse_source("gsm8k_aug/validation", Data())
-    assert (found.task.name, found.split, found.form, found.is_test) == ("gsm8k_aug", "validation", "equations", False)
-    assert str(found) == "gsm8k_aug/validation" and parse_source("gsm8k_aug/test", Data()).is_test
+    assert (found.task.name, found.split, found.form, found.closed) == ("gsm8k_aug", "validation", "equations", "")
+    assert str(found) == "gsm8k_aug/validation" and parse_source("gsm8k_aug/test", Data()).closed
     assert parse_source("svamp/test", Data(steps="sentences")).form == "equations", "the task's first form"
     assert parse_source("logiqa/test", Data()).form == "", "it has no steps"
 

@@ -239,7 +239,7 @@ def test_the_hub_is_asked_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """However many tables and splits a run reads, and wherever it asks for fingerprint, origin and rows."""
     calls: list[object] = []
 
-    def refused(*given: object) -> None:
+    def refused(*given: object, **options: object) -> None:
         calls.append(given)
         raise OSError("no network")
 
@@ -248,7 +248,7 @@ def test_the_hub_is_asked_once(cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("HF_HUB_OFFLINE")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
-    monkeypatch.setattr("http.client.HTTPConnection.connect", refused)
+    monkeypatch.setattr("socket.create_connection", refused)
     asked._answers.cache_clear()
     for source in ("svamp/test", "gsm8k/test"):
         for name, config, split, row, _ in ROWS[source]:

@@ -104,11 +104,11 @@ def test_rows_read_are_rows_kept_and_rows_dropped(config: Data) -> None:
     [
         (
             {"validation": "gsm8k/test"},
-            ["data.validation=gsm8k/test is a test split", "selecting on the test set", "gsm8k_aug/validation"],
+            ["data.validation: gsm8k/test is a test split, which neither trains nor chooses", "gsm8k/train"],
         ),
-        ({"validation": "tracking/ood"}, ["data.validation=tracking/ood", "tracking/train or tracking/validation"]),
-        ({"train": "gsm8k/test"}, ["data.train=gsm8k/test", "training on the test set", "gsm8k/train"]),
-        ({"train": "gsm_hard/test"}, ["data.train=gsm_hard/test", "a split of another task"]),
+        ({"validation": "tracking/ood"}, ["data.validation: tracking/ood", "tracking/train, tracking/validation"]),
+        ({"train": "gsm8k/test"}, ["data.train: gsm8k/test is a test split", "use one of gsm8k/train"]),
+        ({"train": "gsm_hard/test"}, ["data.train: gsm_hard/test", "use another task"]),
         ({"test": ["gsm8k/tests"]}, ["unknown split 'tests'", "gsm8k/test"]),
     ],
 )

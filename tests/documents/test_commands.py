@@ -15,7 +15,7 @@ WORK = {
     "rim.export": ("rim.deployment.export.export",),
     "rim.compare": ("rim.comparison.conduct.compare_planned", "rim.comparison.conduct.compare_named"),
     "rim.sweep": ("rim.sweeps.conduct.plan", "rim.sweeps.conduct.report", "rim.sweeps.conduct.sweep"),
-    "rim.bench": ("rim.benchmark.conduct.conduct", "rim.benchmark.early.bench_run"),
+    "rim.bench": ("rim.benchmark.conduct.conduct",),
     "rim.show": ("rim.training.drawing.draw",),
 }
 """What each verb does once it has read its command line."""

@@ -1,7 +1,6 @@
-"""Reading early from end to end on a tiny run; no example that fitted the probe is in a score; what is refused."""
+"""Choosing among answers, from end to end on a tiny run; no example that fitted is in a score; what is refused."""
 
 import json
-import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,18 +11,17 @@ import pytest
 from rim import evaluate
 from rim.base.errors import SettingsError
 from rim.data.prepare import prepare_tests, prepare_validation
-from rim.evaluation.early.adaptive import Adaptive, AdaptiveError, check_adaptive, judged
+from rim.evaluation.early.adaptive import Adaptive, AdaptiveError, check_adaptive, choose_answers, judged
 from rim.evaluation.early.adaptive_report import adaptive_json, adaptive_report
 from rim.evaluation.early.probe import fit_probe
 from rim.evaluation.early.readouts import Readouts
-from rim.evaluation.predictions import Prediction
-from rim.report.figures.adaptive import adaptive_figure
+from rim.report.proportion import Proportion
 from rim.runs.folder import RunFolder
 from rim.settings.load import load
 from rim.training.run import fit
+from tests.evaluation.fakes import readouts
 from tests.runs import tiny
 
-BLOCKS, WIDTH = 3, 6
 SHORT = ("stages.0.duration=6 steps", "stages.1.duration=4 steps", "training.save_every=50 steps")
 
 
@@ -41,7 +39,6 @@ def early(run: Path, *more: str) -> dict[str, Any]:
     given = [item for item in more if not item.startswith("source=")]
     assert evaluate.main(["--run", str(run), "--adaptive", "--test", source, *given]) == 0
     stem = run / "results" / f"{source.replace('/', '-')}-adaptive"
-    assert stem.with_name(f"{stem.name}.png").read_bytes().startswith(b"\x89PNG")
     return json.loads(stem.with_name(f"{stem.name}.json").read_text())
 
 
@@ -54,13 +51,11 @@ def test_a_run_is_read_early(finished: Path, capsys: pytest.CaptureFixture[str])
     assert (found["examples"], found["excluded"], found["probe"]["fitted"]) == (8, 0, 16)
     assert [point["correct"] for point in found["fixed"]] == [block["correct"] for block in plain["by_block"]]
     assert found["oracle"]["correct"] == plain["any_block_oracle"]["correct"]
-    assert [*found["rules"]] == ["confidence", "agreement", "probe"] and found["held_out"] == "tracking/validation"
-    for rule in found["rules"].values():
-        assert rule["points"][-1]["correct"] == plain["final"]["correct"]
-        assert rule["points"][-1]["blocks"] <= BLOCKS and len(rule["points"]) == len(rule["held_out"])
-        assert all(point["count"] == 16 for point in rule["held_out"])
+    assert found["held_out"] == "tracking/validation"
+    for choice in found["choice"].values():
+        assert choice["count"] == 8 and choice["of_possible"]["count"] == found["oracle"]["correct"]
     text = capsys.readouterr().out
-    assert "| always block 3 (the score)" in text and "| first right block (oracle)" in text
+    assert "| the last block's (the score)" in text and "| any right one (oracle)" in text
     assert "16 held-out examples fitted the probe" in text and "those chosen by the score" in text
 
 
@@ -79,7 +74,7 @@ def test_fitting_examples_are_in_no_score(finished: Path, capsys: pytest.Capture
 def test_the_probe_may_read_another_layer(finished: Path) -> None:
     first, last = early(finished, "evaluation.probe_layer=0"), early(finished)
     assert (first["layer"], last["layer"]) == (0, None)
-    assert first["rules"]["confidence"] == last["rules"]["confidence"]
+    assert first["choice"]["confidence"] == last["choice"]["confidence"]
     assert first["auroc"]["probe"] != last["auroc"]["probe"]
 
 
@@ -95,7 +90,7 @@ def test_a_run_is_read_early_although_a_file_of_its_data_has_moved(finished: Pat
     [
         (["--test", "tracking/validation"], "all 8 examples of tracking/validation fitted the probe, so none is left"),
         (["--protocol"], "not allowed with argument --adaptive"),
-        (["memory.blocks=1"], "memory.blocks = 1: there is nothing to stop before or to choose among"),
+        (["memory.blocks=1"], "memory.blocks = 1: there is nothing to choose among"),
         (["evaluation.probe_layer=2"], "evaluation.probe_layer = 2: must be at most 1: backbone.scratch.layers = 2"),
         (["evaluation.probe_rows=1"], "of 1 fitting examples"),
         (["evaluation.probe_rows=0"], "evaluation.probe_rows = 0: must be at least 1"),
@@ -123,20 +118,6 @@ def test_a_layer_below_the_insertion_is_refused() -> None:
     load([], ["memory.insertion_layer=2", "evaluation.probe_layer=2"])
 
 
-def readouts(first: int, examples: int, seed: int, right: float = 0.5) -> Readouts:
-    """Made up: later blocks are rather right, and the states and the confidence know which are."""
-    draw = np.random.default_rng(seed)
-    correct_EK = draw.random((examples, BLOCKS)) < right + 0.1 * np.arange(BLOCKS)
-    state_EKD = draw.normal(size=(examples, BLOCKS, WIDTH)) + correct_EK[:, :, None]
-    confidence_EK = (draw.random((examples, BLOCKS)) + correct_EK) / 2
-    answers = [tuple("7" if mark else str(draw.integers(7)) for mark in row) for row in correct_EK]
-    rows = [
-        Prediction(f"made/{first + e}", "a question", "7", 2, answers[e], tuple(map(bool, correct_EK[e])), "1")
-        for e in range(examples)
-    ]
-    return Readouts(tuple(rows), confidence_EK, state_EKD)
-
-
 def result(test: Readouts, fitting: Readouts) -> Adaptive:
     return judged("made/test", fitting, fit_probe(fitting.state_EKD, fitting.correct_EK), test, 0.95)
 
@@ -155,49 +136,26 @@ def test_a_test_set_that_holds_fitting_examples_scores_like_one_without() -> Non
     assert (alone.pop("excluded"), mixed.pop("excluded")) == (0, 2) and alone == mixed
 
 
-def test_thresholds_do_not_depend_on_what_is_scored() -> None:
-    fitting = readouts(0, 60, 3)
-    first, second = (result(readouts(100, 50, seed, right), fitting) for seed, right in ((4, 0.2), (5, 0.8)))
-    for one, other in zip(first.curves, second.curves, strict=True):
-        assert one.chosen == other.chosen and one.held_out == other.held_out and one.points != other.points
-
-
 def test_tables_hold_what_was_counted() -> None:
-    found = result(readouts(100, 50, 2), readouts(0, 60, 1))
+    test, fitting = readouts(100, 50, 2), readouts(0, 60, 1)
+    found = result(test, fitting)
+    right = test.correct_EK[np.arange(50), choose_answers(test.confidence_EK)[:, 0]]
+    assert found.chosen["confidence"] == Proportion(int(right.sum()), 50)
+    assert found.oracle == Proportion(int(test.correct_EK.any(1).sum()), 50)
     text = adaptive_report(found, 0.95)
-    choice = found.choices["probe"]
-    line = next(line for line in text.splitlines() if line.startswith("| highest probe"))
-    assert f"{choice.accuracy.value:.3f}" in line and f"{choice.possible.value:.3f}" in line
-    assert choice.possible.count == found.oracle.accuracy.correct
-    assert f" {found.curves[2].point.blocks:.2f} |" in next(x for x in text.splitlines() if x.startswith("| probe"))
+    line = next(line for line in text.splitlines() if line.startswith("| highest confidence"))
+    assert f"{right.mean():.3f}" in line and f"{right.sum() / found.oracle.correct:.3f}" in line
     assert max(len(line) for line in text.splitlines()) <= 120
 
 
+def test_a_choice_takes_the_highest_score_and_of_equal_ones_the_last() -> None:
+    score_EK = np.array([[0.1, 0.9, 0.3], [1.0, 0.2, 1.0], [0.5, 0.5, 0.4]])
+    assert choose_answers(score_EK).tolist() == [[1], [2], [1]]
+
+
 def test_answers_that_are_all_right_have_no_area() -> None:
-    """Null in JSON, which knows no nan; a threshold that never stops is null, too."""
+    """Null in JSON, which knows no nan."""
     found = adaptive_json(result(readouts(100, 20, 2, right=1.0), readouts(0, 60, 1)), 0.95)
     assert {area["value"] for area in found["auroc"]["probe"].values()} == {None}
-    assert found["rules"]["probe"]["points"][-1]["threshold"] is None
     assert "all alike" in adaptive_report(result(readouts(100, 20, 2, right=1.0), readouts(0, 60, 1)), 0.95)
     json.dumps(found, allow_nan=False)
-
-
-def test_the_picture_shows_every_rule_dot_and_the_oracle() -> None:
-    found = result(readouts(100, 50, 2), readouts(0, 60, 1))
-    facts = {"source": "made/test", **adaptive_json(found, 0.9)}
-    axes = adaptive_figure(facts).axes[0]
-    assert axes.get_xlabel() == "mean number of blocks read" and axes.get_ylabel() == "accuracy (50 examples)"
-    names = [
-        "confidence in the first token",
-        "agreement of answers",
-        "probe",
-        "first right block (oracle)",
-        "always block k",
-    ]
-    assert [text.get_text() for text in axes.get_legend().get_texts()] == names
-    lines = {line.get_label(): line for line in axes.get_lines()}
-    for curve, name in zip(found.curves, names, strict=False):
-        drawn = [*zip(*(values.tolist() for values in lines[name].get_data()), strict=True)]
-        assert sorted(drawn) == sorted((each.blocks, each.accuracy.value) for each in curve.points)
-    fixed = axes.containers[0].lines[0].get_data()[1].tolist()
-    assert fixed == [share.value for share in found.fixed] and not any(map(math.isnan, fixed))

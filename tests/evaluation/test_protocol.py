@@ -80,23 +80,6 @@ def test_predictions_are_selected_by_their_final_answers():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda ids: ids[:-1], "(40 and 39): example 'x/39' is in one and not in the other"),
-        (lambda ids: [*ids[:-1], "y/0"], "(40 and 40): example 'x/39' is in one and not in the other"),
-        (lambda ids: ids[::-1], "(40 and 40): their order differs"),
-    ],
-)
-def test_candidates_answer_the_same_examples(change, message):
-    ids = [f"x/{n}" for n in range(40)]
-    changed = change(ids)
-    candidates = {"a": predictions(ids, marks(20)[0]), "b": predictions(changed, np.zeros(len(changed)))}
-    text = f"candidates 'a' and 'b' answered different lists of examples {message}. Evaluate all candidates on the same"
-    with pytest.raises(ProtocolError, match=re.escape(text)):
-        select_among(candidates, 10, 4)
-
-
-@pytest.mark.parametrize(
     ("correct_CE", "names", "options", "message"),
     [
         (marks(1, 2), ["a", "b"], {"rows": 40}, "evaluation.selection_rows is 40 and the test set has 40 examples"),
@@ -104,12 +87,6 @@ def test_candidates_answer_the_same_examples(change, message):
         (marks(1), ["a"], {"rows": 0}, "evaluation.selection_rows is 0"),
         (marks(1, examples=1), ["a"], {"rows": 1}, "a selection needs 2 examples, one to choose and one to score"),
         (marks(1), ["a"], {"rows": 9, "splits": 1}, "evaluation.selection_splits is 1: a standard error over splits"),
-        (marks(1), ["a", "b"], {"rows": 9}, "correct_CE is bool [1, 40] for 2 names: bool [candidates, examples]"),
-        (marks(1).astype(float), ["a"], {"rows": 9}, "correct_CE is float64 [1, 40] for 1 names"),
-        (marks(1)[0], ["a"], {"rows": 9}, "correct_CE is bool [40] for 1 names"),
-        (np.zeros((0, 40), dtype=bool), [], {"rows": 9}, "at least one candidate"),
-        (marks(1, 2), ["a", "b"], {"rows": 9, "ids": [["x"] * 40]}, "1 lists of ids for 2 candidates"),
-        (marks(1), ["a"], {"rows": 9, "ids": [["x"]]}, "the lists of ids have 1 entries, correct_CE 40 examples"),
     ],
 )
 def test_what_cannot_be_selected_is_explained(correct_CE, names, options, message):

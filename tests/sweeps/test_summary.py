@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from rim.report.counts import estimate_counts
 from rim.report.proportion import Proportion
+from rim.sweeps.collect import _other_rows
 from rim.sweeps.outcome import HELDOUT, Axis, Point, SweepResult
 from rim.sweeps.records import record_of
 from rim.sweeps.summary import summarise
@@ -124,3 +127,16 @@ def test_axes_are_named_in_words_and_points_by_what_tells_them_apart() -> None:
     )
     label = label_of({first.name: 1e-3, second.name: 2e-3, "memory.blocks": 4}, [first, second, BLOCKS])
     assert label.endswith("blocks=4") and "0.learning_rate=0.001" in label and "1.learning_rate=0.002" in label
+
+
+def test_other_rows_of_a_test_set_are_said() -> None:
+    """By the hashes that results name; runs from before there were any say nothing."""
+
+    def found(*rows: dict[str, str | None] | None) -> dict[str, Any]:
+        records = [{} if each is None else {"rows": each} for each in rows]
+        trials = {n: SimpleNamespace(user_attrs={"seed-0": record}) for n, record in enumerate(records)}
+        return {"": SimpleNamespace(standing=trials)}
+
+    assert _other_rows(found({"t": "a"}, {"t": "a"}, None, {"t": None})) == ()
+    (note,) = _other_rows(found({"t": "a", "u": "c"}, {"t": "b", "u": "c"}))
+    assert note.startswith("Runs have scored different rows of t, or encoded them differently")

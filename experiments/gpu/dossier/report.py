@@ -157,5 +157,5 @@ def plain(result: Result | None) -> dict[str, Any]:
 
 
 def last_lines(text: str) -> str:
-    """The end of an error."""
-    return "\n".join(text.strip().splitlines()[-LAST_LINES:])
+    """The end of an error, with paths of the checkout seen from it."""
+    return "\n".join(text.strip().replace(f"{ROOT}/", "").splitlines()[-LAST_LINES:])

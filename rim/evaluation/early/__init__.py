@@ -1,1 +1,1 @@
-"""Answers read before all blocks: how sure they are, when to stop, and what it costs."""
+"""The answers after every block: how sure they are, and which of them to choose."""

@@ -1,41 +1,33 @@
-"""Reading an answer before all blocks are read, and choosing among the K answers, on examples that fitted nothing.
+"""Chooses among the K answers of a question, and asks how well scores tell right ones, on examples that fitted nothing.
 
-The held-out source of the run fits the probe and chooses how strict each rule is. An example that did so is left out of
-every score, by its id.
+The held-out source of the run fits the probe. An example that did so is left out of every score, by its id.
 
 Axes: E examples, K blocks.
 """
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from rim.backbone.backbone import Backbone
 from rim.base.errors import UserError
-from rim.data.joined import Split
-from rim.data.store import EncodedSplit
-from rim.evaluation.early import stopping
-from rim.evaluation.early.probe import Auroc, Probe, auroc, fit_probe
-from rim.evaluation.early.readouts import Readouts, read_out
-from rim.evaluation.early.stopping import Choice, Curve, Point
-from rim.evaluation.evaluator import Evaluator
+from rim.evaluation.early.probe import Auroc, Probe, auroc
+from rim.evaluation.early.readouts import Readouts
 from rim.report.proportion import Proportion
-from rim.settings import Config, Evaluation
+from rim.settings import Config
 
 METHODS = ("memory_blocks", "looped")
 """Methods that teach an answer after every block."""
 
 
 class AdaptiveError(UserError):
-    """Answers that cannot be read early, or a test set that has none left to score."""
+    """Answers that cannot be chosen among, or a test set that has none left to score."""
 
 
 @dataclass(frozen=True)
 class Adaptive:
-    """What reading early gives on one test set.
+    """What choosing gives on one test set.
 
-    `fixed` is the accuracy after each block and `oracle` where some block is right: an upper bound. `choices` and
+    `fixed` is the accuracy after each block and `oracle` where some block is right: an upper bound. `chosen` and
     `aurocs` are by score, probe and confidence; the latter for all readouts, those of each block, and those that the
     score chooses. `excluded` examples of the test set fitted the probe. `fitted` are those that did, in all.
     """
@@ -45,9 +37,8 @@ class Adaptive:
     fitted: int
     strength: float
     fixed: tuple[Proportion, ...]
-    oracle: Point
-    curves: tuple[Curve, ...]
-    choices: dict[str, Choice]
+    oracle: Proportion
+    chosen: dict[str, Proportion]
     aurocs: dict[str, dict[str, Auroc]]
 
     @property
@@ -69,34 +60,16 @@ def check_adaptive(config: Config) -> None:
         )
     if config.memory.blocks < 2:
         raise AdaptiveError(
-            f"memory.blocks = {config.memory.blocks}: there is nothing to stop before or to choose among; use a run of "
-            "2 blocks or more, or read this one with more (memory.blocks=2)"
+            f"memory.blocks = {config.memory.blocks}: there is nothing to choose among; use a run of 2 blocks or more, "
+            "or read this one with more (memory.blocks=2)"
         )
 
 
-def read_early(
-    evaluator: Evaluator, backbone: Backbone, held_out: Split, tests: Mapping[str, EncodedSplit], settings: Evaluation
-) -> Iterator[Adaptive]:
-    """One result for each test set, in order; the probe is fitted once, on all of `held_out`.
-
-    Raises:
-        ProbeError: held-out readouts are all right or all wrong, or nearly so.
-        AdaptiveError: all examples of a test set fitted the probe.
-    """
-    fitting = read_out(evaluator, backbone, held_out, settings)
-    probe = fit_probe(fitting.state_EKD, fitting.correct_EK)
-    for source, split in tests.items():
-        yield judged(source, fitting, probe, read_out(evaluator, backbone, split, settings), settings.confidence)
-
-
 def judged(source: str, fitting: Readouts, probe: Probe, test: Readouts, confidence: float) -> Adaptive:
-    """The rules and scores on a test set, without the examples that fitted the probe.
+    """The choices and scores on a test set, without the examples that fitted the probe.
 
     Args:
-        source: name of the test set.
-        fitting: examples that fitted the probe; they choose the thresholds, too.
-        probe: fitted on these.
-        test: examples to score.
+        fitting: examples that fitted the probe.
         confidence: of the intervals of AUROCs, between 0 and 1.
 
     Raises:
@@ -110,48 +83,34 @@ def judged(source: str, fitting: Readouts, probe: Probe, test: Readouts, confide
         )
     correct_EK = scored.correct_EK
     scores = {"confidence": scored.confidence_EK, "probe": probe.score(scored.state_EKD)}
-    held = {"confidence": fitting.confidence_EK, "probe": probe.held_out_EK}
-    by_score = {name: _by_score(name, scores[name], correct_EK, held[name], fitting.correct_EK) for name in scores}
     return Adaptive(
         source=source,
         excluded=len(test.predictions) - len(scored.predictions),
         fitted=len(fitting.predictions),
         strength=probe.strength,
-        fixed=tuple(Proportion(int(right), len(correct_EK)) for right in correct_EK.sum(0)),
-        oracle=stopping.point(correct_EK, stopping.stops_by_oracle(correct_EK), 1.0),
-        curves=(by_score["confidence"], _by_agreement(scored, fitting), by_score["probe"]),
-        choices={name: stopping.choice(correct_EK, stopping.choose_answers(score)) for name, score in scores.items()},
+        fixed=tuple(_share(correct_E) for correct_E in correct_EK.T),
+        oracle=_share(correct_EK.max(1)),
+        chosen={name: _share(_at(correct_EK, choose_answers(score))[:, 0]) for name, score in scores.items()},
         aurocs={name: _aurocs(score, correct_EK, confidence) for name, score in scores.items()},
     )
 
 
-def _by_score(
-    name: str, score_EK: np.ndarray, correct_EK: np.ndarray, held_EK: np.ndarray, held_correct_EK: np.ndarray
-) -> Curve:
-    return stopping.curve(
-        name,
-        stopping.levels(held_EK),
-        (correct_EK, lambda threshold: stopping.stops_by_score(score_EK, threshold)),
-        (held_correct_EK, lambda threshold: stopping.stops_by_score(held_EK, threshold)),
-    )
-
-
-def _by_agreement(scored: Readouts, fitting: Readouts) -> Curve:
-    return stopping.curve(
-        "agreement",
-        range(2, scored.correct_EK.shape[1] + 1),
-        (scored.correct_EK, lambda count: stopping.stops_by_agreement(scored.answers, int(count))),
-        (fitting.correct_EK, lambda count: stopping.stops_by_agreement(fitting.answers, int(count))),
-    )
+def choose_answers(score_EK: np.ndarray) -> np.ndarray:
+    """[E, 1] the block with the highest score; of equal ones the last, which has read most."""
+    return score_EK.shape[1] - 1 - score_EK[:, ::-1].argmax(1)[:, None]
 
 
 def _aurocs(score_EK: np.ndarray, correct_EK: np.ndarray, confidence: float) -> dict[str, Auroc]:
-    """Of all readouts, of each block's, and of the chosen answers."""
+    chosen = choose_answers(score_EK)
+    parts = {"all": (score_EK, correct_EK)}
+    parts |= {str(k + 1): (score_EK[:, [k]], correct_EK[:, [k]]) for k in range(score_EK.shape[1])}
+    parts["chosen"] = (_at(score_EK, chosen), _at(correct_EK, chosen))
+    return {name: auroc(*part, confidence) for name, part in parts.items()}
 
-    def at(block_EK: np.ndarray) -> Auroc:
-        score, correct = (np.take_along_axis(each, block_EK, axis=1) for each in (score_EK, correct_EK))
-        return auroc(score, correct, confidence)
 
-    everywhere_EK = np.tile(np.arange(score_EK.shape[1]), (len(score_EK), 1))
-    by_block = {str(k + 1): at(everywhere_EK[:, [k]]) for k in range(score_EK.shape[1])}
-    return {"all": at(everywhere_EK), **by_block, "chosen": at(stopping.choose_answers(score_EK)[:, None])}
+def _at(value_EK: np.ndarray, block_EB: np.ndarray) -> np.ndarray:
+    return np.take_along_axis(value_EK, block_EB, axis=1)
+
+
+def _share(correct_E: np.ndarray) -> Proportion:
+    return Proportion(int(correct_E.sum()), len(correct_E))

@@ -1,4 +1,4 @@
-"""Loads a run to read its answers early: the model, the validation set that fits the rules, and the test sets."""
+"""Loads a run to choose among its answers: the model, the validation set that fits the probe, and the test sets."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -9,7 +9,9 @@ from rim.data.joined import Split
 from rim.data.prepare import prepare_tests, prepare_validation
 from rim.data.store import EncodedSplit
 from rim.evaluation.device import scoring_device
-from rim.evaluation.early.adaptive import Adaptive, check_adaptive, read_early
+from rim.evaluation.early.adaptive import Adaptive, check_adaptive, judged
+from rim.evaluation.early.probe import fit_probe
+from rim.evaluation.early.readouts import Readouts, read_out
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.finished import evaluator_of, facts_of
 from rim.evaluation.scoring import rule_facts
@@ -19,7 +21,7 @@ from rim.settings import Config
 
 @dataclass(frozen=True)
 class AdaptiveRun:
-    """All that reading early takes; `facts` say what was read: weights, update, blocks, layer, held-out source."""
+    """All that choosing takes; `facts` say what was read: weights, update, blocks, layer, held-out source."""
 
     config: Config
     backbone: Backbone
@@ -32,13 +34,21 @@ class AdaptiveRun:
         """What stands beside the numbers of a test set."""
         return {"source": source, "rule": rule_facts(self.tests[source].answer_rule), **self.facts}
 
+    def read(self, split: Split) -> Readouts:
+        """All readouts of a split."""
+        return read_out(self.evaluator, self.backbone, split, self.config.evaluation)
+
     def results(self) -> Iterator[Adaptive]:
-        """One for each test set, in order.
+        """One for each test set, in order; the probe is fitted once, on all of `held_out`.
 
         Raises:
-            UserError: no probe can be fitted, or a test set has no example left to score.
+            ProbeError: held-out readouts are all right or all wrong, or nearly so.
+            AdaptiveError: all examples of a test set fitted the probe.
         """
-        return read_early(self.evaluator, self.backbone, self.held_out, self.tests, self.config.evaluation)
+        fitting = self.read(self.held_out)
+        probe = fit_probe(fitting.state_EKD, fitting.correct_EK)
+        for source, split in self.tests.items():
+            yield judged(source, fitting, probe, self.read(split), self.config.evaluation.confidence)
 
 
 def open_adaptive(folder: RunFolder, config: Config, weights: str | None) -> AdaptiveRun:

@@ -39,13 +39,6 @@ class Probe:
     strength: float
     held_out_EK: np.ndarray
 
-    @property
-    def line(self) -> tuple[np.ndarray, float]:
-        """Weights [D] and bias on states as they are: the logistic function of their sum is the probability."""
-        scaler, regression = (step for _, step in self.model.steps)
-        weight_D = regression.coef_[0] / scaler.scale_
-        return weight_D, float(regression.intercept_[0] - scaler.mean_ @ weight_D)
-
     def score(self, state_EKD: np.ndarray) -> np.ndarray:
         """[E, K] probability that each readout is right."""
         return self.model.predict_proba(_rows(state_EKD))[:, 1].reshape(state_EKD.shape[:2])
@@ -108,10 +101,7 @@ def auroc(
 
     Args:
         score_EK: higher for readouts that are rather right; any number K of them per example.
-        correct_EK: whether they are.
         confidence: of the interval, between 0 and 1.
-        resamples: number of resamples.
-        seed: of the resampling.
     """
     examples, blocks = correct_EK.shape
     drawn_RE = np.random.default_rng(seed).multinomial(examples, np.full(examples, 1 / examples), size=resamples)

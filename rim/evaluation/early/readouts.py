@@ -30,21 +30,17 @@ class Readouts:
 
     @cached_property
     def correct_EK(self) -> np.ndarray:
-        """Bool, whether each answer is right."""
         return np.array([row.correct for row in self.predictions], dtype=bool).reshape(self.confidence_EK.shape)
 
     @property
     def answers(self) -> list[tuple[str, ...]]:
-        """Texts, K of each example."""
         return [row.answers for row in self.predictions]
 
     @property
     def ids(self) -> list[str]:
-        """Of the examples."""
         return [row.id for row in self.predictions]
 
     def without(self, ids: Collection[str]) -> "Readouts":
-        """Those of the other examples."""
         return self.take([row for row, prediction in enumerate(self.predictions) if prediction.id not in ids])
 
     def take(self, rows: Sequence[int]) -> "Readouts":

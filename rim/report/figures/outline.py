@@ -19,7 +19,6 @@ def tree_text(tree: Tree, label: Label, width: int = 100) -> str:
     The trunk runs down the left edge; what hangs from a node is indented below it. An empty line parts two roots.
 
     Args:
-        tree: one example.
         label: token id → text.
         width: longest line, in characters; a text that does not fit loses its middle.
     """
@@ -73,7 +72,6 @@ def total_weight(node: Node) -> float:
 
 
 def positions(tree: Tree, index: int) -> str:
-    """First and last position id of a node."""
     position = tree.flat.position_N[tree.flat.node_N == index]
     return f"{position[0]}-{position[-1]}" if len(position) > 1 else f"{position[0]}"
 

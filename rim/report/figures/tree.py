@@ -73,7 +73,6 @@ def tree_cards(tree: Tree, label: Label) -> dict[str, Figure]:
     """The tree and its mask as two figures, `tree` and `mask`, that can be read in a card of TensorBoard.
 
     Args:
-        tree: one example.
         label: token id → text.
     """
     sketch = _Sketch.of(tree, label)
@@ -90,9 +89,7 @@ def tree_figure(tree: Tree, label: Label, title: str = "") -> Figure:
     """The tree with its mask beside it, for a file.
 
     Args:
-        tree: one example.
         label: token id → text.
-        title: a line above both.
     """
     sketch = _Sketch.of(tree, label)
     side = min(6.5, max(4.0, 0.15 * len(tree.flat.ids_N)))
@@ -116,7 +113,6 @@ def _axes(figure: Figure, left: float, top: float, wide: float, high: float) -> 
 
 
 def _inches(axes: Axes) -> tuple[float, float]:
-    """Width and height of axes."""
     extent = axes.get_window_extent()
     return extent.width / axes.figure.dpi, extent.height / axes.figure.dpi
 
@@ -135,12 +131,10 @@ class _Sketch(NamedTuple):
 
     @property
     def wide(self) -> float:
-        """Inches of all columns."""
         return COLUMN * max(place.column for place in self.places) + BOX
 
     @property
     def high(self) -> float:
-        """Inches of all rows and the key."""
         return self.tops[-1] + KEY
 
 

@@ -11,7 +11,6 @@ from rim import answers
 from rim.base.errors import UserError, did_you_mean
 from rim.data.mixture import heldout_parts, sources_in, training_parts
 from rim.data.registry import TASKS, own_tasks, parse_source, task
-from rim.data.task_split import TaskSplit
 from rim.settings import Config
 from rim.settings.checks.scoring import known_rules
 
@@ -73,7 +72,7 @@ def _training(config: Config) -> Iterator[tuple[str, str]]:
     except UserError as error:
         yield "data.train", str(error)
         return
-    closed = [sentence for source in sources for sentence in _closed(source, alone=len(sources) == 1)]
+    closed = [source.closed for source in sources if source.closed]
     yield from (("data.train", sentence) for sentence in closed)
     forms = {source.task.name: source.task.forms for source in sources if source.form}
     if not closed and forms and not any(config.data.steps in each for each in forms.values()):
@@ -87,16 +86,4 @@ def _heldout(config: Config) -> Iterator[tuple[str, str]]:
     except UserError as error:
         yield "data.validation", str(error)
         return
-    for source in sources:
-        for sentence in _closed(source, alone=len(sources) == 1):
-            yield "data.validation", sentence
-
-
-def _closed(source: TaskSplit, alone: bool) -> Iterator[str]:
-    """Why a source may neither train nor choose; in a mixture it is named."""
-    if source.is_test:
-        task = source.task
-        others = ", ".join(f"{task.name}/{other}" for other in task.open_splits)
-        use = f"use one of {others}" if others else "use another task"
-        what = "a test split neither" if alone else f"{source} is a test split, which neither"
-        yield f"{what} trains nor chooses a checkpoint; {use}"
+    yield from (("data.validation", source.closed) for source in sources if source.closed)

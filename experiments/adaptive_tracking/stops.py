@@ -5,30 +5,57 @@ readouts needs a pass for each, and what it computes from them. Which of both is
 pass takes as long for eight positions as for eighty, stopping early never pays in time.
 
 Each time is that of one question, from its tokens to the answer's tokens as numbers; a round's number is the mean over
-the questions, and all ways take turns, as in `measure.py`. The rules compute their scores and are made to stop at k.
+the questions, and all ways take turns, as in `rim/benchmark/measure.py`. The rules compute their scores and are made to
+stop at k.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import fmean
 from time import perf_counter
+from typing import Any, NamedTuple
 
 import numpy as np
+from one_by_one import Readout, Rule, by_agreement, by_confidence, by_probe, read_until
 from torch import nn
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import greedy
-from rim.backbone.early import Readout, Rule, read_until
 from rim.backbone.observer import layer_at
 from rim.benchmark.measure import Say, rotated
-from rim.benchmark.settings import Benchmark
-from rim.benchmark.summary import AT_ONCE, Spread, Stop, Stops
+from rim.benchmark.summary import Spread
 from rim.benchmark.workload import Job, tokens_of
 from rim.data.encode import EncodedExample
-from rim.evaluation.online import by_agreement, by_confidence, by_probe
 from rim.methods.method import Method
+from rim.report.tables import around, table
+
+
+class Stop(NamedTuple):
+    """A way of reading blocks, and the block after which the answer stands: `at once`, or the name of a rule."""
+
+    way: str
+    block: int
+
+
+AT_ONCE = "at once"
+"""The way in which blocks are read together."""
+Stops = Mapping[Stop, Spread]
+"""Milliseconds of an answer."""
+
+
+def stops_json(stops: Stops) -> list[dict[str, Any]]:
+    """Plain types."""
+    return [{**stop._asdict(), **asdict(spread)} for stop, spread in stops.items()]
+
+
+def stops_table(stops: Stops) -> str:
+    """A line for every number of blocks, a column for every way of reading them."""
+    ways, blocks = ([*dict.fromkeys(part)] for part in zip(*stops, strict=True))
+    spreads = {stop: around(each.median, each.p10, each.p90, ".1f") for stop, each in stops.items()}
+    rows = [(str(block), *(spreads[Stop(way, block)] for way in ways)) for block in blocks]
+    return table(rows, ("blocks", *(way if way == AT_ONCE else f"one by one, {way}" for way in ways)))
 
 
 @dataclass(frozen=True)
@@ -62,22 +89,16 @@ def measure_stops(subject: Subject, rules: Mapping[str, Rule], rounds: int, warm
     return {stop: Spread.of(found[stop]) for stop in ways}
 
 
-def measure_entry(bench: Benchmark, jobs: Sequence[Job], say: Say = print) -> Stops:
-    """The stops of the entry that the benchmark names; nothing where it names none."""
-    named = [job for job in jobs if job.name == bench.early]
-    if not named:
-        return {}
-    [job] = named
-    settings = job.method.config
-    subject = Subject(
+def subject_of(job: Job, questions: int) -> Subject:
+    """An entry of a benchmark, asked so many of its questions."""
+    return Subject(
         backbone=job.backbone,
         method=job.method,
-        examples=job.examples[: bench.questions],
-        blocks=settings.memory.blocks,
-        layer=layer_at(job.backbone, settings.evaluation.probe_layer),
+        examples=job.examples[:questions],
+        blocks=job.method.config.memory.blocks,
+        layer=layer_at(job.backbone, job.method.config.evaluation.probe_layer),
         max_new_tokens=lambda example: tokens_of(job.method, example).full,
     )
-    return measure_stops(subject, every_rule(job.backbone.width, str), bench.rounds, bench.warmup, say)
 
 
 def every_rule(width: int, text: Callable[[Sequence[int]], str]) -> dict[str, Rule]:

@@ -1,4 +1,4 @@
-"""When to stop reading blocks, and which of K answers to take.
+"""When to stop reading blocks: rules, how strict they are, and what they give.
 
 Block k never sees block k + 1, so what is read after it is the same whether further blocks follow or not: rules can be
 tried on readouts of all blocks. How strict a rule is, is chosen on held-out examples and scored on others.
@@ -9,9 +9,13 @@ Axes: E examples, K blocks; a stop is the index of a block, from 0 on.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from rim.evaluation.early.adaptive_report import finite, share_json
+from rim.evaluation.early.probe import Probe
+from rim.evaluation.early.readouts import Readouts
 from rim.report.proportion import Proportion
 
 DROP = 0.01
@@ -51,16 +55,7 @@ class Curve:
 
     @property
     def point(self) -> Point:
-        """The scored examples at the chosen threshold."""
         return self.points[self.chosen]
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of the K answers of every example: `possible` counts the examples where some answer is right."""
-
-    accuracy: Proportion
-    possible: Proportion
 
 
 def stops_by_score(score_EK: np.ndarray, threshold: float) -> np.ndarray:
@@ -86,7 +81,6 @@ def levels(score_EK: np.ndarray) -> list[float]:
 
 
 def point(correct_EK: np.ndarray, stop_E: np.ndarray, threshold: float) -> Point:
-    """What stopping at these blocks gives."""
     right = int(correct_EK[np.arange(len(stop_E)), stop_E].sum())
     stops = np.bincount(stop_E, minlength=correct_EK.shape[1])
     return Point(threshold, tuple(stops.tolist()), Proportion(right, len(stop_E)))
@@ -102,11 +96,9 @@ def curve(
     """A rule at all thresholds.
 
     Args:
-        rule: its name.
         thresholds: from lenient to strict; the last one never stops early.
         scored: of the examples that are scored, which answers are right [E, K], and threshold → stops [E].
         held_out: the same of others, which alone choose.
-        drop: see `DROP`.
     """
     points, others = (
         tuple(point(correct_EK, stops(threshold), threshold) for threshold in thresholds)
@@ -125,17 +117,47 @@ def choose(points: Sequence[Point], drop: float = DROP) -> int:
     return min(allowed, key=lambda index: (points[index].blocks, -points[index].accuracy.correct, -index))
 
 
-def choose_answers(score_EK: np.ndarray) -> np.ndarray:
-    """[E] the block with the highest score; of equal ones the last, which has read most."""
-    return score_EK.shape[1] - 1 - score_EK[:, ::-1].argmax(1)
-
-
-def choice(correct_EK: np.ndarray, block_E: np.ndarray) -> Choice:
-    """How often these answers are right, of all and of those that could be."""
-    right, possible = int(correct_EK[np.arange(len(block_E)), block_E].sum()), int(correct_EK.any(1).sum())
-    return Choice(Proportion(right, len(block_E)), Proportion(right, possible))
-
-
 def _agreed(row: Sequence[str], count: int) -> int:
     same = (len(set(row[last + 1 - count : last + 1])) == 1 for last in range(count - 1, len(row)))
     return next((last for last, agreed in enumerate(same, count - 1) if agreed), len(row) - 1)
+
+
+def curves_of(fitting: Readouts, probe: Probe, scored: Readouts) -> tuple[Curve, ...]:
+    """All rules on examples that fitted nothing; those that fitted the probe choose the thresholds, too."""
+    scores = {"confidence": scored.confidence_EK, "probe": probe.score(scored.state_EKD)}
+    held = {"confidence": fitting.confidence_EK, "probe": probe.held_out_EK}
+
+    def by_score(name: str) -> Curve:
+        return curve(
+            name,
+            levels(held[name]),
+            (scored.correct_EK, lambda threshold: stops_by_score(scores[name], threshold)),
+            (fitting.correct_EK, lambda threshold: stops_by_score(held[name], threshold)),
+        )
+
+    agreement = curve(
+        "agreement",
+        range(2, scored.correct_EK.shape[1] + 1),
+        (scored.correct_EK, lambda count: stops_by_agreement(scored.answers, int(count))),
+        (fitting.correct_EK, lambda count: stops_by_agreement(fitting.answers, int(count))),
+    )
+    return by_score("confidence"), agreement, by_score("probe")
+
+
+def rules_json(fitting: Readouts, probe: Probe, scored: Readouts, confidence: float) -> dict[str, Any]:
+    """`oracle` and `rules` in plain types; a threshold that never stops early is null."""
+
+    def at(each: Point) -> dict[str, Any]:
+        facts = {"threshold": finite(each.threshold), "blocks": each.blocks, "stops": list(each.stops)}
+        return {**facts, **share_json(each.accuracy, confidence)}
+
+    oracle = at(point(scored.correct_EK, stops_by_oracle(scored.correct_EK), 1.0))
+    rules = {
+        each.rule: {
+            "chosen": each.chosen,
+            "points": [at(found) for found in each.points],
+            "held_out": [at(found) for found in each.held_out],
+        }
+        for each in curves_of(fitting, probe, scored)
+    }
+    return {"drop": DROP, "oracle": oracle, "rules": rules}

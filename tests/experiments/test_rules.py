@@ -5,14 +5,13 @@ Axes: E examples, K blocks.
 
 import numpy as np
 import pytest
+import stopping
+from one_by_one import Readout, by_agreement, by_confidence, by_probe, line_of, read_until
 
-from rim.backbone.early import Readout, read_until
 from rim.backbone.observer import layer_at
-from rim.evaluation.early import stopping
 from rim.evaluation.early.adaptive_run import AdaptiveRun, open_adaptive
 from rim.evaluation.early.probe import Probe, fit_probe
 from rim.evaluation.early.readouts import Readouts, read_out
-from rim.evaluation.online import by_agreement, by_confidence, by_probe
 from rim.runs.folder import RunFolder
 from rim.training.run import fit
 from tests.runs import tiny
@@ -77,7 +76,7 @@ def test_confidence(run: AdaptiveRun, readouts: Readouts) -> None:
 def test_probe(run: AdaptiveRun, readouts: Readouts, probe: Probe) -> None:
     score_EK = probe.score(readouts.state_EKD)
     for threshold in between(score_EK):
-        check(run, readouts, by_probe(probe.line, threshold), stopping.stops_by_score(score_EK, threshold))
+        check(run, readouts, by_probe(line_of(probe), threshold), stopping.stops_by_score(score_EK, threshold))
 
 
 @pytest.mark.parametrize("count", [2, 3])
@@ -87,6 +86,6 @@ def test_agreement(count: int, run: AdaptiveRun, readouts: Readouts) -> None:
 
 
 def test_the_line_is_the_probe(readouts: Readouts, probe: Probe) -> None:
-    weight_D, bias = probe.line
+    weight_D, bias = line_of(probe)
     score_EK = 1 / (1 + np.exp(-(readouts.state_EKD @ weight_D + bias)))
     assert np.allclose(score_EK, probe.score(readouts.state_EKD), atol=1e-9)

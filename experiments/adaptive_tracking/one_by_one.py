@@ -6,7 +6,7 @@
 Further blocks are appended to the cache, so nothing is read twice; where blocks stand before or within the question,
 what is left of the question belongs to the readout, and every readout reads it. The answers are those of
 `decode.greedy` after the same block. What it costs is passes: one for each block that is read, where all blocks
-together take one.
+together take one. The rules are those of `stopping.py`.
 
 Axes: B examples (one), N tokens of a tree, Q tokens of a pass, J cached columns, D width, V vocabulary.
 """
@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ from rim.backbone.decode import Prompt, _branch_points, _Branches, _generate, _t
 from rim.backbone.observer import largest, outputs
 from rim.backbone.packing import at, packed
 from rim.backbone.reading import appended
+from rim.evaluation.early.probe import Probe
 from rim.tree import pad
 
 
@@ -122,3 +124,45 @@ class _Reading:
     def _state(self, state_BQD: Tensor) -> Tensor:
         """[D] at the branch point: before the cue, where there is one."""
         return state_BQD[0, -1 - len(self.prompt.cue)]
+
+
+def by_confidence(threshold: float) -> Rule:
+    """Stops where the answer's first token has at least this probability."""
+    return lambda seen: seen[-1].probability >= threshold
+
+
+def by_agreement(count: int, text: Callable[[Sequence[int]], str]) -> Rule:
+    """Stops where the last `count` answers are the same text; decodes every answer.
+
+    Args:
+        text: tokens of an answer → what is compared.
+    """
+
+    def rule(seen: Sequence[Readout]) -> bool:
+        newest = text(seen[-1].answer)  # decoded now: later blocks are read into the same cache
+        return len(seen) >= count and all(text(readout.answer) == newest for readout in seen[-count:])
+
+    return rule
+
+
+def by_probe(line: tuple[np.ndarray, float], threshold: float) -> Rule:
+    """Stops where the probe gives at least this probability of being right.
+
+    Args:
+        line: weights [D] and bias (`line_of`); the states must be watched (`read_until(layer=…)`).
+    """
+    weight_D, bias = torch.from_numpy(np.asarray(line[0], dtype=np.float32)), line[1]
+
+    def rule(seen: Sequence[Readout]) -> bool:
+        state_D = seen[-1].state_D
+        assert state_D is not None, "a probe reads states, and no layer was watched"
+        return float(torch.sigmoid(state_D.float() @ weight_D.to(state_D.device) + bias)) >= threshold
+
+    return rule
+
+
+def line_of(probe: Probe) -> tuple[np.ndarray, float]:
+    """Weights [D] and bias on states as they are: the logistic function of their sum is the probability."""
+    scaler, regression = (step for _, step in probe.model.steps)
+    weight_D = regression.coef_[0] / scaler.scale_
+    return weight_D, float(regression.intercept_[0] - scaler.mean_ @ weight_D)

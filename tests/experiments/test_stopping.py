@@ -8,10 +8,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import stopping
+from figure import adaptive_figure
+from stopping import Point
 
-from rim.evaluation.early import stopping
-from rim.evaluation.early.stopping import Point
+from rim.evaluation.early.adaptive import judged
+from rim.evaluation.early.adaptive_report import adaptive_json
+from rim.evaluation.early.probe import fit_probe
 from rim.report.proportion import Proportion
+from tests.evaluation.fakes import readouts
 
 BLOCKS = 4
 
@@ -161,9 +166,35 @@ def test_the_scored_examples_choose_no_threshold(seed: int) -> None:
         assert curve.point.accuracy.correct == sum(correct_EK[e, k] for e, k in enumerate(stops))
 
 
-def test_a_choice_takes_the_highest_score_and_of_equal_ones_the_last() -> None:
-    score_EK = np.array([[0.1, 0.9, 0.3], [1.0, 0.2, 1.0], [0.5, 0.5, 0.4]])
-    block_E = stopping.choose_answers(score_EK)
-    assert block_E.tolist() == [1, 2, 1]
-    correct_EK = np.array([[True, False, False], [False, False, True], [False, False, False]])
-    assert stopping.choice(correct_EK, block_E) == stopping.Choice(Proportion(1, 3), Proportion(1, 2))
+def test_thresholds_do_not_depend_on_what_is_scored() -> None:
+    fitting = readouts(0, 60, 3)
+    probe = fit_probe(fitting.state_EKD, fitting.correct_EK)
+    tests = (readouts(100, 50, seed, right) for seed, right in ((4, 0.2), (5, 0.8)))
+    first, second = (stopping.curves_of(fitting, probe, test) for test in tests)
+    for one, other in zip(first, second, strict=True):
+        assert one.chosen == other.chosen and one.held_out == other.held_out and one.points != other.points
+
+
+def test_the_picture_shows_every_rule_dot_and_the_oracle() -> None:
+    fitting, test = readouts(0, 60, 1), readouts(100, 50, 2)
+    probe = fit_probe(fitting.state_EKD, fitting.correct_EK)
+    found = judged("made/test", fitting, probe, test, 0.9)
+    rules = stopping.rules_json(fitting, probe, test, 0.9)
+    assert rules["rules"]["probe"]["points"][-1]["threshold"] is None, "a threshold that never stops"
+    assert rules["oracle"]["correct"] == found.oracle.correct
+    axes = adaptive_figure({"source": "made/test", **adaptive_json(found, 0.9), **rules}).axes[0]
+    assert axes.get_xlabel() == "mean number of blocks read" and axes.get_ylabel() == "accuracy (50 examples)"
+    names = [
+        "confidence in the first token",
+        "agreement of answers",
+        "probe",
+        "first right block (oracle)",
+        "always block k",
+    ]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == names
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    for curve, name in zip(stopping.curves_of(fitting, probe, test), names, strict=False):
+        drawn = [*zip(*(values.tolist() for values in lines[name].get_data()), strict=True)]
+        assert sorted(drawn) == sorted((each.blocks, each.accuracy.value) for each in curve.points)
+    fixed = axes.containers[0].lines[0].get_data()[1].tolist()
+    assert fixed == [share.value for share in found.fixed] and not any(map(math.isnan, fixed))

@@ -20,7 +20,7 @@ def adaptive_figure(facts: Record) -> Figure:
     """A line for every rule over its thresholds, dots for fixed numbers of blocks, a star for the oracle.
 
     Args:
-        facts: what `results/<source>-adaptive.json` holds: `source`, `examples`, `confidence`, `fixed`, `oracle` and
+        facts: what `results/<source>-early.json` holds: `source`, `examples`, `confidence`, `fixed`, `oracle` and
             `rules`, whose points have `blocks`, `accuracy`, `low` and `high`; with `ms` in them, too, a second panel
             shows time.
     """

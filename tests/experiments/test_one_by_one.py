@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import pytest
 import torch
+from one_by_one import Readout, read_until
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.early import Readout, read_until
 from rim.backbone.observer import Observer, layer_at
 from rim.methods.method import Method
 from rim.methods.registry import build_method
