@@ -26,6 +26,8 @@ SAMPLES = 16
 """Number of logits that a fingerprint holds of a token."""
 INSERTED = "inserted_fingerprint"
 """Name of the second fingerprint, among the facts beside weights."""
+FORMER_ROWS, ROWS = ".token_adapter.trainable_tokens_delta.default", ".rows.weight"
+"""How the name of the memory rows under adapters ended while peft held them, and how it ends."""
 EXTRA = "extra."
 """What the names of modules begin with that a method adds to the backbone."""
 
@@ -169,6 +171,9 @@ def load_strictly(
         CheckpointError: any of these, or a fingerprint that differs.
     """
     _check_vocabulary(backbone, about, source)
+    if any(name.endswith(FORMER_ROWS) for name in state):
+        state = {_renamed(name): value for name, value in state.items()}
+        free_tokens = backbone.special.memory_tokens  # a tied head once had the trained rows, too
     own = backbone.trainable_state()
     missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
     shapes = [n for n in own.keys() & state.keys() if own[n].shape != state[n].shape]
@@ -182,6 +187,11 @@ def load_strictly(
     _check_fingerprint(backbone, fingerprint(backbone), about["fingerprint"], source, free_tokens)
     if INSERTED in about:
         _check_fingerprint(backbone, inserted_fingerprint(backbone), about[INSERTED], source, free_tokens)
+
+
+def _renamed(name: str) -> str:
+    """The name of a weight today."""
+    return name.removesuffix(FORMER_ROWS) + ROWS if name.endswith(FORMER_ROWS) else name
 
 
 def _check_vocabulary(backbone: Backbone, about: dict[str, Any], source: str) -> None:

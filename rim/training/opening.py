@@ -98,7 +98,7 @@ def _fenced(text: str) -> str:
 
 
 def _parameters(prepared: Prepared) -> tuple[int, int]:
-    """Trained and all weights. peft counts a wrapped embedding's full delta: three rows, times the width."""
+    """Numbers of trained and of all weights."""
     parameters = list(prepared.backbone.parameters())
     return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
 
