@@ -16,6 +16,11 @@ def memory_slots(ids_BQ: Tensor, token_T: Tensor) -> tuple[Tensor, Tensor]:
     return same_BQT.any(-1), same_BQT.int().argmax(-1)
 
 
+def trained(first_TD: Tensor) -> Tensor:
+    """Values that a weight which trains begins with, in fp32 at least, whatever the type of frozen ones."""
+    return first_TD.to(torch.promote_types(first_TD.dtype, torch.float32))
+
+
 class MemoryEmbedding(nn.Module):
     """A frozen embedding, and trainable rows [T, D] that are read in the place of its own for the memory tokens.
 
@@ -33,9 +38,8 @@ class MemoryEmbedding(nn.Module):
     def __init__(self, base: nn.Embedding, tokens: Sequence[int]) -> None:
         super().__init__()
         self.base = base
-        first_TD = base.weight.detach()[list(tokens)]
-        kept = torch.promote_types(first_TD.dtype, torch.float32)
-        self.rows = copy.deepcopy(base, {id(base.weight): nn.Parameter(first_TD.to(kept))})
+        first_TD = trained(base.weight.detach()[list(tokens)])
+        self.rows = copy.deepcopy(base, {id(base.weight): nn.Parameter(first_TD)})
         self.rows.num_embeddings = len(tokens)
         self.register_buffer("token_T", torch.tensor(tokens, device=first_TD.device), persistent=False)
 
