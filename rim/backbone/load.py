@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from rim.backbone.activations import fuse_activations
 from rim.backbone.adapters import add_adapters
 from rim.backbone.attention import check_family, check_implementation
 from rim.backbone.backbone import Backbone, BackboneError
@@ -96,6 +97,7 @@ def load_backbone(
             model = load_pretrained(config)
             _require_rows(model, tokenizer, special)
         check_family(model.config)
+        fuse_activations(model)
         add_memory_rows(model, special, 1 + max(tokenizer.get_vocab().values()), seed)
         model.config.use_cache = False
         adapted = add_adapters(model, config.lora, special) if config.training == "lora" else model
