@@ -15,6 +15,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rim.backbone.attention import attention_mask
 from rim.backbone.insertion import Insertion, InsertionError, MemoryCache
+from rim.backbone.memory_rows import trained
 from rim.backbone.tokenizer import SpecialTokens
 from rim.base.errors import UserError
 
@@ -129,7 +130,7 @@ class Backbone(nn.Module):
         self.require_even_width(f"memory.insertion_layer = {layer}")
         model: Any = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         tokens = self.special.memory_tokens
-        first_TD = self.embed(torch.tensor(tokens, device=self.device))
+        first_TD = trained(self.embed(torch.tensor(tokens, device=self.device)))
         self.extra[INSERTION] = Insertion(model, tokens, first_TD, layer, position=position)
 
     def new_cache(self) -> MemoryCache:

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from rim.backbone.activations import fuse_activations
 from rim.backbone.adapters import add_adapters
 from rim.backbone.attention import check_family, check_implementation
 from rim.backbone.backbone import Backbone, BackboneError
-from rim.backbone.pretrained import fetch_tokenizer, load_pretrained
+from rim.backbone.pretrained import DTYPES, fetch_tokenizer, load_pretrained
 from rim.backbone.tokenizer import (
     SHARED,
     Slots,
@@ -26,6 +27,9 @@ from rim.backbone.tokenizer import (
 )
 from rim.settings import Backbone as BackboneConfig
 from rim.settings import Scratch
+
+ALIGNED = 64
+"""Rows of frozen matrices that grow are a multiple of this: products with them take a GPU's fast kernels."""
 
 
 def load_tokenizer(
@@ -96,7 +100,9 @@ def load_backbone(
             model = load_pretrained(config)
             _require_rows(model, tokenizer, special)
         check_family(model.config)
-        add_memory_rows(model, special, 1 + max(tokenizer.get_vocab().values()), seed)
+        fuse_activations(model)
+        tokens = 1 + max(tokenizer.get_vocab().values())
+        add_memory_rows(model, special, tokens, seed, frozen=config.training == "lora")
         model.config.use_cache = False
         adapted = add_adapters(model, config.lora, special) if config.training == "lora" else model
     return Backbone(adapted, tokenizer, special)
@@ -121,7 +127,10 @@ def _random(config: BackboneConfig, tokenizer: Tokenizer, architecture: Path | N
     else:
         settings = scratch_config(config.scratch, len(tokenizer), tokenizer.eos_token_id)
     # from_config writes the implementation into the very object that it is given
-    return AutoModelForCausalLM.from_config(copy.deepcopy(settings), attn_implementation=config.attention)
+    model = AutoModelForCausalLM.from_config(copy.deepcopy(settings), attn_implementation=config.attention)
+    for weight in model.parameters():  # buffers, such as the angles of rotary positions, stay as they are
+        weight.data = weight.data.to(DTYPES[config.dtype])
+    return model
 
 
 def scratch_config(shape: Scratch, vocabulary: int, end: int) -> PretrainedConfig:
@@ -161,11 +170,19 @@ def scratch_config(shape: Scratch, vocabulary: int, end: int) -> PretrainedConfi
     )
 
 
-def add_memory_rows(model: PreTrainedModel, special: SpecialTokens, tokens: int, seed: int) -> None:
+def add_memory_rows(
+    model: PreTrainedModel, special: SpecialTokens, tokens: int, seed: int, *, frozen: bool = False
+) -> None:
     """Give the memory tokens embedding rows near the mean of the others, in the output matrix too where it is untied.
 
     Drawn from a generator of their own, so that an untied head, which adapters do not store, is the same after
     loading. Models whose matrix is padded beyond the tokenizer keep its size.
+
+    Args:
+        tokens: rows that the tokenizer needs.
+        seed: of the rows.
+        frozen: the matrices are stored in no run, so where they grow they do so to a multiple of `ALIGNED` rows. There
+            are no logits of the further ones: all numbers are those of matrices without them.
     """
     for module in model.modules():
         if isinstance(module, nn.Embedding):
@@ -174,7 +191,8 @@ def add_memory_rows(model: PreTrainedModel, special: SpecialTokens, tokens: int,
             )
     table = model.get_input_embeddings()
     if isinstance(table, nn.Embedding) and table.num_embeddings < tokens:
-        model.resize_token_embeddings(tokens, mean_resizing=False)
+        model.resize_token_embeddings(tokens, pad_to_multiple_of=ALIGNED if frozen else None, mean_resizing=False)
+        _cut_logits(model, tokens)
     generator = torch.Generator().manual_seed(seed)
     rows = torch.tensor(special.memory_tokens)
     tables = (model.get_input_embeddings(), model.get_output_embeddings())
@@ -184,3 +202,11 @@ def add_memory_rows(model: PreTrainedModel, special: SpecialTokens, tokens: int,
             old = weight[: int(rows.min())].float()
             noise = torch.randn(len(rows), weight.shape[1], generator=generator)
             weight[rows] = (old.mean(0) + noise * old.std(0)).to(weight.dtype)
+
+
+def _cut_logits(model: PreTrainedModel, tokens: int) -> None:
+    """Let the head give the logits of this many tokens, though it may have more rows."""
+    head: Any = model.get_output_embeddings()
+    if len(head.weight) > tokens:
+        head.out_features = tokens
+        head.register_forward_hook(lambda _, __, logits: logits[..., :tokens])

@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from rim.backbone.adapters import adapted
+from rim.backbone.checkpointing import checkpoint_layers
 from rim.backbone.fast import decoder
 from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
@@ -102,6 +103,8 @@ def prepare_run(config: Config) -> Prepared:
     backbone = load_backbone(config.backbone, tokenizer, config.run.seed)
     method = build_method(config, tokenizer)
     method.equip(backbone)
+    if config.training.checkpointing == "full":
+        checkpoint_layers(backbone)
     plan = make_plan(config.stages, config.training, len(splits.train))
     prepared = Prepared(config, folder, splits, backbone, method, plan, threads)
     check_lengths(prepared)
