@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from dossier.rows import ROOT
+
 LAST_LINES = 12
 """Of an error."""
 
