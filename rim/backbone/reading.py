@@ -20,7 +20,10 @@ from rim.tree import TreeBatch
 
 @dataclass(frozen=True)
 class Wanted:
-    """Flat indices (into B x N) of the tokens whose logits, and of those whose states in every layer, are wanted."""
+    """Flat indices (into B x N) of the tokens whose logits, and of those whose states in every layer, are wanted.
+
+    One that is named twice is computed twice.
+    """
 
     logits_U: Tensor
     states_P: Tensor | None = None
@@ -41,17 +44,17 @@ Reader = Callable[[Backbone, TreeBatch, Wanted, MemoryCache | None], Outcome]
 
 def read_once(backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: MemoryCache | None = None) -> Outcome:
     """One forward pass over whole trees: latent tokens are read as the tokens that stand there."""
-    chosen_U, row_U = torch.unique(wanted.logits_U, return_inverse=True)
-    keep_BN = _mask(chosen_U, batch)
     real_BN = batch.node_BN >= 0
-    reading = Reading(batch.visible_BNN(), batch.position_BN, batch.position_BN, keep_BN, real_BN)
+    reading = Reading(
+        batch.visible_BNN(), batch.position_BN, batch.position_BN, wanted.logits_U, real_BN, text=batch.text
+    )
     output = backbone(batch.ids_BN, reading, cache, states=wanted.states_P is not None)
-    logits_UV = output.logits if torch.equal(chosen_U, wanted.logits_U) else output.logits[row_U]
     states_PLD = None
     if wanted.states_P is not None:
-        states_PLD = torch.stack([layer.flatten(0, 1)[wanted.states_P] for layer in output.hidden_states], dim=1)
+        layers = [layer.flatten(0, 1).index_select(0, wanted.states_P) for layer in output.hidden_states]
+        states_PLD = torch.stack(layers, dim=1)
     place_N = torch.arange(batch.ids_BN.shape[1], device=batch.ids_BN.device)
-    return Outcome(logits_UV, states_PLD, torch.where(real_BN, place_N, -1))
+    return Outcome(output.logits, states_PLD, torch.where(real_BN, place_N, -1))
 
 
 def read_chained(
@@ -69,22 +72,19 @@ def read_chained(
     Args:
         project: applied to a state before it becomes an input (CODI); None: the state itself.
     """
-    chain = int(batch.chained_BN.max())
-    if chain == 0:
+    if batch.chain == 0:
         return read_once(backbone, batch, wanted, cache)
     passes = _Passes(backbone, batch, wanted, cache)
-    for number in range(chain + 1):
+    for number in range(batch.chain + 1):
         chosen_BN = (batch.chained_BN == number) & (batch.node_BN >= 0)
 
         def fed(inputs_BQD: Tensor, place_BQ: Tensor) -> Tensor:
             latent_BQ = batch.latent_BN.gather(1, place_BQ)
-            if not latent_BQ.any():
-                return inputs_BQD
             before_BQD = passes.last(batch.previous_BN.gather(1, place_BQ).clamp(min=0))
             thought_BQD = before_BQD if project is None else project(before_BQD)
             return torch.where(latent_BQ[:, :, None], thought_BQD.to(inputs_BQD.dtype), inputs_BQD)
 
-        passes.read(chosen_BN, fed)
+        passes.read(chosen_BN, fed if number else None)
     return passes.outcome()
 
 
@@ -99,8 +99,7 @@ def read_looped(
     if loops == 1 or not batch.memory_BN.any():
         return read_once(backbone, batch, wanted, cache)
     passes = _Passes(backbone, batch, wanted, cache)
-    memory_BN, real_BN = batch.memory_BN, batch.node_BN >= 0
-    upto_BN = memory_BN.flip(1).cumsum(1).flip(1) > 0  # the last memory token, and all before it
+    memory_BN, upto_BN, real_BN = batch.memory_BN, batch.upto_BN, batch.node_BN >= 0
     for loop in range(1, loops + 1):
         chosen_BN = upto_BN if loop == 1 else memory_BN
         if loop == loops:
