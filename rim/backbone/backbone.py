@@ -5,6 +5,7 @@ Axes: B examples, Q query tokens, J key tokens, P positions, U predicting positi
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rim.backbone.attention import attention_mask
+from rim.backbone.head import Head, find_head, losses_in_chunks
 from rim.backbone.insertion import Insertion, InsertionError, MemoryCache
 from rim.backbone.tokenizer import SpecialTokens
 from rim.base.errors import UserError
@@ -46,7 +48,7 @@ INSERTION = "insertion"
 class Backbone(nn.Module):
     """A Hugging Face causal language model (adapted or not), its tokenizer and its special tokens.
 
-    `extra` holds the modules that a method adds, by name.
+    `extra` holds the modules that a method adds, by name; `head`, once it is split off, makes logits of last states.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class Backbone(nn.Module):
         self.tokenizer = tokenizer
         self.special = special
         self.extra = nn.ModuleDict()
+        self.head: Head | None = None
 
     def eval(self) -> "Backbone":
         """Evaluation mode. Where backbone, model and what a method adds are in it, modules are not walked through.
@@ -70,6 +73,16 @@ class Backbone(nn.Module):
     def config(self) -> PretrainedConfig:
         """Configuration of the language model: of one that reads more than text, the part about text."""
         return self.model.config.get_text_config()
+
+    @property
+    def causal(self) -> PreTrainedModel:
+        """The language model without the wrapping of adapters; what they changed in it stays."""
+        model: Any = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        return model
+
+    def split_head(self) -> None:
+        """From now on training makes logits a part at a time; where the model does not allow it, nothing changes."""
+        self.head = find_head(self.causal)
 
     @property
     def positions(self) -> int | None:
@@ -127,10 +140,9 @@ class Backbone(nn.Module):
             InsertionError: the model has no such layer, or layers that cannot be given other inputs.
         """
         self.require_even_width(f"memory.insertion_layer = {layer}")
-        model: Any = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         tokens = self.special.memory_tokens
         first_TD = self.embed(torch.tensor(tokens, device=self.device))
-        self.extra[INSERTION] = Insertion(model, tokens, first_TD, layer, position=position)
+        self.extra[INSERTION] = Insertion(self.causal, tokens, first_TD, layer, position=position)
 
     def new_cache(self) -> MemoryCache:
         """An empty cache for passes of this backbone."""
@@ -161,6 +173,21 @@ class Backbone(nn.Module):
                 logits_to_keep=reading.keep,
                 output_hidden_states=states,
             )
+
+    def below_head(
+        self, inputs: Tensor, reading: Reading, cache: MemoryCache | None = None, *, states: bool = False
+    ) -> tuple[Tensor, Any]:
+        """One pass: the states [B, Q, D] that logits are made of, and what `forward` gives. Only with a `head`."""
+        assert self.head is not None
+        with self.head.watched(self.causal) as found:
+            output = self(inputs, reading, cache, states=states)
+        return found[-1], output
+
+    def token_losses(self, states_SD: Tensor, target_S: Tensor) -> Tensor:
+        """[S] negative log-likelihoods in nats of the tokens that follow these last states."""
+        assert self.head is not None
+        logits = partial(self.head.logits, self.causal)
+        return losses_in_chunks(logits, states_SD, target_S, self.head.vocabulary)
 
     def _inserting(
         self, inputs: Tensor, reading: Reading, cache: MemoryCache | None, *, states: bool

@@ -87,8 +87,11 @@ class Method(ABC):
     def losses(self, backbone: Backbone, batch: TreeBatch) -> Losses:
         """Read the trees, weigh the token losses, and add the distances of pairs where there are any."""
         states_P = torch.cat([batch.student_P, batch.teacher_P]) if len(batch.weight_P) else None
-        outcome = self.reader(backbone)(backbone, batch, Wanted(batch.source_S, states_P), None)
-        nll_S = cross_entropy(outcome.logits_UV.float(), batch.target_S, reduction="none")
+        outcome = self.reader(backbone)(backbone, batch, Wanted(batch.source_S, states_P, below_head=True), None)
+        if outcome.last_UD is not None:
+            nll_S = backbone.token_losses(outcome.last_UD, batch.target_S)
+        else:
+            nll_S = cross_entropy(outcome.logits_UV.float(), batch.target_S, reduction="none")
         total = (nll_S * batch.weight_S).sum()
         if outcome.states_PLD is not None:
             total = total + (distance(*outcome.states_PLD.chunk(2)) * batch.weight_P).sum()

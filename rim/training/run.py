@@ -130,6 +130,7 @@ def train(prepared: Prepared, updates: int) -> None:
     """
     config, folder = prepared.config, prepared.folder
     prove(prepared)
+    prepared.backbone.split_head()
     curriculum = Curriculum(folder.path)
     callbacks = [Logbook(config, curriculum, folder.path), StageProgress(curriculum), curriculum]
     module = RimModule(
