@@ -130,7 +130,6 @@ def train(prepared: Prepared, updates: int) -> None:
     """
     config, folder = prepared.config, prepared.folder
     prove(prepared)
-    prepared.backbone.split_head()
     curriculum = Curriculum(folder.path)
     callbacks = [Logbook(config, curriculum, folder.path), StageProgress(curriculum), curriculum]
     module = RimModule(
