@@ -10,14 +10,18 @@ Three examples (rows see the columns marked x):
     c   x x x          r   x x x            r   x x x .
                                             s   x x . x
 
-Axes: B examples, N tokens of a flattened tree, G nodes of a tree, S supervised tokens, P pairs of a batch.
+Several trees may stand side by side in a line, as one tree with several roots: they do not see each other.
+
+Axes: B lines, N tokens of a line or of a flattened tree, G nodes of either, T tokens of all lines, S supervised tokens
+of a batch, U tokens that predict them, P pairs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, chain
 from typing import Any
 
 import numpy as np
@@ -86,6 +90,13 @@ class Tree:
         """The tree as one row of tokens."""
         return flatten(self)
 
+    @cached_property
+    def length(self) -> int:
+        """Number of tokens that are read: all but the last ones of supervised leaves."""
+        parents = {node.parent for node in self.nodes}
+        ends = sum(node.weight != 0 and index not in parents for index, node in enumerate(self.nodes))
+        return sum(len(node.ids) for node in self.nodes) - ends
+
     def path(self, end: int) -> Iterator[int]:
         """A node and its ancestors, from it up to the root."""
         index: int | None = end
@@ -103,15 +114,14 @@ class Tree:
 
 
 @dataclass(frozen=True)
-class Flat:
-    """A tree as vectors over its tokens, and which node sees which.
+class Tokens:
+    """Trees laid out one after the other, as vectors over their tokens.
 
     `ids_N` token ids; `node_N` index of the token's node; `previous_N` flat index of the token before it on its
-    own path (-1: none); `position_N` position ids; `weight_N` loss weights; `readout_N` numbers of blocks;
-    `sees_GG[g, h]` whether the tokens of node g may attend to those of node h. `memory_N` marks the tokens of blocks
-    and latents, `latent_N` those whose input is the state before them, and `chained_N` counts the latter on a token's
-    path, itself included: that many passes come before it. `last_N` marks the last tokens of supervised leaves, which
-    predict nothing.
+    own path (-1: none); `position_N` position ids; `weight_N` loss weights; `readout_N` numbers of blocks. `memory_N`
+    marks the tokens of blocks and latents, `latent_N` those whose input is the state before them, and `chained_N`
+    counts the latter on a token's path, itself included: that many passes come before it. `last_N` marks the last
+    tokens of supervised leaves, which predict nothing.
     """
 
     ids_N: np.ndarray
@@ -120,11 +130,17 @@ class Flat:
     position_N: np.ndarray
     weight_N: np.ndarray
     readout_N: np.ndarray
-    sees_GG: np.ndarray
     memory_N: np.ndarray
     latent_N: np.ndarray
     chained_N: np.ndarray
     last_N: np.ndarray
+
+
+@dataclass(frozen=True)
+class Flat(Tokens):
+    """One tree as vectors over its tokens; `sees_GG[g, h]`: whether tokens of node g may attend to those of node h."""
+
+    sees_GG: np.ndarray
 
     def visible_NN(self) -> np.ndarray:
         """[N, N] bool: token j (column) is visible to token i (row)."""
@@ -134,86 +150,118 @@ class Flat:
 
 def flatten(tree: Tree) -> Flat:
     """Lay the nodes out in order; positions and `previous` continue along each path."""
-    lengths = [len(node.ids) for node in tree.nodes]
+    tokens = _lay_out([tree])
+    return Flat(**vars(tokens), sees_GG=_sees([tree], len(tree.nodes)))
+
+
+def _lay_out(trees: Sequence[Tree]) -> Tokens:
+    """The nodes of all trees in order, each numbered among all of them.
+
+    What is done node by node is done in plain numbers, and the rest at once for all: trees are many and small, and are
+    laid out anew for every update.
+    """
+    nodes, parents = [node for tree in trees for node in tree.nodes], _parents(trees)
+    lengths = [len(node.ids) for node in nodes]
     first = [0, *accumulate(lengths)]
-    before, start = _continuations(tree, lengths, first)
+    before, start = _continuations(nodes, parents, lengths, first)
     token_N, node_N = np.arange(first[-1]), np.repeat(np.arange(len(lengths)), lengths)
     previous_N = token_N - 1
     previous_N[first[:-1]] = before
-    return Flat(
-        ids_N=np.concatenate([np.asarray(node.ids, dtype=np.int64) for node in tree.nodes]),
+    latent_N = np.array([node.kind == Kind.LATENT for node in nodes])[node_N]
+    return Tokens(
+        ids_N=np.concatenate([np.asarray(node.ids, dtype=np.int64) for node in nodes]),
         node_N=node_N,
         previous_N=previous_N,
         position_N=token_N + np.subtract(start, first[:-1])[node_N],
-        weight_N=np.array([node.weight for node in tree.nodes], dtype=np.float32)[node_N],
-        readout_N=np.array([node.readout for node in tree.nodes])[node_N],
-        sees_GG=_sees(tree),
-        memory_N=np.array([node.kind in (Kind.MEMORY, Kind.LATENT) for node in tree.nodes])[node_N],
-        latent_N=np.array([node.kind == Kind.LATENT for node in tree.nodes])[node_N],
-        chained_N=_chained(tree, lengths, first),
-        last_N=_last(tree, first),
+        weight_N=np.array([node.weight for node in nodes], dtype=np.float32)[node_N],
+        readout_N=np.array([node.readout for node in nodes])[node_N],
+        memory_N=np.array([node.kind in (Kind.MEMORY, Kind.LATENT) for node in nodes])[node_N],
+        latent_N=latent_N,
+        chained_N=_chained(latent_N, parents, first),
+        last_N=_last(nodes, parents, first),
     )
 
 
-def _continuations(tree: Tree, lengths: list[int], first: list[int]) -> tuple[list[int], list[int]]:
-    """Of every node the flat index of the token before it (-1: none), and its first position.
+def _parents(trees: Sequence[Tree]) -> list[int]:
+    """Of every node its parent's number among the nodes of all trees (-1: none)."""
+    starts = accumulate((len(tree.nodes) for tree in trees), initial=0)
+    return [
+        -1 if node.parent is None else start + node.parent
+        for start, tree in zip(starts, trees, strict=False)
+        for node in tree.nodes
+    ]
 
-    In plain numbers, because a tree has few nodes and is laid out anew for every update.
-    """
+
+def _continuations(
+    nodes: Sequence[Node], parents: list[int], lengths: list[int], first: list[int]
+) -> tuple[list[int], list[int]]:
+    """Of every node the flat index of the token before it (-1: none), and its first position."""
     before: list[int] = []
     start: list[int] = []
-    for node in tree.nodes:
-        parent = node.parent
-        before.append(-1 if parent is None else first[parent + 1] - 1)
-        after = 0 if parent is None else start[parent] + lengths[parent]
+    for node, parent in zip(nodes, parents, strict=True):
+        before.append(-1 if parent < 0 else first[parent + 1] - 1)
+        after = 0 if parent < 0 else start[parent] + lengths[parent]
         start.append(after if node.start is None else node.start)
     return before, start
 
 
-def _chained(tree: Tree, lengths: list[int], first: list[int]) -> np.ndarray:
+def _chained(latent_N: np.ndarray, parents: list[int], first: list[int]) -> np.ndarray:
     """[N] number of latent tokens on each token's path, itself included."""
     chained_N = np.zeros(first[-1], dtype=np.int64)
-    if all(node.kind != Kind.LATENT for node in tree.nodes):
+    if not latent_N.any():
         return chained_N
-    for node, length, start in zip(tree.nodes, lengths, first[:-1], strict=True):
-        before = 0 if node.parent is None else chained_N[first[node.parent + 1] - 1]
-        own = np.arange(1, length + 1) if node.kind == Kind.LATENT else 0
-        chained_N[start : start + length] = before + own
+    for parent, start, end in zip(parents, first, first[1:], strict=False):
+        before = 0 if parent < 0 else chained_N[first[parent + 1] - 1]
+        chained_N[start:end] = before + np.cumsum(latent_N[start:end])
     return chained_N
 
 
-def _last(tree: Tree, first: list[int]) -> np.ndarray:
+def _last(nodes: Sequence[Node], parents: list[int], first: list[int]) -> np.ndarray:
     """[N] bool: the last tokens of supervised nodes without children."""
-    last_N = np.zeros(first[-1], dtype=bool)
-    parents = {node.parent for node in tree.nodes}
-    leaves = [g for g, node in enumerate(tree.nodes) if node.weight and g not in parents]
-    last_N[[first[g + 1] - 1 for g in leaves]] = True
+    last_N, inner = np.zeros(first[-1], dtype=bool), set(parents)
+    last_N[[first[g + 1] - 1 for g, node in enumerate(nodes) if node.weight and g not in inner]] = True
     return last_N
 
 
-def _sees(tree: Tree) -> np.ndarray:
-    """[G, G] bool: node g attends to itself and to its ancestors, less the kinds that it hides."""
-    sees_GG = np.eye(len(tree.nodes), dtype=bool)
-    for index, node in enumerate(tree.nodes):
-        if node.parent is not None:
-            sees_GG[index] |= sees_GG[node.parent]
-    for index, node in enumerate(tree.nodes):
-        if node.hides:
-            hidden = [other for other, ancestor in enumerate(tree.nodes) if ancestor.kind in node.hides]
-            sees_GG[index, hidden] = False
-            sees_GG[index, index] = True
-    return sees_GG
+def _sees(trees: Sequence[Tree], size: int) -> np.ndarray:
+    """[G, G] bool: a node attends to itself and to its ancestors, less the kinds that it hides.
+
+    Ancestors are bits of a number until all nodes have theirs.
+
+    Args:
+        size: G, at least the number of nodes; what is beyond them sees nothing.
+    """
+    rows: list[int] = []
+    for tree in trees:
+        first, of_kind, ancestors = len(rows), defaultdict[Kind, int](int), list[int]()
+        for index, node in enumerate(tree.nodes):
+            own = 1 << (first + index)
+            above = 0 if node.parent is None else ancestors[node.parent]
+            ancestors.append(above | own)
+            of_kind[node.kind] |= own
+            for kind in node.hides:
+                above &= ~of_kind[kind]
+            rows.append(above | own)
+    width = -(-size // 8)
+    packed = b"".join(row.to_bytes(width, "little") for row in rows).ljust(width * size, b"\0")
+    bits = np.frombuffer(packed, dtype=np.uint8).reshape(size, width)
+    return np.unpackbits(bits, axis=1, count=size, bitorder="little").view(bool)
 
 
 @dataclass
 class TreeBatch:
-    """Trees padded on the right, and the supervised tokens of all of them in one list.
+    """Lines of trees padded on the right, and the supervised tokens of all of them in one list.
 
     Tokens that predict nothing, the last ones of supervised leaves, are targets only and do not stand among the N.
     `ids_BN`, `position_BN`, `node_BN` (-1: padding), `sees_BGG`, `memory_BN`, `latent_BN`, `chained_BN`; `previous_BN`
-    the place of the token before (-1: none). Per supervised token the flat index `source_S` (into B x N) of the token
-    that predicts it, and its `target_S`, `weight_S`, `readout_S`, `example_S` (row of the batch); per pair the flat
-    indices `student_P` and `teacher_P`, and `weight_P`. `count` is the batch's share of the loss's denominator.
+    the place of the token before (-1: none); `upto_BN` the last memory token of a tree and all before it. Per
+    supervised token the flat index `source_S` (into B x N) of the token that predicts it, and its `target_S`,
+    `weight_S`, `readout_S`, `example_S` (number of the tree). `predictor_U` are the different ones among the sources,
+    in order, and `row_S` says which of them each supervised token has. Per pair the flat indices `student_P` and
+    `teacher_P`, and `weight_P`. `count` is the batch's share of the loss's denominator.
+
+    What a program would have to ask the device for stands here as plain numbers: `chain`, the largest of the chained,
+    and `text`, the most tokens of a line that are neither memory nor padding.
     """
 
     ids_BN: Tensor
@@ -224,6 +272,7 @@ class TreeBatch:
     latent_BN: Tensor
     chained_BN: Tensor
     previous_BN: Tensor
+    upto_BN: Tensor
     student_P: Tensor
     teacher_P: Tensor
     weight_P: Tensor
@@ -232,7 +281,11 @@ class TreeBatch:
     weight_S: Tensor
     readout_S: Tensor
     example_S: Tensor
+    predictor_U: Tensor
+    row_S: Tensor
     count: float
+    chain: int
+    text: int
 
     def visible_BNN(self) -> Tensor:
         """[B, N, N] bool: token j (last axis) is visible to token i. Padding sees itself alone."""
@@ -247,77 +300,117 @@ class TreeBatch:
 
     def to(self, device: torch.device) -> "TreeBatch":
         """The batch on another device."""
-        moved: dict[str, Any] = {
-            name: value.to(device, non_blocking=True) if isinstance(value, Tensor) else value
-            for name, value in vars(self).items()
-        }
-        return TreeBatch(**moved)
+        return self._with_tensors(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> "TreeBatch":
+        """The batch in memory from which a GPU copies without anybody waiting."""
+        return self._with_tensors(Tensor.pin_memory)
+
+    def _with_tensors(self, change: Callable[[Tensor], Tensor]) -> "TreeBatch":
+        tensors: dict[str, Any] = {k: change(value) for k, value in vars(self).items() if isinstance(value, Tensor)}
+        return replace(self, **tensors)
 
 
 def pad(trees: Sequence[Tree], pad_id: int) -> TreeBatch:
-    """Pad trees to a batch; supervised tokens are sorted by the token that predicts them.
+    """Pad trees to a batch, one tree a line; as `pad_lines`."""
+    return pad_lines([[tree] for tree in trees], pad_id)
+
+
+def pad_lines(lines: Sequence[Sequence[Tree]], pad_id: int, multiple: int = 1) -> TreeBatch:
+    """Pad lines of trees to a batch; supervised tokens are sorted by the token that predicts them.
 
     Args:
-        trees: B trees.
+        lines: B lines of one or more trees each.
         pad_id: any valid token id; padding is invisible and not supervised.
+        multiple: the length of the lines is made one of this.
     """
-    flats = [tree.flat for tree in trees]
-    read = [~flat.last_N for flat in flats]
-    places = [np.cumsum(kept) - 1 for kept in read]  # of each token among those that are read
-    b, n = len(flats), max(int(kept.sum()) for kept in read)
-    g = max(len(flat.sees_GG) for flat in flats)
-    rows = {name: np.full((b, n), fill) for name, fill in _fillings(pad_id).items()}
-    sees = np.zeros((b, g, g), dtype=bool)
-    for row, (flat, kept, place) in enumerate(zip(flats, read, places, strict=True)):
-        length, nodes = int(kept.sum()), len(flat.sees_GG)
-        for name in ("ids", "node", "position", "memory", "latent", "chained"):
-            rows[name][row, :length] = getattr(flat, f"{name}_N")[kept]
-        before = flat.previous_N[kept]
-        rows["previous"][row, :length] = np.where(before < 0, -1, place[before])
-        sees[row, :nodes, :nodes] = flat.sees_GG
+    trees = [*chain.from_iterable(lines)]
+    tokens = _lay_out(trees)
+    read_N, tree_N = ~tokens.last_N, _repeated([len(tree.nodes) for tree in trees])[tokens.node_N]
+    line_N = _repeated([len(line) for line in lines])[tree_N]
+    length_B = np.bincount(line_N[read_N], minlength=len(lines))
+    place_N = np.cumsum(read_N) - 1 - (np.cumsum(length_B) - length_B)[line_N]
+    n = -(-int(length_B.max()) // multiple) * multiple
+    flat_N = line_N * n + place_N
+
+    def rows(values_N: np.ndarray, fill: int | bool = 0) -> Tensor:
+        made = np.full(len(lines) * n, fill, dtype=values_N.dtype)
+        made[flat_N[read_N]] = values_N[read_N]
+        return torch.from_numpy(made.reshape(-1, n))
+
+    text_B = np.bincount(line_N[read_N & ~tokens.memory_N], minlength=len(lines))
     return TreeBatch(
-        **{f"{name}_BN": torch.from_numpy(values) for name, values in rows.items()},
-        sees_BGG=torch.from_numpy(sees),
-        **_supervision(flats, places, n),
-        **_pairs(trees, flats, places, n),
+        ids_BN=rows(tokens.ids_N, pad_id),
+        position_BN=rows(tokens.position_N),
+        node_BN=rows(_within(tokens.node_N, line_N), -1),
+        sees_BGG=_sees_in(lines),
+        memory_BN=rows(tokens.memory_N),
+        latent_BN=rows(tokens.latent_N),
+        chained_BN=rows(tokens.chained_N),
+        previous_BN=rows(np.where(tokens.previous_N < 0, -1, place_N[tokens.previous_N]), -1),
+        upto_BN=rows(_upto(tokens.memory_N, tree_N)),
+        **_pairs(trees, tokens, flat_N),
+        **_supervision(tokens, tree_N, flat_N),
         count=float(sum(tree.count for tree in trees)),
+        chain=int(tokens.chained_N.max()),
+        text=int(text_B.max()),
     )
 
 
-def _fillings(pad_id: int) -> dict[str, int | bool]:
-    """What stands in the padding of each row of tokens."""
-    flags: dict[str, int | bool] = {"memory": False, "latent": False}
-    return {"ids": pad_id, "node": -1, "position": 0, "chained": 0, "previous": -1} | flags
+def _repeated(counts: Sequence[int]) -> np.ndarray:
+    """0 as often as the first number says, 1 as often as the second, and so on."""
+    return np.repeat(np.arange(len(counts)), counts)
 
 
-def _pairs(trees: Sequence[Tree], flats: Sequence[Flat], places: Sequence[np.ndarray], n: int) -> dict[str, Tensor]:
-    student, teacher, weight = [], [], []
-    for row, (tree, flat, place) in enumerate(zip(trees, flats, places, strict=True)):
-        for pair in tree.pairs:
-            ends = [flat.previous_N[np.argmax(flat.node_N == node)] for node in (pair.student, pair.teacher)]
-            if min(ends) < 0:
-                raise ValueError("a node that nothing comes before has no state to compare")
-            student.append(place[ends[0]] + row * n)
-            teacher.append(place[ends[1]] + row * n)
-            weight.append(pair.weight)
+def _within(node_N: np.ndarray, line_N: np.ndarray) -> np.ndarray:
+    """[N] number of each token's node within its line; lines and nodes are numbered in order."""
+    first_B = node_N[np.searchsorted(line_N, np.arange(line_N[-1] + 1))]
+    return node_N - first_B[line_N]
+
+
+def _upto(memory_N: np.ndarray, tree_N: np.ndarray) -> np.ndarray:
+    """[N] bool: the last memory token of each tree, and all before it in the tree."""
+    memory = np.flatnonzero(memory_N)
+    last_tree = np.full(tree_N[-1] + 1, -1)
+    last_tree[tree_N[memory]] = memory  # of several values the last one stays
+    return np.arange(len(tree_N)) <= last_tree[tree_N]
+
+
+def _sees_in(lines: Sequence[Sequence[Tree]]) -> Tensor:
+    """[B, G, G] bool: which nodes of a line attend to which."""
+    size = max(sum(len(tree.nodes) for tree in line) for line in lines)
+    return torch.from_numpy(np.stack([_sees(line, size) for line in lines]))
+
+
+def _pairs(trees: Sequence[Tree], tokens: Tokens, flat_N: np.ndarray) -> dict[str, Tensor]:
+    starts = [*accumulate((len(tree.nodes) for tree in trees), initial=0)]
+    pairs = [(start, pair) for start, tree in zip(starts, trees, strict=False) for pair in tree.pairs]
+    ends = [(start + pair.student, start + pair.teacher) for start, pair in pairs]
+    before = tokens.previous_N[np.searchsorted(tokens.node_N, np.array(ends, dtype=np.int64).reshape(-1, 2))]
+    if (before < 0).any():
+        raise ValueError("a node that nothing comes before has no state to compare")
     return {
-        "student_P": torch.tensor(student, dtype=torch.long),
-        "teacher_P": torch.tensor(teacher, dtype=torch.long),
-        "weight_P": torch.tensor(weight, dtype=torch.float32),
+        "student_P": torch.from_numpy(flat_N[before[:, 0]]),
+        "teacher_P": torch.from_numpy(flat_N[before[:, 1]]),
+        "weight_P": torch.tensor([pair.weight for _, pair in pairs], dtype=torch.float32),
     }
 
 
-def _supervision(flats: Sequence[Flat], places: Sequence[np.ndarray], n: int) -> dict[str, Tensor]:
-    source, target, weight, readout, example = [], [], [], [], []
-    for row, flat in enumerate(flats):
-        chosen = np.flatnonzero(flat.weight_N)
-        if len(chosen) and flat.previous_N[chosen].min() < 0:
-            raise ValueError("the first token of a tree cannot be supervised: nothing predicts it")
-        chosen = chosen[np.argsort(flat.previous_N[chosen], kind="stable")]
-        source.append(places[row][flat.previous_N[chosen]] + row * n)
-        target.append(flat.ids_N[chosen])
-        weight.append(flat.weight_N[chosen])
-        readout.append(flat.readout_N[chosen])
-        example.append(np.full(len(chosen), row))
-    joined = {"source_S": source, "target_S": target, "weight_S": weight, "readout_S": readout, "example_S": example}
-    return {name: torch.from_numpy(np.concatenate(parts)) for name, parts in joined.items()}
+def _supervision(tokens: Tokens, tree_N: np.ndarray, flat_N: np.ndarray) -> dict[str, Tensor]:
+    chosen = np.flatnonzero(tokens.weight_N)
+    chosen = chosen[np.argsort(tokens.previous_N[chosen], kind="stable")]
+    before = tokens.previous_N[chosen]
+    if (before < 0).any():
+        raise ValueError("the first token of a tree cannot be supervised: nothing predicts it")
+    source = flat_N[before]
+    new = np.diff(source, prepend=-1) != 0
+    found = {
+        "source_S": source,
+        "target_S": tokens.ids_N[chosen],
+        "weight_S": tokens.weight_N[chosen],
+        "readout_S": tokens.readout_N[chosen],
+        "example_S": tree_N[chosen],
+        "predictor_U": source[new],
+        "row_S": np.cumsum(new) - 1,
+    }
+    return {name: torch.from_numpy(values) for name, values in found.items()}

@@ -59,18 +59,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"training__clip": -1.0}, "training.clip = -1.0: must be 0 or more"),
     ({"memory__blocks": 0}, "memory.blocks = 0: must be at least 1; a model without blocks is method.name=direct"),
     (
-        {"training__batch_size": 30, "training__devices": 4},
-        "training.batch_size = 30: must be a multiple of devices = 4; 28 or 32 would do",
+        {"training__batch_size": 3, "training__devices": 4},
+        "training.batch_size = 3: must be at least devices = 4: every device needs an example",
     ),
-    (
-        {"training__batch_size": 128, "training__devices": 2, "training__micro_batch_size": 24},
-        "training.batch_size = 128: must be a multiple of devices x micro_batch_size = 2 x 24 = 48; 96 or 144 would do"
-        ", or a micro_batch_size of 4, 8, 16, 32",
-    ),
-    (
-        {"training__batch_size": 2, "training__micro_batch_size": 8},
-        "training.batch_size = 2: must be a multiple of devices x micro_batch_size = 1 x 8 = 8; 8 would do, or a m",
-    ),
+    ({"training__tokens_per_line": 0}, "training.tokens_per_line = 0: must be at least 1"),
+    ({"training__tokens_per_pass": 0}, "training.tokens_per_pass = 0: must be at least 1"),
     ({"backbone__scratch__heads": 5}, "backbone.scratch.heads = 5: must divide width = 64: 1, 2, 4, 8, 16, 32, 64"),
     (
         {"backbone__scratch__shape": "llama", "backbone__scratch__heads": 64},
@@ -157,7 +150,7 @@ def test_a_contradiction_is_a_lesson(changes: dict[str, Any], message: str) -> N
     "changes",
     [
         {},
-        {"training__batch_size": 96, "training__devices": 2, "training__micro_batch_size": 24},
+        {"training__batch_size": 97, "training__devices": 2, "training__tokens_per_pass": 1},
         {"training__duration": "2 epochs", "stages": [Stage("a", "grounding", "50%"), Stage("b", "refinement", "50%")]},
         {"stages": [TWO[1], TWO[0], Stage("c", "refinement", warmup="0%")]},
         {"method__name": "cot"},

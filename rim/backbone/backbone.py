@@ -3,7 +3,8 @@
 Axes: B examples, Q query tokens, J key tokens, P positions, U predicting positions, D width, V vocabulary.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -29,9 +30,10 @@ class BackboneError(UserError):
 class Reading:
     """What a forward pass is asked for besides its tokens: who sees whom, where, and which logits are wanted.
 
-    `visible_BQJ` bool; `query_BQ` and `key_BJ` position ids; `keep` as `logits_to_keep` of transformers: bool [B, Q]
-    (logits come flat, [U, V]) or integer [B, P] (logits come as [B, P, V]); `real_BQ` bool, which tokens are no padding
-    (None: all).
+    `visible_BQJ` bool; `query_BQ` and `key_BJ` position ids; `keep` the flat indices [U] (into B x Q) of the tokens
+    whose logits are wanted (logits come as [U, V]), or as `logits_to_keep` of transformers: bool [B, Q] (the same, but
+    a GPU is waited for) or integer [B, P] (logits come as [B, P, V]); `real_BQ` bool, which tokens are no padding
+    (None: all); `text` the most tokens of a row that are neither memory nor padding (None: counted on the device).
     """
 
     visible_BQJ: Tensor
@@ -39,6 +41,7 @@ class Reading:
     key_BJ: Tensor
     keep: Tensor
     real_BQ: Tensor | None = None
+    text: int | None = None
 
 
 INSERTION = "insertion"
@@ -163,25 +166,40 @@ class Backbone(nn.Module):
             InsertionError: memory enters above layer 0, and inputs are no token ids or states are asked for.
         """
         mask = attention_mask(self.config, reading.visible_BQJ, reading.query_BQ, reading.key_BJ, self.model.dtype)
-        with self._inserting(inputs, reading, cache, states=states):
-            return self.model(
+        flat = reading.keep.ndim == 1
+        with self._inserting(inputs, reading, cache, states=states), self._kept(reading.keep if flat else None):
+            output: CausalLMOutputWithPast = self.model(
                 **{"inputs_embeds" if inputs.is_floating_point() else "input_ids": inputs},
                 attention_mask=mask,
                 position_ids=reading.query_BQ,
                 past_key_values=cache,
                 use_cache=cache is not None,
-                logits_to_keep=reading.keep,
+                logits_to_keep=0 if flat else reading.keep,
                 output_hidden_states=states,
             )
+        if flat and output.logits is not None:
+            output.logits = output.logits[0]
+        return output
 
-    def below_head(
-        self, inputs: Tensor, reading: Reading, cache: MemoryCache | None = None, *, states: bool = False
-    ) -> tuple[Tensor, Any]:
-        """One pass: the states [B, Q, D] that logits are made of, and what `forward` gives. Only with a `head`."""
+    @contextmanager
+    def _kept(self, flat_U: Tensor | None) -> Iterator[None]:
+        """The head is given these tokens alone: by their numbers, since a mask would be waited for."""
+        if flat_U is None:
+            yield
+            return
+        select = lambda _, given: (given[0].flatten(0, 1).index_select(0, flat_U)[None], *given[1:])  # noqa: E731
+        handle = self.model.get_output_embeddings().register_forward_pre_hook(select)
+        try:
+            yield
+        finally:
+            handle.remove()
+
+    @contextmanager
+    def below_head(self) -> Iterator[list[Tensor]]:
+        """The states [B, Q, D] that logits are made of, of every pass that is made inside; only with a `head`."""
         assert self.head is not None
         with self.head.watched(self.causal) as found:
-            output = self(inputs, reading, cache, states=states)
-        return found[-1], output
+            yield found
 
     def token_losses(self, states_SD: Tensor, target_S: Tensor) -> Tensor:
         """[S] negative log-likelihoods in nats of the tokens that follow these last states."""
@@ -201,7 +219,7 @@ class Backbone(nn.Module):
                 f"{given}, and memory enters at layer {self.insertion.layer}, below which it has none: "
                 "set memory.insertion_layer=0"
             )
-        return self.insertion.acting(inputs, reading.query_BQ, reading.real_BQ, cache)
+        return self.insertion.acting(inputs, reading.query_BQ, reading.real_BQ, cache, reading.text)
 
     def trainable_state(self) -> dict[str, Tensor]:
         """Weights that training changes, by name: all of them, or the adapters and the memory rows."""

@@ -100,7 +100,12 @@ class Insertion(nn.Module):
 
     @contextmanager
     def acting(
-        self, ids_BQ: Tensor, position_BQ: Tensor, real_BQ: Tensor | None, cache: MemoryCache | None
+        self,
+        ids_BQ: Tensor,
+        position_BQ: Tensor,
+        real_BQ: Tensor | None,
+        cache: MemoryCache | None,
+        text: int | None = None,
     ) -> Iterator[None]:
         """Memory enters at layer ℓ in the one pass of the model that is made inside.
 
@@ -109,8 +114,9 @@ class Insertion(nn.Module):
             position_BQ: their position ids.
             real_BQ: bool, which of them are no padding; None: all.
             cache: of earlier passes, if any; this one's columns are added.
+            text: the most tokens of a row that are neither memory nor padding; None: counted on the device.
         """
-        now = _Pass(self, ids_BQ, position_BQ, real_BQ, cache)
+        now = _Pass(self, ids_BQ, position_BQ, real_BQ, cache, text)
         with ExitStack() as hooks:
             for index, layer in enumerate(self._layers):
                 handle = layer.register_forward_pre_hook(now.hook(index), with_kwargs=True)
@@ -137,12 +143,14 @@ class _Pass:
         position_BQ: Tensor,
         real_BQ: Tensor | None,
         cache: MemoryCache | None,
+        text: int | None,
     ) -> None:
         self.insertion, self.position_BQ = insertion, position_BQ
         same_BQT = ids_BQ[:, :, None] == insertion.token_T
         self.memory_BQ, self.slot_BQ = same_BQT.any(2), same_BQT.int().argmax(2)
         self.below_BQ = ~self.memory_BQ if real_BQ is None else real_BQ & ~self.memory_BQ
-        self.place_BP, self.held_BP = packed(self.below_BQ, least=1)  # attention over no column at all is not safe
+        # attention over no column at all is not safe
+        self.place_BP, self.held_BP = packed(self.below_BQ, least=1, most=text)
         before = 0 if cache is None else cache.get_seq_length(insertion.layer)
         column_BP = (self.place_BP + before).masked_fill(~self.held_BP, -1)
         old_BC = None if cache is None else cache.column_BC

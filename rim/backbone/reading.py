@@ -7,7 +7,8 @@ Axes: B examples, N tokens of a tree, Q tokens of a pass, J cached columns, U wa
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -22,7 +23,8 @@ from rim.tree import TreeBatch
 class Wanted:
     """Flat indices (into B x N) of the tokens whose logits, and of those whose states in every layer, are wanted.
 
-    `below_head`: the states that logits are made of will do in the place of logits.
+    One that is named twice is computed twice. `below_head`: the states that logits are made of will do in the place of
+    logits.
     """
 
     logits_U: Tensor
@@ -50,22 +52,18 @@ Reader = Callable[[Backbone, TreeBatch, Wanted, MemoryCache | None], Outcome]
 
 def read_once(backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: MemoryCache | None = None) -> Outcome:
     """One forward pass over whole trees: latent tokens are read as the tokens that stand there."""
-    real_BN, states = batch.node_BN >= 0, wanted.states_P is not None
-    reading = Reading(batch.visible_BNN(), batch.position_BN, batch.position_BN, _no_logits(batch.ids_BN), real_BN)
-    last_UD = None
-    if wanted.below_head and backbone.head is not None:
-        last_BND, output = backbone.below_head(batch.ids_BN, reading, cache, states=states)
-        last_UD = last_BND.flatten(0, 1)[wanted.logits_U]
-        logits_UV = last_UD[:0]
-    else:
-        chosen_U, row_U = torch.unique(wanted.logits_U, return_inverse=True)
-        output = backbone(batch.ids_BN, replace(reading, keep=_mask(chosen_U, batch)), cache, states=states)
-        logits_UV = output.logits if torch.equal(chosen_U, wanted.logits_U) else output.logits[row_U]
+    below, real_BN = wanted.below_head and backbone.head is not None, batch.node_BN >= 0
+    keep_U = wanted.logits_U[:0] if below else wanted.logits_U
+    reading = Reading(batch.visible_BNN(), batch.position_BN, batch.position_BN, keep_U, real_BN, text=batch.text)
+    with backbone.below_head() if below else nullcontext() as last_BND:
+        output = backbone(batch.ids_BN, reading, cache, states=wanted.states_P is not None)
+    last_UD = last_BND[0].flatten(0, 1).index_select(0, wanted.logits_U) if last_BND else None
     states_PLD = None
     if wanted.states_P is not None:
-        states_PLD = torch.stack([layer.flatten(0, 1)[wanted.states_P] for layer in output.hidden_states], dim=1)
+        layers = [layer.flatten(0, 1).index_select(0, wanted.states_P) for layer in output.hidden_states]
+        states_PLD = torch.stack(layers, dim=1)
     place_N = torch.arange(batch.ids_BN.shape[1], device=batch.ids_BN.device)
-    return Outcome(logits_UV, states_PLD, torch.where(real_BN, place_N, -1), last_UD)
+    return Outcome(output.logits, states_PLD, torch.where(real_BN, place_N, -1), last_UD)
 
 
 def read_chained(
@@ -83,22 +81,19 @@ def read_chained(
     Args:
         project: applied to a state before it becomes an input (CODI); None: the state itself.
     """
-    chain = int(batch.chained_BN.max())
-    if chain == 0:
+    if batch.chain == 0:
         return read_once(backbone, batch, wanted, cache)
     passes = _Passes(backbone, batch, wanted, cache)
-    for number in range(chain + 1):
+    for number in range(batch.chain + 1):
         chosen_BN = (batch.chained_BN == number) & (batch.node_BN >= 0)
 
         def fed(inputs_BQD: Tensor, place_BQ: Tensor) -> Tensor:
             latent_BQ = batch.latent_BN.gather(1, place_BQ)
-            if not latent_BQ.any():
-                return inputs_BQD
             before_BQD = passes.last(batch.previous_BN.gather(1, place_BQ).clamp(min=0))
             thought_BQD = before_BQD if project is None else project(before_BQD)
             return torch.where(latent_BQ[:, :, None], thought_BQD.to(inputs_BQD.dtype), inputs_BQD)
 
-        passes.read(chosen_BN, fed)
+        passes.read(chosen_BN, fed if number else None)
     return passes.outcome()
 
 
@@ -113,8 +108,7 @@ def read_looped(
     if loops == 1 or not batch.memory_BN.any():
         return read_once(backbone, batch, wanted, cache)
     passes = _Passes(backbone, batch, wanted, cache)
-    memory_BN, real_BN = batch.memory_BN, batch.node_BN >= 0
-    upto_BN = memory_BN.flip(1).cumsum(1).flip(1) > 0  # the last memory token, and all before it
+    memory_BN, upto_BN, real_BN = batch.memory_BN, batch.upto_BN, batch.node_BN >= 0
     for loop in range(1, loops + 1):
         chosen_BN = upto_BN if loop == 1 else memory_BN
         if loop == loops:
@@ -200,7 +194,7 @@ class _Passes:
         if self.wanted.states_P is not None:
             states_PLD = self._ordered(self.states, self.wanted.states_P)
         if self.below_head:
-            last_UD = self.last_BND[:, :-1].flatten(0, 1)[self.wanted.logits_U]
+            last_UD = self.last_BND[:, :-1].flatten(0, 1).index_select(0, self.wanted.logits_U)
             return Outcome(last_UD[:0], states_PLD, self.column_BJ, last_UD)
         return Outcome(self._ordered(self.logits, self.wanted.logits_U), states_PLD, self.column_BJ)
 

@@ -14,7 +14,7 @@ from rim.backbone.attention import AttentionError
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Wanted, read_once
 from rim.base.errors import UserError
-from rim.tree import Flat, Kind, Node, Tree, TreeBatch, pad
+from rim.tree import Flat, Kind, Node, Tree, TreeBatch, pad, pad_lines
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class SelfCheck:
 
 
 def self_check(backbone: Backbone, trees: Sequence[Tree]) -> SelfCheck:
-    """Compare one packed pass over `trees` with one plain causal pass per path, dropout off.
+    """Compare one pass over `trees`, side by side in two lines, with one plain causal pass per path, dropout off.
 
     The plain pass gives the model nothing but token ids, so it cannot share a mistake with our masks. A right model
     differs by about 1e-6 in fp32; a wrong one by 0.2 or more, so the tolerance is not delicate. Paths that hide
@@ -56,9 +56,10 @@ def self_check(backbone: Backbone, trees: Sequence[Tree]) -> SelfCheck:
 
 def _compare(backbone: Backbone, trees: Sequence[Tree], read: Callable[[Backbone, Tensor], Tensor]) -> SelfCheck:
     """One packed pass against one pass per path, as `read` makes it."""
-    batch = pad(trees, backbone.special.pad).to(backbone.device)
+    lines = [line for line in (trees[::2], trees[1::2]) if line]
+    batch = pad_lines(lines, backbone.special.pad).to(backbone.device)
     packed_SV = _packed(backbone, batch)
-    separate_SV = torch.cat([_separate(backbone, tree, read) for tree in trees])
+    separate_SV = torch.cat([_separate(backbone, tree, read) for line in lines for tree in line])
     scale = max(1.0, separate_SV.float().abs().max().item())
     check = SelfCheck(
         difference=(packed_SV - separate_SV).abs().max().item(),
@@ -73,7 +74,7 @@ def _compare(backbone: Backbone, trees: Sequence[Tree], read: Callable[[Backbone
 
 
 def _packed(backbone: Backbone, batch: TreeBatch) -> Tensor:
-    """[S, V] logits of the supervised tokens, from one pass over whole trees.
+    """[S, V] logits of the supervised tokens, from one pass over lines of trees.
 
     Raises:
         AttentionError: the model cannot be given the mask, or the positions, of a tree.

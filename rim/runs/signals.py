@@ -16,7 +16,7 @@ class StopRequest:
         self.received = True
 
     def listen(self) -> None:
-        """Take the signal over. Lightning's own handler raises between two micro-batches, before an update is whole."""
+        """Take the signal over. Lightning's own handler raises at once, before anything is saved."""
         signal.signal(signal.SIGTERM, self)
 
     @contextmanager

@@ -99,8 +99,8 @@ class Data:
     """Text between the question and what follows it [open]."""
     cache: str = ".cache/rim"
     """Folder of encoded data, keyed by everything that changes it."""
-    workers: int = 0
-    """Loader processes; 0 lays examples out in the training process."""
+    workers: int | None = None
+    """Loader processes; 0 lays examples out in the training process. Empty: 1 where a GPU trains, else 0."""
     own: Own = field(default_factory=Own)
     """The task `own`, in your own files."""
     modules: list[str] = field(default_factory=list)

@@ -4,8 +4,10 @@ Every error names where the value comes from, its full path, what was received, 
 """
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import is_dataclass
+from functools import cache
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -16,6 +18,8 @@ from rim.base.errors import SettingsError, did_you_mean
 from rim.settings import Config, checks, default_stages, schema
 from rim.settings.schema import shown
 
+REPLACED = {"training.micro_batch_size": "training.tokens_per_pass"}
+"""Settings that are no more, and those in their place; files of older runs have them, and they are passed over."""
 EVERY = "*"
 """Stands for every index of a list in the key of an override."""
 _EVERY_RULE = "`*` stands for the index of a list alone, as in stages.*.learning_rate=1e-3"
@@ -56,7 +60,8 @@ class Merge:
         if not isinstance(value, Mapping):
             raise _misfit(path or "the file", kind, value, origin)
         for key, item in value.items():
-            self.place(join(path, key), self._field(path, kind, str(key), item, origin), item, origin)
+            if self.root is not Config or join(path, key) not in REPLACED:
+                self.place(join(path, key), self._field(path, kind, str(key), item, origin), item, origin)
 
     def _list(self, path: str, kind: Any, value: Any, origin: str) -> None:
         if not isinstance(value, list):
@@ -79,6 +84,9 @@ class Merge:
             raise SettingsError(f"{origin}: an override is written `key=value`; a file stands after --config")
         if self._is_of_runs(key):
             self.tree.overrides.append(text)
+            return
+        if self.root is Config and key in REPLACED:
+            tell_replaced(key)
             return
         places: list[tuple[str, Any]] = [("", self.root)]
         for part in [part for part in re.split(r"[.\[\]]+", key) if part]:
@@ -182,6 +190,12 @@ class Merge:
         whole = "a run" if self.root is Config else f"a {self.root.__name__.lower()}"
         has = f"{path or whole} has: {', '.join(types)}"
         raise SettingsError(f"{origin}: {prefix}{key} = {shown(value)}: there is no such setting{hint}; {has}")
+
+
+@cache
+def tell_replaced(key: str) -> None:
+    """Say, once in a process, that a setting does nothing any more."""
+    print(f"note: {key} has no effect: {REPLACED[key]} took its place", file=sys.stderr)
 
 
 def join(path: str, key: Any) -> str:

@@ -12,8 +12,12 @@ class Training:
     """Length that stages given in per cent refer to: steps, examples or epochs [paper: 6 + 2 epochs]."""
     batch_size: int = 128
     """Examples per update, over all devices together [paper]."""
-    micro_batch_size: int | None = None
-    """Examples per forward pass on one device; empty: batch_size / devices."""
+    tokens_per_line: int = 512
+    """Tokens of a line, in which examples stand side by side; where one is longer, all lines are as long as it is."""
+    tokens_per_pass: int | None = None
+    """Tokens that a device reads at once, padding included (lines x their length), one line at least; empty: on a GPU
+    as many as its memory has room for, found by a trial when a stage begins, elsewhere 16,384. It changes no result
+    but the noise of dropout."""
     weight_decay: float = 0.0
     """AdamW weight decay, on matrices only."""
     betas: list[float] = field(default_factory=lambda: [0.9, 0.999])

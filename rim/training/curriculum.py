@@ -77,7 +77,7 @@ class Curriculum(pl.Callback):
         At the end of a segment saving waits for the validation, which belongs to the same state.
         """
         assert isinstance(module, RimModule)
-        if (batch_idx + 1) % trainer.accumulate_grad_batches or _segment_ends(module):
+        if _segment_ends(module):
             return
         stop = self._asked_to_stop(trainer)
         if stop or (module.updates - module.stage.first) % module.stage.save_every == 0:

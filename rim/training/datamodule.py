@@ -1,13 +1,15 @@
-"""The LightningDataModule: draws the rows of every update and lays them out as trees.
+"""The LightningDataModule: draws the rows of every update and lays them out as trees, in lines.
 
 An update takes `batch_size` rows from an endless stream of shuffled epochs, or of a mixture's cycles
-(`rim/data/order.py`), cut in micro-batches that are dealt out to the processes in turn. What an update contains depends
-on the seed, the stage and the number of the update alone, not on the number of processes, of loader workers, or of
-interruptions.
+(`rim/data/order.py`). They are dealt out to the processes; each puts its own side by side in lines, and cuts the lines
+in passes. Which rows an update has depends on the seed, the stage and the number of the update alone, not on the number
+of processes, of loader workers, or of interruptions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -16,51 +18,70 @@ from torch.utils.data import DataLoader, Dataset
 
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
+from rim.data.lines import STEP, pack, split
 from rim.data.prepare import Splits
-from rim.settings import Config, Training
+from rim.settings import Config
 from rim.settings.moment import Moment
 from rim.training.plan import Plan, StagePlan
-from rim.tree import Tree, TreeBatch, pad
+from rim.tree import Tree, TreeBatch, pad_lines
 
 Layout = Callable[[EncodedExample, Moment], Tree]
 """The training tree of an example at a moment of training."""
+TOKENS_PER_PASS = 16_384
+"""Tokens of a pass where neither the settings say how many nor a trial."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """A micro-batch before it is laid out: its update within the stage, its number within the update, its rows."""
+    """What one process has of an update before it is laid out: the update within the stage, and rows."""
 
     update: int
-    part: int
     rows: tuple[int, ...]
 
 
 @dataclass
-class TrainingBatch:
-    """A laid out micro-batch; it carries its stage and update, so that no batch is trained in another's stage."""
+class Pass:
+    """Lines that are read together, the ids of their examples, and a number: no other pass of the update has it, in no
+    process."""
 
     trees: TreeBatch
     ids: list[str]
+    number: int
+
+
+@dataclass
+class TrainingBatch:
+    """The passes of one process in an update; they carry their stage, so that none is trained in another's stage."""
+
+    passes: list[Pass]
     stage: int
     update: int
-    part: int
 
     def to(self, device: torch.device) -> "TrainingBatch":
         """The batch on another device."""
-        return replace(self, trees=self.trees.to(device))
+        return replace(self, passes=[replace(part, trees=part.trees.to(device)) for part in self.passes])
 
-
-def micro_batch_size(training: Training) -> int:
-    """Examples per forward pass on one device."""
-    return training.micro_batch_size or training.batch_size // training.devices
+    def pin_memory(self) -> "TrainingBatch":
+        """The batch in memory from which a GPU copies without anybody waiting."""
+        return replace(self, passes=[replace(part, trees=part.trees.pin_memory()) for part in self.passes])
 
 
 class StageDataset(Dataset):
-    """Lays out micro-batches of one stage for one process."""
+    """Lays out updates of one stage for one process.
 
-    def __init__(self, split: Split, layout: Layout, stage: StagePlan, pad_id: int, places: list[Place]) -> None:
-        self.split, self.layout, self.stage, self.pad_id = split, layout, stage, pad_id
-        self.places = places
+    Args:
+        cut: makes passes of the trees of an update and of their ids.
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        layout: Layout,
+        stage: StagePlan,
+        places: Sequence[Place],
+        cut: Callable[[list[Tree], list[str]], list[Pass]],
+    ) -> None:
+        self.split, self.layout, self.stage, self.places, self.cut = split, layout, stage, places, cut
 
     def __len__(self) -> int:
         return len(self.places)
@@ -69,30 +90,98 @@ class StageDataset(Dataset):
         place = self.places[index]
         examples = [self.split[row] for row in place.rows]
         moment = self.stage.moment(place.update)
-        trees = pad([self.layout(example, moment) for example in examples], self.pad_id)
-        ids = [example.id for example in examples]
-        return TrainingBatch(trees, ids, self.stage.index, place.update, place.part)
+        passes = self.cut([self.layout(example, moment) for example in examples], [each.id for each in examples])
+        return TrainingBatch(passes, self.stage.index, place.update)
+
+
+Cuts = Callable[[int], list[TrainingBatch]]
+"""Some updates, given the tokens of a pass."""
+Room = Callable[[StagePlan, Cuts, int | None], int]
+"""Finds how many tokens fit in a pass of a stage: given its heaviest updates, and a number to begin with, if any."""
 
 
 class DataModule(pl.LightningDataModule):
-    """Loaders over encoded splits, laid out by the method; `updates` is the number of updates done."""
+    """Loaders over encoded splits, laid out by the method; `updates` is the number of updates done.
+
+    Args:
+        room: asked at the start of each stage where the settings do not say how many tokens a pass has.
+    """
 
     def __init__(
-        self, splits: Splits, config: Config, layout: Layout, plan: Plan, updates: Callable[[], int], pad_id: int
+        self,
+        splits: Splits,
+        config: Config,
+        layout: Layout,
+        plan: Plan,
+        updates: Callable[[], int],
+        pad_id: int,
+        room: Room = lambda *_: TOKENS_PER_PASS,
     ) -> None:
         super().__init__()
         self.splits, self.config, self.layout = splits, config, layout
-        self.plan, self.updates, self.pad_id = plan, updates, pad_id
+        self.plan, self.updates, self.pad_id, self.room = plan, updates, pad_id, room
+        self.found: dict[str, int] = {}
+        self._earlier: dict[str, int] = {}
 
     def train_dataloader(self) -> DataLoader:
-        """The micro-batches of this process from the present update to the next validation."""
+        """The updates of this process from the present one to the next validation."""
         stage = self.plan.at(self.updates())
         segment = stage.segment(self.updates())
         places = list(self.places(stage.index, segment, self._rank(), self.config.training.devices))
-        dataset = StageDataset(self.splits.train, self.layout, stage, self.pad_id, places)
+        on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         workers = self.config.data.workers
-        context = "fork" if workers else None
-        return DataLoader(dataset, batch_size=None, num_workers=workers, multiprocessing_context=context)
+        workers = int(on_gpu) if workers is None else workers
+        return DataLoader(
+            self.dataset(stage, places, self.tokens_per_pass(stage)),
+            batch_size=None,
+            num_workers=workers,
+            multiprocessing_context="fork" if workers else None,
+            pin_memory=on_gpu,
+        )
+
+    def dataset(self, stage: StagePlan, places: Sequence[Place], tokens_per_pass: int) -> StageDataset:
+        """Updates of a stage, laid out when they are asked for."""
+        training = self.config.training
+        cut = partial(
+            cut_in_passes,
+            tokens_per_line=training.tokens_per_line,
+            tokens_per_pass=tokens_per_pass,
+            pad_id=self.pad_id,
+            numbers=(self._rank(), training.devices),
+        )
+        return StageDataset(self.splits.train, self.layout, stage, places, cut)
+
+    def tokens_per_pass(self, stage: StagePlan) -> int:
+        """As the settings say, or as many as fit, found once for each stage.
+
+        A run that goes on begins the search with what it had, so that the same noise falls on the same passes.
+        """
+        name, given = stage.stage.name, self.config.training.tokens_per_pass
+        if given is not None:
+            return given
+        if name not in self.found:
+            self.found[name] = self.room(stage, partial(self._heaviest, stage), self._earlier.get(name))
+        return self.found[name]
+
+    def _heaviest(self, stage: StagePlan, tokens_per_pass: int) -> list[TrainingBatch]:
+        """The rows of the stage's longest updates, as they would be at its beginning and at its end: trees may grow or
+        shrink on the way. Longest are those with the most tokens and with the longest row."""
+        size, processes = self.config.training.batch_size, self.config.training.devices
+        rows = self.splits.train.stream(0, stage.length * size, (self.config.run.seed, stage.index))
+        lengths = self._lengths[rows].reshape(stage.length, size)
+        longest = {int(lengths.sum(1).argmax()), int(lengths.max(1).argmax())}
+        parts = [next(self.places(stage.index, range(u, u + 1), self._rank(), processes)) for u in sorted(longest)]
+        moments = sorted({0, stage.length - 1})
+        dataset = self.dataset(stage, [Place(u, part.rows) for u in moments for part in parts], tokens_per_pass)
+        return [dataset[index] for index in range(len(dataset))]
+
+    def state_dict(self) -> dict[str, Any]:
+        """What has been found to fit."""
+        return {"tokens_per_pass": self.found}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take up what was found before an interruption."""
+        self._earlier = state_dict["tokens_per_pass"]
 
     def val_dataloader(self) -> DataLoader:
         """Rows of the validation set in batches, every process its own share.
@@ -106,21 +195,60 @@ class DataModule(pl.LightningDataModule):
         return DataLoader(_Rows(batches), batch_size=None)
 
     def places(self, stage: int, segment: range, rank: int, processes: int) -> Iterator[Place]:
-        """The micro-batches of process `rank` in some updates of a stage, in order.
-
-        Longest rows come first within an update, to pad little.
-        """
-        size, micro = self.config.training.batch_size, micro_batch_size(self.config.training)
-        lengths, seed = self.splits.train.question_lengths, (self.config.run.seed, stage)
+        """The rows of process `rank` in some updates of a stage, in order."""
+        size, seed = self.config.training.batch_size, (self.config.run.seed, stage)
         rows = self.splits.train.stream(segment.start * size, segment.stop * size, seed)
         for update in segment:
-            own = rows[(update - segment.start) * size :][:size]
-            own = own[np.argsort(-lengths[own], kind="stable")]
-            for part in range(rank, size // micro, processes):
-                yield Place(update, part, tuple(int(row) for row in own[part * micro : (part + 1) * micro]))
+            whole = rows[(update - segment.start) * size :][:size]
+            own = whole[dealt(self._lengths[whole], rank, processes)]
+            yield Place(update, tuple(own.tolist()))
+
+    @cached_property
+    def _lengths(self) -> np.ndarray:
+        """Tokens of every row as text; trees have about as many."""
+        return self.splits.train.question_lengths + self.splits.train.chain_lengths(0)
 
     def _rank(self) -> int:
         return self.trainer.global_rank if self.trainer is not None else 0
+
+
+def dealt(lengths: np.ndarray, rank: int, processes: int) -> np.ndarray:
+    """Which rows of an update a process has: the longest first, dealt back and forth, so that all have as much to read.
+
+    Where there are as many rows as processes, everyone has one.
+    """
+    order = np.argsort(-lengths, kind="stable")
+    turn = np.arange(len(order)) % (2 * processes)
+    return order[np.minimum(turn, 2 * processes - 1 - turn) == rank]
+
+
+def cut_in_passes(
+    trees: Sequence[Tree],
+    ids: Sequence[str],
+    *,
+    tokens_per_line: int,
+    tokens_per_pass: int,
+    pad_id: int,
+    numbers: tuple[int, int] = (0, 1),
+) -> list[Pass]:
+    """Put trees side by side in lines, and lines in passes.
+
+    Args:
+        ids: of the trees' examples.
+        pad_id: any valid token id.
+        numbers: the first pass's number, and the distance of the next one's.
+    """
+    lengths = [tree.length for tree in trees]
+    parts = split(pack(lengths, tokens_per_line), lengths, tokens_per_pass)
+    first, step = numbers
+    return [
+        Pass(
+            pad_lines([[trees[number] for number in line] for line in lines], pad_id, STEP),
+            [ids[number] for line in lines for number in line],
+            first + part * step,
+        )
+        for part, lines in enumerate(parts)
+    ]
 
 
 class _Rows(Dataset):

@@ -1,16 +1,22 @@
 """The LightningModule: sums and counts in, one division per update, greedy accuracy on held-out examples.
 
-Axes: S supervised tokens of a micro-batch, R readouts.
+An update is made by hand (Lightning's "manual optimization"), since updates differ in their number of passes. What is
+told of it stays on the device until it ends, and is fetched in one go: a GPU is waited for once.
+
+Axes: S supervised tokens of a pass, R readouts.
 """
 
 import hashlib
 import math
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 import torch.distributed as dist
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
@@ -19,10 +25,10 @@ from rim.base.errors import UserError
 from rim.data.joined import Split
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.predictions import Prediction
-from rim.methods.method import Method, nll_by_readout
+from rim.methods.method import Losses, Method, nll_by_readout
 from rim.runs.checkpoint import describe_weights, load_strictly
 from rim.settings import Config
-from rim.training.datamodule import TrainingBatch
+from rim.training.datamodule import Pass, TrainingBatch
 from rim.training.plan import Plan, StagePlan
 
 
@@ -70,8 +76,7 @@ class RimModule(pl.LightningModule):
         self.readouts = max(config.data.max_steps, config.memory.blocks) + 1
         self.report: UpdateReport | None = None
         self.predictions: list[Prediction] = []
-        self._tally: Tensor | None = None
-        self._suspects: list[str] = []
+        self.automatic_optimization = False
         self.strict_loading = False  # checkpoints hold the trained weights alone; `on_load_checkpoint` is strict itself
 
     @property
@@ -81,57 +86,74 @@ class RimModule(pl.LightningModule):
 
     # ------------------------------------------------------------------ training
 
-    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
-        """Weighted sum of the micro-batch's losses; the division waits for the whole update's count."""
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> None:
+        """One update at the rate of the stage's schedule; its passes add up, and it is applied where all is finite."""
+        self.require_place(batch)
+        optimizer = self.optimizers()
+        assert isinstance(optimizer, LightningOptimizer)
+        optimizer.zero_grad()
+        losses = [self.add_gradient(batch, part) for part in batch.passes]
+        tally = self._tally(batch, losses)
+        self.divide_gradient(optimizer.optimizer, tally[0])
+        norm = self.clip_gradient(optimizer.optimizer)
+        report = self._report(torch.cat([tally, norm[None]]).tolist())  # what an update waits for
+        for what, value in (("loss", report.loss), ("gradient norm", report.gradient_norm)):
+            if not math.isfinite(value):
+                pairs = zip(batch.passes, losses, strict=True)
+                self._refuse(what, value, [name for part, found in pairs for name in suspects(part, found)])
+        self.step(optimizer)
+        self.updates, self.report = report.update, report
+
+    def require_place(self, batch: TrainingBatch) -> None:
+        """Refuse a batch that was laid out for another place.
+
+        Raises:
+            StageMismatch: it belongs to another stage or update than the one in force.
+        """
         place = (self.stage.index, self.updates - self.stage.first)
         if (batch.stage, batch.update) != place:
             raise StageMismatch(
                 f"a batch of stage {batch.stage}, update {batch.update} arrived in stage {place[0]}, update "
                 f"{place[1]}: the loader was built for another segment; rebuild it when the segment changes"
             )
-        seed_noise(self.config.run.seed, batch.stage, batch.update, batch.part)
-        losses = self.method.losses(self.backbone, batch.trees)
-        self._remember(batch, losses.total.detach(), losses.count, losses.nll_S)
-        return losses.total
 
-    def _remember(self, batch: TrainingBatch, total: Tensor, count: float, nll_S: Tensor) -> None:
-        sums_R, tokens_R = nll_by_readout(batch.trees, nll_S, self.readouts)
-        tally = torch.cat([total[None], sums_R, tokens_R]).cpu().double()  # one transfer; not every device has doubles
-        tally = torch.cat([torch.tensor([count, len(batch.ids)], dtype=torch.float64), tally])
-        self._tally = tally if self._tally is None else self._tally + tally
-        if not torch.isfinite(tally[2]):
-            rows = batch.trees.example_S[~torch.isfinite(nll_S)].unique().tolist()
-            self._suspects += [batch.ids[row] for row in rows] or batch.ids
+    def add_gradient(self, batch: TrainingBatch, part: Pass) -> Losses:
+        """Read a pass, forward and backward; gradients of weighted sums add up, and are divided when all are there."""
+        seed_noise(self.config.run.seed, batch.stage, batch.update, part.number)
+        with nullcontext() if part is batch.passes[-1] else self._apart():
+            losses = self.method.losses(self.backbone, part.trees)
+            with torch.autocast(self.device.type, enabled=False):  # what was cast forward is so backward by itself
+                self.manual_backward(losses.total)
+        return replace(losses, total=losses.total.detach())
 
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Divide the summed gradients by the update's count over all micro-batches and processes.
+    def _apart(self) -> AbstractContextManager[None]:
+        """Without exchanging gradients with the other processes; the last pass of an update does that for all."""
+        strategy = self.trainer.strategy
+        return strategy.block_backward_sync() if isinstance(strategy, DDPStrategy) else nullcontext()
 
-        Lightning divided by the number of micro-batches and DDP by the number of processes; both are undone.
-        """
-        assert self._tally is not None
+    def _tally(self, batch: TrainingBatch, losses: list[Losses]) -> Tensor:
+        """[3 + 2R] over all passes and processes: denominator, examples, loss, and its sums and tokens by readout."""
+        rows = []
+        for part, found in zip(batch.passes, losses, strict=True):
+            known = [torch.full_like(found.total, number) for number in (found.count, len(part.ids))]
+            by_readout = nll_by_readout(part.trees, found.nll_S, self.readouts)
+            rows.append(torch.cat([torch.stack([*known, found.total]), *by_readout]))
+        tally = torch.stack(rows).sum(0)
         if dist.is_initialized():
-            tally = self._tally.to(self.device)
             dist.all_reduce(tally)
-            self._tally = tally.cpu()
-        count, _, total = self._tally[:3].tolist()
-        if not math.isfinite(total / count):
-            self._refuse("loss", total / count)
-        scale = self.trainer.accumulate_grad_batches * self.trainer.world_size / count
+        return tally
+
+    def divide_gradient(self, optimizer: Optimizer, count: Tensor) -> None:
+        """Divide by the update's count over all passes and processes; DDP has divided by the number of processes."""
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        torch._foreach_mul_(grads, scale)
+        torch._foreach_mul_(grads, self.trainer.world_size / count)
 
-    def configure_gradient_clipping(
-        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
-    ) -> None:
-        """Clip by the norm of all gradients, and refuse a norm that is not finite."""
+    def clip_gradient(self, optimizer: Optimizer) -> Tensor:
+        """Clip by the norm of all gradients, which is returned as it was."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.config.training.clip or math.inf).item()
-        if not math.isfinite(norm):
-            self._refuse("gradient norm", norm)
-        self._report(norm, optimizer)
+        return torch.nn.utils.clip_grad_norm_(parameters, self.config.training.clip or math.inf)
 
-    def _refuse(self, what: str, value: float) -> None:
-        suspects = self._suspects
+    def _refuse(self, what: str, value: float, suspects: list[str]) -> None:
         if dist.is_initialized():
             gathered: list[list[str]] = [[] for _ in range(dist.get_world_size())]
             dist.all_gather_object(gathered, suspects)
@@ -144,25 +166,22 @@ class RimModule(pl.LightningModule):
             "training.precision=fp32"
         )
 
-    def _report(self, norm: float, optimizer: Optimizer) -> None:
-        assert self._tally is not None
-        count, examples, total, *parts = self._tally.tolist()
+    def _report(self, numbers: list[float]) -> UpdateReport:
+        """Of the tally of an update, and its gradient's norm."""
+        count, examples, total, *parts, norm = numbers
         sums, tokens = parts[: self.readouts], parts[self.readouts :]
         by_readout = {r: sums[r] / tokens[r] for r in range(self.readouts) if tokens[r]}
-        rate = optimizer.param_groups[0]["lr"]
-        name = self.stage.stage.name
-        self.report = UpdateReport(self.updates + 1, name, total / count, by_readout, rate, norm, int(examples))
-
-    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
-        """One update at the rate of the stage's schedule."""
         rate = self.stage.learning_rate(self.updates - self.stage.first)
+        name = self.stage.stage.name
+        return UpdateReport(self.updates + 1, name, total / count, by_readout, rate, norm, int(examples))
+
+    def step(self, optimizer: LightningOptimizer) -> None:
+        """Change the weights, at the rate of the stage's schedule."""
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.stage.learning_rate(self.updates - self.stage.first)
         if self._turns():
-            optimizer.state.clear()
-        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
-        self.updates += 1
-        self._tally, self._suspects = None, []
+            optimizer.optimizer.state.clear()
+        optimizer.step()
 
     def _turns(self) -> bool:
         """Whether the method's curriculum takes a step at this update, within a stage that resets the optimiser."""
@@ -207,6 +226,14 @@ class RimModule(pl.LightningModule):
         self.updates = checkpoint["rim"]["updates"]
         load_strictly(self.backbone, checkpoint["state_dict"], checkpoint["rim"]["weights"], "the checkpoint")
         checkpoint["state_dict"] = {}
+
+
+def suspects(part: Pass, losses: Losses) -> list[str]:
+    """Ids of the examples of a pass whose loss is not finite; where it is the sum that is not, all of them."""
+    if torch.isfinite(losses.total):
+        return []
+    trees = part.trees.example_S[~torch.isfinite(losses.nll_S)].unique().tolist()
+    return [part.ids[tree] for tree in trees] or part.ids
 
 
 def seed_noise(*numbers: int) -> None:

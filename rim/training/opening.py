@@ -10,8 +10,8 @@ from rim.data.encode import EncodedExample
 from rim.data.joined import JoinedSplit, Split
 from rim.report.figures.outline import tree_text
 from rim.report.figures.tree import tree_cards
+from rim.settings import Training
 from rim.settings.moment import Moment
-from rim.training.datamodule import micro_batch_size
 from rim.training.events import (
     ACCURACY_BY_BLOCK,
     ACCURACY_BY_SOURCE,
@@ -22,7 +22,6 @@ from rim.training.events import (
     add_charts,
 )
 from rim.training.prepared import Prepared
-from rim.training.trainer import micro_batches
 from rim.tree import Tree
 
 
@@ -42,8 +41,8 @@ def announce(prepared: Prepared, updates: int) -> None:
     if config.backbone.start_from is not None:
         print(f"start         from the weights of {config.backbone.start_from}")
     print(
-        f"batch         {training.batch_size} examples an update = {training.devices} device(s) x "
-        f"{micro_batches(training)} micro-batch(es) x {micro_batch_size(training)}"
+        f"batch         {training.batch_size} examples an update on {training.devices} device(s), lines of "
+        f"{training.tokens_per_line} tokens or the longest example, passes of {_passes(training)}"
     )
     for plan in prepared.plan.stages:
         print(
@@ -95,6 +94,11 @@ def _firsts(train: Split) -> dict[str, EncodedExample]:
 
 def _fenced(text: str) -> str:
     return "    " + text.replace("\n", "\n    ")
+
+
+def _passes(training: Training) -> str:
+    given = training.tokens_per_pass
+    return "as many as fit" if given is None else f"up to {given:,}"
 
 
 def _parameters(prepared: Prepared) -> tuple[int, int]:

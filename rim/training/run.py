@@ -41,6 +41,7 @@ from rim.training.progress import StageProgress
 from rim.training.saving import told_when_full
 from rim.training.start import begin_with, find_start
 from rim.training.trainer import is_first_process, make_trainer
+from rim.training.trial import Trial
 
 CHECKED = 4
 """Examples per stage in the self-check: the longest ones."""
@@ -141,7 +142,8 @@ def train(prepared: Prepared, updates: int) -> None:
     if trainer.is_global_zero and not updates:
         draw_example(prepared, trainer)
     layout, pad = prepared.method.layout, prepared.backbone.special.pad
-    data = DataModule(prepared.splits, config, layout, prepared.plan, lambda: module.updates, pad)
+    room = Trial(module)
+    data = DataModule(prepared.splits, config, layout, prepared.plan, lambda: module.updates, pad, room)
     try:
         with told_when_full(folder.path), curriculum.stop.listening():
             trainer.fit(module, data, ckpt_path=folder.resume if folder.resume.exists() else None)

@@ -6,7 +6,6 @@ from pathlib import Path
 import lightning.pytorch as pl
 
 from rim.settings import Training
-from rim.training.datamodule import micro_batch_size
 from rim.training.events import RunLogger
 from rim.training.saving import AtomicCheckpointIO
 
@@ -18,15 +17,10 @@ def is_first_process() -> bool:
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
-def micro_batches(training: Training) -> int:
-    """Forward passes of one device per update."""
-    return training.batch_size // (micro_batch_size(training) * training.devices)
-
-
 def make_trainer(
     training: Training, folder: Path, *, segments: int, updates: int, callbacks: list[pl.Callback]
 ) -> pl.Trainer:
-    """A Trainer whose epochs are the segments that remain.
+    """A Trainer whose epochs are the segments that remain, and whose batches are updates.
 
     Args:
         folder: the run folder, to which TensorBoard events go.
@@ -39,7 +33,6 @@ def make_trainer(
         strategy="ddp" if training.devices > 1 else "auto",
         precision=PRECISION[training.precision],  # type: ignore[arg-type]
         max_epochs=segments,
-        accumulate_grad_batches=micro_batches(training),
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,

@@ -117,7 +117,7 @@ def test_logits_are_computed_at_supervised_positions_alone(family: str) -> None:
     head = backbone.model.get_output_embeddings()
     handle = head.register_forward_hook(lambda module, inputs, output: seen.append(output.shape[:-1].numel()))
     batch = pad(trees(backbone, "refinement"), backbone.special.pad)
-    read_once(backbone, batch, Wanted(batch.source_S))
+    read_once(backbone, batch, Wanted(batch.predictor_U))
     handle.remove()
     assert seen == [len(batch.source_S.unique())]
     assert len(batch.source_S.unique()) < batch.ids_BN.numel() / 2

@@ -11,8 +11,6 @@ from rim import fit as command
 from rim.settings.load import load
 from rim.training.module import RimModule, StageMismatch
 from rim.training.run import fit, prepare_run
-from rim.tree import pad
-from tests.models import at
 from tests.runs import SWITCH, curve, overrides, tiny
 from tests.training.children import Strike, fit_in_child
 
@@ -37,15 +35,14 @@ def three(folder: Path, name: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
-    """A run with three stages, and what was in force at the first micro-batch of every update."""
+    """A run with three stages, and what was in force before every update."""
     folder, seen, step = tmp_path_factory.mktemp("three"), [], RimModule.training_step
 
     def watch(module: RimModule, batch: Any, index: int) -> Any:
-        if index % 2 == 0:
-            state = module.optimizers().optimizer.state
-            updates = {int(each["step"]) for each in state.values()} or {0}
-            rates = {layer.p for layer in module.backbone.modules() if isinstance(layer, torch.nn.Dropout)}
-            seen.append({"stage": batch.stage, "optimiser": updates, "dropout": rates})
+        state = module.optimizers().optimizer.state
+        updates = {int(each["step"]) for each in state.values()} or {0}
+        rates = {layer.p for layer in module.backbone.modules() if isinstance(layer, torch.nn.Dropout)}
+        seen.append({"stage": batch.stage, "optimiser": updates, "dropout": rates})
         return step(module, batch, index)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -111,14 +108,12 @@ def test_batch_of_another_stage_is_refused(straight: Path) -> None:
         prepared.evaluator,
         prepared.splits.validation,
     )
-    example = prepared.splits.train[0]
-    trees = pad([prepared.method.layout(example, at("grounding", 0.0))], 0)
     module.updates = SWITCH
     for stage, update in ((0, 11), (0, 0), (1, 1)):
         with pytest.raises(StageMismatch) as error:
-            module.training_step(TrainingBatch(trees, [example.id], stage, update, 0), 0)
+            module.training_step(TrainingBatch([], stage, update), 0)
         assert str(error.value) == (
             f"a batch of stage {stage}, update {update} arrived in stage 1, update 0: the loader was built for another "
             "segment; rebuild it when the segment changes"
         )
-    module.training_step(TrainingBatch(trees, [example.id], 1, 0, 0), 0)
+    module.require_place(TrainingBatch([], 1, 0))

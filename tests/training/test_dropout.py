@@ -34,9 +34,9 @@ def losses(folder: Path, name: str, *settings: str) -> list[float]:
 
 @pytest.mark.parametrize("kind", ["gpt2", "opt"])
 def test_a_stage_of_full_training(tmp_path: Path, kind: str) -> None:
-    """At 0 the loss does not depend on how an update is split, since noise is drawn by micro-batch."""
+    """At 0 the loss does not depend on how an update is split, since noise is drawn by pass."""
     model = [*pretrained(tmp_path, kind), "backbone.training=full"]
-    split, whole = (f"training.micro_batch_size={size}" for size in (4, 8))
+    split, whole = (f"training.tokens_per_pass={tokens}" for tokens in (192, 10_000))
     still = losses(tmp_path, "still", *model, split, "stages.*.dropout=0")
     assert losses(tmp_path, "whole", *model, whole, "stages.*.dropout=0") == pytest.approx(still, abs=2e-5)
     noisy = losses(tmp_path, "noisy", *model, split, "stages.*.dropout=0.5")
@@ -56,13 +56,13 @@ def test_a_frozen_base_has_no_dropout_unless_it_is_asked_for(
     found = {}
     for name, setting in [("default", ()), ("own", ("null",)), ("half", ("0.5",))]:
         rate = [f"backbone.lora.base_dropout={value}" for value in setting]
-        found[name] = losses(tmp_path, name, *model, *rate, "training.micro_batch_size=8")[0]
+        found[name] = losses(tmp_path, name, *model, *rate, "training.tokens_per_pass=10000")[0]
         lines += [line for line in capsys.readouterr().out.splitlines() if line.startswith(("frozen", "adapters"))]
     assert lines[::2] == [f"adapters      rank 4 on {', '.join(f'{each} (2)' for each in names)}"] * 3
     assert lines[1::2] == [f"frozen base   dropout {rate}" for rate in ("0", "of its own rates", "0.5")]
     assert len({round(loss, 3) for loss in found.values()}) == 3
-    split = losses(tmp_path, "split", *model, "training.micro_batch_size=2")[0]
-    assert split == pytest.approx(found["default"], abs=2e-5), "0 by default: other micro-batches, the same loss"
+    split = losses(tmp_path, "split", *model, "training.tokens_per_pass=1")[0]
+    assert split == pytest.approx(found["default"], abs=2e-5), "0 by default: other passes, the same loss"
     saved = json.loads((tmp_path / "default/adapters.json").read_text())
     assert saved == {"modules": [f"transformer.h.{layer}.{name}" for layer in (0, 1) for name in names], "experts": []}
 

@@ -11,19 +11,20 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from rim import fit as command
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Outcome, Wanted
 from rim.base.files import SaveError
 from rim.methods import method
+from rim.methods.memory_blocks import MemoryBlocks
+from rim.methods.method import Losses
 from rim.runs.checkpoint import load_weights, save_weights
 from rim.training.curriculum import Curriculum
-from rim.training.datamodule import DataModule
+from rim.training.datamodule import Pass, TrainingBatch
 from rim.training.logs import Curve
 from rim.training.module import RimModule
-from rim.training.run import fit, prepare_run
+from rim.training.run import fit
 from rim.training.saving import AtomicCheckpointIO
 from rim.tree import TreeBatch
 from tests.models import tiny_backbone
@@ -52,32 +53,30 @@ def updates_saved(folder: Path) -> int:
 def test_non_finite_loss_names_update_stage_and_examples(
     straight: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One example of update 15 (the third of refinement) is poisoned, in its second micro-batch."""
+    """One example of update 15 (the third of refinement) is poisoned, in its second pass."""
     name, config = "poisoned-loss", tiny(straight.parent, "run.name=poisoned-loss")
-    prepared = prepare_run(config)
-    data = DataModule(prepared.splits, config, prepared.method.layout, prepared.plan, lambda: 0, 0)
-    place = list(data.places(1, range(2, 3), 0, 1))[1]
-    read, step, now = method.read_once, RimModule.training_step, [-1, -1, -1]
+    read, add, now, ids = method.read_once, RimModule.add_gradient, [-1, -1, -1], list[str]()
+    bad: list[str] = []
 
-    def watched(module: RimModule, batch: Any, index: int) -> Tensor:
-        now[:] = batch.stage, batch.update, batch.part
-        return step(module, batch, index)
+    def watched(module: RimModule, batch: TrainingBatch, part: Pass) -> Losses:
+        now[:], ids[:] = (batch.stage, batch.update, part.number), part.ids
+        return add(module, batch, part)
 
     def poisoned(backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: None) -> Outcome:
         outcome = read(backbone, batch, wanted, cache)
         if now != [1, 2, 1]:
             return outcome
-        bad_SV = (batch.example_S == 3)[:, None]
-        return replace(outcome, logits_UV=outcome.logits_UV.masked_fill(bad_SV, float("nan")))
+        bad_U = torch.isin(batch.predictor_U, batch.source_S[batch.example_S == 3])
+        bad.append(ids[3])
+        return replace(outcome, logits_UV=outcome.logits_UV.masked_fill(bad_U[:, None], float("nan")))
 
     with monkeypatch.context() as patch:
-        patch.setattr(RimModule, "training_step", watched)
+        patch.setattr(RimModule, "add_gradient", watched)
         patch.setattr(method, "read_once", poisoned)
         words = refused(capsys, overrides(straight.parent, f"run.name={name}"))
-    bad = prepared.splits.train[place.rows[3]].id
     assert words == (
         "error: the loss is nan at update 15 (update 3 of stage 'refinement'); examples with a non-finite loss: "
-        f"{bad}. The update was not applied and the last checkpoint is intact. Try a lower stages[i].learning_rate, "
+        f"{bad[0]}. The update was not applied and the last checkpoint is intact. Try a lower stages[i].learning_rate, "
         "or training.precision=fp32\n"
     )
     assert updates_saved(straight.parent / name) == 14
@@ -89,12 +88,13 @@ def test_non_finite_gradient(
     straight: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The loss is fine, its derivative is not."""
-    step = RimModule.training_step
+    found = MemoryBlocks.losses
 
-    def poisoned(module: RimModule, batch: Any, index: int) -> Tensor:
-        return step(module, batch, index) + (next(module.backbone.parameters()) * 0).sqrt().sum()
+    def poisoned(this: MemoryBlocks, backbone: Backbone, batch: TreeBatch) -> Losses:
+        losses = found(this, backbone, batch)
+        return replace(losses, total=losses.total + (next(backbone.parameters()) * 0).sqrt().sum())
 
-    monkeypatch.setattr(RimModule, "training_step", poisoned)
+    monkeypatch.setattr(MemoryBlocks, "losses", poisoned)
     words = refused(capsys, overrides(straight.parent, "run.name=poisoned-gradient"))
     assert words.startswith(
         "error: the gradient norm is nan at update 1 (update 1 of stage 'grounding'); examples with a non-finite loss: "

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch.nn.functional import cross_entropy
 from rim.backbone.dropout import set_dropout
 from rim.data.encode import EncodedExample
 from rim.methods.registry import build_method
-from rim.training.datamodule import DataModule
+from rim.training.datamodule import DataModule, dealt
 from rim.training.module import RimModule
 from rim.training.prepared import Prepared
 from rim.training.run import prepare_run, train
@@ -52,11 +53,11 @@ def gradient(prepared: Prepared, monkeypatch: pytest.MonkeyPatch):
         method = build_method(config, prepared.backbone.tokenizer)
         taken: list[Gradient] = []
 
-        def capture(module: RimModule, *_: object, **__: object) -> None:
+        def capture(module: RimModule, *_: object) -> None:
             taken.append({name: p.grad.clone() for name, p in module.backbone.named_parameters()})
             raise Captured
 
-        monkeypatch.setattr(RimModule, "configure_gradient_clipping", capture)
+        monkeypatch.setattr(RimModule, "clip_gradient", capture)
         with pytest.raises(Captured):
             train(replace(prepared, config=config, method=method, plan=replace(prepared.plan, stages=plans)), updates)
         return taken[0]
@@ -72,10 +73,13 @@ def distance(a: Gradient, b: Gradient) -> float:
 
 
 @pytest.mark.parametrize("updates", [GROUNDING, REFINEMENT])
-def test_micro_batches_change_nothing(gradient, updates: int) -> None:
-    whole = gradient(updates, "training.micro_batch_size=8")
-    for size in (4, 2, 1):
-        assert distance(gradient(updates, f"training.micro_batch_size={size}"), whole) < 1e-6
+def test_lines_and_passes_change_nothing(gradient, updates: int) -> None:
+    """One example a line in one pass, against several in a line (of 30 tokens: as many as the longest has), in many
+    passes (of 1 token: of one line each) or in one."""
+    alone = gradient(updates, "training.tokens_per_line=1", "training.tokens_per_pass=10000")
+    for line, tokens in ((1, 1), (30, 100), (96, 1), (96, 192), (200, 10_000), (10_000, 10_000)):
+        sizes = (f"training.tokens_per_line={line}", f"training.tokens_per_pass={tokens}")
+        assert distance(gradient(updates, *sizes), alone) < 1e-6
 
 
 def test_dropout_noise_is_a_function_of_the_position(gradient) -> None:
@@ -91,7 +95,7 @@ def test_dropout_noise_is_a_function_of_the_position(gradient) -> None:
 @pytest.mark.parametrize("updates", [GROUNDING, REFINEMENT])
 def test_gradient_of_the_weighted_mean(prepared: Prepared, gradient, updates: int, across: str, within: str) -> None:
     options = (f"method.across_readouts={across}", f"method.within_readout={within}")
-    mine = gradient(updates, *options, "training.micro_batch_size=2")
+    mine = gradient(updates, *options)
     assert distance(mine, reference(prepared, updates, across, within)) < 2e-6
 
 
@@ -129,9 +133,8 @@ def readings(prepared: Prepared, example: EncodedExample, updates: int) -> Itera
 
 
 def batch(prepared: Prepared, updates: int) -> list[EncodedExample]:
-    """The examples of an update, from the places of a single process with the whole batch in one part."""
-    config = tiny(prepared.folder.path.parent, "training.micro_batch_size=8")
-    data = DataModule(prepared.splits, config, prepared.method.layout, prepared.plan, lambda: 0, 0)
+    """The examples of an update."""
+    data = DataModule(prepared.splits, prepared.config, prepared.method.layout, prepared.plan, lambda: 0, 0)
     stage = prepared.plan.at(updates)
     inside = updates - stage.first
     (place,) = data.places(stage.index, range(inside, inside + 1), 0, 1)
@@ -159,14 +162,26 @@ def test_curve_has_the_mean_loss_and_its_parts(straight: Path, prepared: Prepare
 
 
 def test_places_deal_every_row_of_an_epoch_out_once(prepared: Prepared) -> None:
-    """Whatever the number of processes, an update has the same micro-batches, and 60 rows make 7.5 updates."""
+    """Whatever the number of processes, an update has the same rows, and 60 rows make 7.5 updates."""
     data = DataModule(prepared.splits, prepared.config, prepared.method.layout, prepared.plan, lambda: 0, 0)
     alone = list(data.places(0, range(15), 0, 1))
-    assert [(place.update, place.part) for place in alone] == [(u, p) for u in range(15) for p in (0, 1)]
-    two = [place for rank in (0, 1) for place in data.places(0, range(15), rank, 2)]
-    assert sorted(two, key=lambda place: (place.update, place.part)) == alone
-    rows = sorted(row for place in alone for row in place.rows)
-    assert rows == sorted([*range(60), *range(60)])
+    assert [place.update for place in alone] == list(range(15))
+    for processes in (2, 3, 8):
+        parts = [list(data.places(0, range(15), rank, processes)) for rank in range(processes)]
+        assert [sorted(row for part in parts for row in part[u].rows) for u in range(15)] == [
+            sorted(place.rows) for place in alone
+        ]
+    assert sorted(row for place in alone for row in place.rows) == sorted([*range(60), *range(60)])
     later = list(data.places(0, range(9, 12), 0, 1))
     assert later == [place for place in alone if 9 <= place.update < 12]
     assert list(data.places(1, range(15), 0, 1)) != alone
+
+
+@pytest.mark.parametrize(("rows", "processes"), [(128, 2), (128, 7), (9, 4), (4, 4)])
+def test_processes_have_as_much_to_read(rows: int, processes: int) -> None:
+    """Each has a row at least, and none more than the longest row more than another."""
+    lengths = np.random.default_rng(0).integers(20, 200, rows)
+    parts = [dealt(lengths, rank, processes) for rank in range(processes)]
+    assert sorted(np.concatenate(parts).tolist()) == list(range(rows)) and min(map(len, parts)) >= 1
+    tokens = [int(lengths[part].sum()) for part in parts]
+    assert max(tokens) - min(tokens) <= lengths.max()

@@ -20,7 +20,7 @@ KILLS = {
     "last update of a stage, not yet scored": Strike("on_train_batch_end", SWITCH),
     "exactly at the switch": Strike("on_train_epoch_end", SWITCH),
     "first update of a stage": Strike("on_train_batch_end", SWITCH + 1),
-    "in the middle of an update": Strike("training_step", 15),
+    "in the middle of an update": Strike("add_gradient", 15),
     "after a save": Strike("on_train_batch_end", 18),
 }
 
@@ -67,7 +67,7 @@ def test_run_that_is_killed_everywhere_does_too(straight: Path, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("strike", "saved"),
     [
-        (Strike("training_step", 8, signal.SIGTERM), 9),  # between the two micro-batches of update 9
+        (Strike("add_gradient", 8, signal.SIGTERM), 9),  # between the two passes of update 9
         (Strike("on_train_batch_end", SWITCH, signal.SIGTERM), SWITCH),  # the stage is scored before it is left
     ],
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rim.base.errors import did_you_mean
-from rim.settings import ATTENTION, Config, Scratch, Training, schema
+from rim.settings import ATTENTION, Config, Scratch, schema
 
 _FROM_ZERO = {
     *("run.seed", "data.tracking.seed", "data.arithmetic.seed", "data.workers"),
@@ -59,29 +59,10 @@ def names(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def batches(config: Config) -> Iterator[tuple[str, str]]:
-    """A batch that devices and micro-batches do not divide."""
-    training = config.training
-    if _any_below_one(training.batch_size, training.devices, training.micro_batch_size):
-        return  # refused as sizes
-    if training.micro_batch_size is None:
-        share, of = training.devices, f"devices = {training.devices}"
-    else:
-        share = training.devices * training.micro_batch_size
-        of = f"devices x micro_batch_size = {training.devices} x {training.micro_batch_size} = {share}"
-    if training.batch_size % share:
-        below, above = training.batch_size // share * share, (training.batch_size // share + 1) * share
-        near = f"{below} or {above}" if below else str(above)
-        yield "training.batch_size", f"must be a multiple of {of}; {near} would do{_micro_batches(training)}"
-
-
-def _micro_batches(training: Training) -> str:
-    """Which micro-batch sizes fit the batch as it is."""
-    per_device, rest = divmod(training.batch_size, training.devices)
-    if rest or training.micro_batch_size is None:
-        return ""
-    fitting = [size for size in range(1, per_device + 1) if per_device % size == 0]
-    near = sorted(sorted(fitting, key=lambda size: abs(size - training.micro_batch_size))[:4])  # type: ignore[operator]
-    return f", or a micro_batch_size of {', '.join(map(str, near))}"
+    """A batch that has not an example for every device."""
+    size, devices = config.training.batch_size, config.training.devices
+    if not _any_below_one(size, devices) and size < devices:
+        yield "training.batch_size", f"must be at least devices = {devices}: every device needs an example"
 
 
 def heads(config: Config) -> Iterator[tuple[str, str]]:
