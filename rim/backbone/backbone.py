@@ -6,6 +6,7 @@ Axes: B examples, Q query tokens, J key tokens, P positions, U predicting positi
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rim.backbone.attention import attention_mask
+from rim.backbone.head import Head, find_head, losses_in_chunks
 from rim.backbone.insertion import Insertion, InsertionError, MemoryCache
 from rim.backbone.memory_rows import trained
 from rim.backbone.tokenizer import SpecialTokens
@@ -50,7 +52,7 @@ INSERTION = "insertion"
 class Backbone(nn.Module):
     """A Hugging Face causal language model (adapted or not), its tokenizer and its special tokens.
 
-    `extra` holds the modules that a method adds, by name.
+    `extra` holds the modules that a method adds, by name; `head`, once it is split off, makes logits of last states.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Backbone(nn.Module):
         self.tokenizer = tokenizer
         self.special = special
         self.extra = nn.ModuleDict()
+        self.head: Head | None = None
 
     def eval(self) -> "Backbone":
         """Evaluation mode. Where backbone, model and what a method adds are in it, modules are not walked through.
@@ -74,6 +77,16 @@ class Backbone(nn.Module):
     def config(self) -> PretrainedConfig:
         """Configuration of the language model: of one that reads more than text, the part about text."""
         return self.model.config.get_text_config()
+
+    @property
+    def causal(self) -> PreTrainedModel:
+        """The language model without the wrapping of adapters; what they changed in it stays."""
+        model: Any = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+        return model
+
+    def split_head(self) -> None:
+        """From now on training makes logits a part at a time; where the model does not allow it, nothing changes."""
+        self.head = find_head(self.causal)
 
     @property
     def positions(self) -> int | None:
@@ -131,10 +144,9 @@ class Backbone(nn.Module):
             InsertionError: the model has no such layer, or layers that cannot be given other inputs.
         """
         self.require_even_width(f"memory.insertion_layer = {layer}")
-        model: Any = self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
         tokens = self.special.memory_tokens
         first_TD = trained(self.embed(torch.tensor(tokens, device=self.device)))
-        self.extra[INSERTION] = Insertion(model, tokens, first_TD, layer, position=position)
+        self.extra[INSERTION] = Insertion(self.causal, tokens, first_TD, layer, position=position)
 
     def new_cache(self) -> MemoryCache:
         """An empty cache for passes of this backbone."""
@@ -182,6 +194,19 @@ class Backbone(nn.Module):
             yield
         finally:
             handle.remove()
+
+    @contextmanager
+    def below_head(self) -> Iterator[list[Tensor]]:
+        """The states [B, Q, D] that logits are made of, of every pass that is made inside; only with a `head`."""
+        assert self.head is not None
+        with self.head.watched(self.causal) as found:
+            yield found
+
+    def token_losses(self, states_SD: Tensor, target_S: Tensor) -> Tensor:
+        """[S] negative log-likelihoods in nats of the tokens that follow these last states."""
+        assert self.head is not None
+        logits = partial(self.head.logits, self.causal)
+        return losses_in_chunks(logits, states_SD, target_S, self.head.vocabulary)
 
     def _inserting(
         self, inputs: Tensor, reading: Reading, cache: MemoryCache | None, *, states: bool

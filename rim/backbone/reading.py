@@ -7,6 +7,7 @@ Axes: B examples, N tokens of a tree, Q tokens of a pass, J cached columns, U wa
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -22,20 +23,27 @@ from rim.tree import TreeBatch
 class Wanted:
     """Flat indices (into B x N) of the tokens whose logits, and of those whose states in every layer, are wanted.
 
-    One that is named twice is computed twice.
+    One that is named twice is computed twice. `below_head`: the states that logits are made of will do in the place of
+    logits.
     """
 
     logits_U: Tensor
     states_P: Tensor | None = None
+    below_head: bool = False
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a reading gave: `logits_UV`, `states_PLD`, and `column_BJ`: which token a cached column holds (-1: none)."""
+    """What a reading gave: `logits_UV`, `states_PLD`, and `column_BJ`: which token a cached column holds (-1: none).
+
+    `last_UD`: the states that logits are made of, where they were wanted and the model has a `head`; there are no
+    logits then (U = 0).
+    """
 
     logits_UV: Tensor
     states_PLD: Tensor | None
     column_BJ: Tensor
+    last_UD: Tensor | None = None
 
 
 Reader = Callable[[Backbone, TreeBatch, Wanted, MemoryCache | None], Outcome]
@@ -44,17 +52,18 @@ Reader = Callable[[Backbone, TreeBatch, Wanted, MemoryCache | None], Outcome]
 
 def read_once(backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: MemoryCache | None = None) -> Outcome:
     """One forward pass over whole trees: latent tokens are read as the tokens that stand there."""
-    real_BN = batch.node_BN >= 0
-    reading = Reading(
-        batch.visible_BNN(), batch.position_BN, batch.position_BN, wanted.logits_U, real_BN, text=batch.text
-    )
-    output = backbone(batch.ids_BN, reading, cache, states=wanted.states_P is not None)
+    below, real_BN = wanted.below_head and backbone.head is not None, batch.node_BN >= 0
+    keep_U = wanted.logits_U[:0] if below else wanted.logits_U
+    reading = Reading(batch.visible_BNN(), batch.position_BN, batch.position_BN, keep_U, real_BN, text=batch.text)
+    with backbone.below_head() if below else nullcontext() as last_BND:
+        output = backbone(batch.ids_BN, reading, cache, states=wanted.states_P is not None)
+    last_UD = last_BND[0].flatten(0, 1).index_select(0, wanted.logits_U) if last_BND else None
     states_PLD = None
     if wanted.states_P is not None:
         layers = [layer.flatten(0, 1).index_select(0, wanted.states_P) for layer in output.hidden_states]
         states_PLD = torch.stack(layers, dim=1)
     place_N = torch.arange(batch.ids_BN.shape[1], device=batch.ids_BN.device)
-    return Outcome(output.logits, states_PLD, torch.where(real_BN, place_N, -1))
+    return Outcome(output.logits, states_PLD, torch.where(real_BN, place_N, -1), last_UD)
 
 
 def read_chained(
@@ -142,6 +151,7 @@ class _Passes:
 
     def __init__(self, backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: MemoryCache | None) -> None:
         self.backbone, self.batch, self.wanted = backbone, batch, wanted
+        self.below_head = wanted.below_head and backbone.head is not None
         self.cache = backbone.new_cache() if cache is None else cache
         self.visible_BNN = batch.visible_BNN()
         self.embedded_BND = backbone.embed(batch.ids_BN)
@@ -161,15 +171,18 @@ class _Passes:
         inputs_BQD = at(self.embedded_BND, place_BQ)
         if fed is not None:
             inputs_BQD = fed(inputs_BQD, place_BQ)
-        keep_BQ = _mask(self.wanted.logits_U, self.batch).gather(1, place_BQ) & real_BQ
-        self.column_BJ, reading = appended(self.batch, self.visible_BNN, chosen_BN, self.column_BJ, keep_BQ)
+        keep = _no_logits(place_BQ)
+        if not self.below_head:
+            keep = _mask(self.wanted.logits_U, self.batch).gather(1, place_BQ) & real_BQ
+        self.column_BJ, reading = appended(self.batch, self.visible_BNN, chosen_BN, self.column_BJ, keep)
         output = self.backbone(inputs_BQD, reading, self.cache, states=True)
         n = chosen_BN.shape[1]
         target_BQ = place_BQ.masked_fill(~real_BQ, n)
         last_BQD = output.hidden_states[-1].to(self.last_BND.dtype)
         self.last_BND = self.last_BND.scatter(1, target_BQ[:, :, None].expand_as(last_BQD), last_BQD)
         flat_BQ = place_BQ + torch.arange(len(place_BQ), device=place_BQ.device)[:, None] * n
-        self.logits.append((flat_BQ[reading.keep], output.logits))
+        if not self.below_head:
+            self.logits.append((flat_BQ[keep], output.logits))
         if self.wanted.states_P is not None:
             kept_BQ = _mask(self.wanted.states_P, self.batch).gather(1, place_BQ) & real_BQ
             states_PLD = torch.stack([layer[kept_BQ] for layer in output.hidden_states], dim=1)
@@ -180,6 +193,9 @@ class _Passes:
         states_PLD = None
         if self.wanted.states_P is not None:
             states_PLD = self._ordered(self.states, self.wanted.states_P)
+        if self.below_head:
+            last_UD = self.last_BND[:, :-1].flatten(0, 1).index_select(0, self.wanted.logits_U)
+            return Outcome(last_UD[:0], states_PLD, self.column_BJ, last_UD)
         return Outcome(self._ordered(self.logits, self.wanted.logits_U), states_PLD, self.column_BJ)
 
     def _ordered(self, found: list[tuple[Tensor, Tensor]], wanted: Tensor) -> Tensor:
@@ -195,6 +211,11 @@ def _starts(found: list[tuple[Tensor, Tensor]]) -> list[int]:
     for index, _ in found:
         starts.append(starts[-1] + len(index))
     return starts[:-1]
+
+
+def _no_logits(ids_BQ: Tensor) -> Tensor:
+    """[B, 0]: the positions that logits are wanted of, where they are made later."""
+    return ids_BQ[:, :0]
 
 
 def _mask(flat: Tensor, batch: TreeBatch) -> Tensor:

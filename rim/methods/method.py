@@ -87,11 +87,14 @@ class Method(ABC):
     def losses(self, backbone: Backbone, batch: TreeBatch) -> Losses:
         """Read the trees, weigh the token losses, and add the distances of pairs where there are any."""
         states_P = torch.cat([batch.student_P, batch.teacher_P]) if len(batch.weight_P) else None
-        outcome = self.reader(backbone)(backbone, batch, Wanted(batch.predictor_U, states_P), None)
-        logits_SV = outcome.logits_UV
+        outcome = self.reader(backbone)(backbone, batch, Wanted(batch.predictor_U, states_P, below_head=True), None)
+        found_SX = outcome.logits_UV if outcome.last_UD is None else outcome.last_UD
         if len(batch.row_S) > len(batch.predictor_U):  # some predict several tokens, at the ends of branches
-            logits_SV = logits_SV.index_select(0, batch.row_S)
-        nll_S = cross_entropy(logits_SV.float(), batch.target_S, reduction="none")
+            found_SX = found_SX.index_select(0, batch.row_S)
+        if outcome.last_UD is None:
+            nll_S = cross_entropy(found_SX.float(), batch.target_S, reduction="none")
+        else:
+            nll_S = backbone.token_losses(found_SX, batch.target_S)
         total = (nll_S * batch.weight_S).sum()
         if outcome.states_PLD is not None:
             total = total + (distance(*outcome.states_PLD.chunk(2)) * batch.weight_P).sum()

@@ -69,6 +69,7 @@ class RimModule(pl.LightningModule):
         heldout: Split,
     ) -> None:
         super().__init__()
+        backbone.split_head()
         self.backbone, self.method, self.plan, self.config = backbone, method, plan, config
         self.evaluator, self.heldout = evaluator, heldout
         self.updates = 0
