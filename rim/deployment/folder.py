@@ -9,6 +9,7 @@ from torch import nn
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
+from rim.backbone.memory_rows import MemoryEmbedding
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -42,13 +43,14 @@ def write_model(backbone: Backbone, template: str, max_new_tokens: int, dtype: s
 def merged(backbone: Backbone) -> PreTrainedModel:
     """The plain model of a backbone: adapters added to its matrices, memory rows written into its embedding."""
     model: Any = backbone.model
-    if not isinstance(model, PeftModel):
-        return model
-    rows = torch.tensor(backbone.special.memory_tokens, device=backbone.device)
-    trained_TD = backbone.embed(rows).clone()
-    plain: PreTrainedModel = model.merge_and_unload()
-    table: Any = plain.get_input_embeddings()
-    table.weight[rows] = trained_TD.to(plain.dtype)
+    plain: PreTrainedModel = model.merge_and_unload() if isinstance(model, PeftModel) else model
+    embedding: Any = plain.get_input_embeddings()
+    if isinstance(embedding, MemoryEmbedding):
+        embedding.base.weight[embedding.token_T] = embedding.rows.weight.to(embedding.base.weight.dtype)
+        plain.set_input_embeddings(embedding.base)
+    head: Any = plain.get_output_embeddings()
+    if head.out_features < len(head.weight):  # rows that fill the matrix up have no logits here, and would there
+        plain.resize_token_embeddings(head.out_features, mean_resizing=False)
     return plain
 
 
