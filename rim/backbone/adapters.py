@@ -19,6 +19,7 @@ from transformers.pytorch_utils import Conv1D
 
 from rim.backbone.backbone import Backbone, BackboneError
 from rim.backbone.insertion import layer_stack
+from rim.backbone.memory_rows import MemoryEmbedding
 from rim.backbone.tokenizer import SpecialTokens
 from rim.settings import Lora
 
@@ -58,12 +59,13 @@ def add_adapters(model: PreTrainedModel, config: Lora, special: SpecialTokens) -
         target_modules=list(targets.modules) or None,
         target_parameters=list(targets.experts) or None,
         fan_in_fan_out=any(isinstance(model.get_submodule(name), Conv1D) for name in targets.modules),
-        trainable_token_indices=list(special.memory_tokens),
         task_type="CAUSAL_LM",
     )
     with _names_as_they_are(model):
         adapted = get_peft_model(model, settings)
     _keep_dropout_layers(adapted)
+    table: Any = model.get_input_embeddings()
+    model.set_input_embeddings(MemoryEmbedding(table, special.memory_tokens))
     return adapted
 
 

@@ -16,8 +16,10 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rim.backbone.attention import attention_mask
+from rim.backbone.compiled import CompiledLayers
 from rim.backbone.head import Head, find_head, losses_in_chunks
 from rim.backbone.insertion import Insertion, InsertionError, MemoryCache
+from rim.backbone.memory_rows import trained
 from rim.backbone.tokenizer import SpecialTokens
 from rim.base.errors import UserError
 
@@ -63,6 +65,7 @@ class Backbone(nn.Module):
         self.special = special
         self.extra = nn.ModuleDict()
         self.head: Head | None = None
+        self.compiled: CompiledLayers | None = None
 
     def eval(self) -> "Backbone":
         """Evaluation mode. Where backbone, model and what a method adds are in it, modules are not walked through.
@@ -86,6 +89,22 @@ class Backbone(nn.Module):
     def split_head(self) -> None:
         """From now on training makes logits a part at a time; where the model does not allow it, nothing changes."""
         self.head = find_head(self.causal)
+
+    def compile_layers(self, **options: Any) -> None:
+        """From now on the layers run under torch.compile in training, where memory does not enter above layer 0.
+
+        Args:
+            options: of torch.compile, where others than its own are wanted.
+
+        Raises:
+            BackboneError: the layers do not stand in one module below a head.
+        """
+        if self.head is None:
+            raise BackboneError(
+                f"training.compile = true: the layers of '{self.config.model_type}' cannot be told from what stands "
+                "above them; set training.compile=false"
+            )
+        self.compiled = CompiledLayers(self.causal.get_submodule(self.head.path), options)
 
     @property
     def positions(self) -> int | None:
@@ -144,7 +163,7 @@ class Backbone(nn.Module):
         """
         self.require_even_width(f"memory.insertion_layer = {layer}")
         tokens = self.special.memory_tokens
-        first_TD = self.embed(torch.tensor(tokens, device=self.device))
+        first_TD = trained(self.embed(torch.tensor(tokens, device=self.device)))
         self.extra[INSERTION] = Insertion(self.causal, tokens, first_TD, layer, position=position)
 
     def new_cache(self) -> MemoryCache:
@@ -196,9 +215,13 @@ class Backbone(nn.Module):
 
     @contextmanager
     def below_head(self) -> Iterator[list[Tensor]]:
-        """The states [B, Q, D] that logits are made of, of every pass that is made inside; only with a `head`."""
+        """The states [B, Q, D] that logits are made of, of every pass that is made inside; only with a `head`.
+
+        Where layers are compiled, these passes run them.
+        """
         assert self.head is not None
-        with self.head.watched(self.causal) as found:
+        acting = nullcontext() if self.compiled is None else self.compiled.acting()
+        with acting, self.head.watched(self.causal) as found:
             yield found
 
     def token_losses(self, states_SD: Tensor, target_S: Tensor) -> Tensor:

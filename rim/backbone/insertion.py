@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 from transformers import DynamicCache, PreTrainedModel
 
+from rim.backbone.memory_rows import memory_slots
 from rim.backbone.packing import at, packed
 from rim.base.errors import UserError
 
@@ -146,8 +147,7 @@ class _Pass:
         text: int | None,
     ) -> None:
         self.insertion, self.position_BQ = insertion, position_BQ
-        same_BQT = ids_BQ[:, :, None] == insertion.token_T
-        self.memory_BQ, self.slot_BQ = same_BQT.any(2), same_BQT.int().argmax(2)
+        self.memory_BQ, self.slot_BQ = memory_slots(ids_BQ, insertion.token_T)
         self.below_BQ = ~self.memory_BQ if real_BQ is None else real_BQ & ~self.memory_BQ
         # attention over no column at all is not safe
         self.place_BP, self.held_BP = packed(self.below_BQ, least=1, most=text)

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from rim.backbone.activations import fuse_activations
 from rim.backbone.adapters import add_adapters
 from rim.backbone.attention import check_family, check_implementation
 from rim.backbone.backbone import Backbone, BackboneError
-from rim.backbone.pretrained import fetch_tokenizer, load_pretrained
+from rim.backbone.pretrained import DTYPES, fetch_tokenizer, load_pretrained
 from rim.backbone.tokenizer import (
     SHARED,
     Slots,
@@ -96,6 +97,7 @@ def load_backbone(
             model = load_pretrained(config)
             _require_rows(model, tokenizer, special)
         check_family(model.config)
+        fuse_activations(model)
         add_memory_rows(model, special, 1 + max(tokenizer.get_vocab().values()), seed)
         model.config.use_cache = False
         adapted = add_adapters(model, config.lora, special) if config.training == "lora" else model
@@ -121,7 +123,10 @@ def _random(config: BackboneConfig, tokenizer: Tokenizer, architecture: Path | N
     else:
         settings = scratch_config(config.scratch, len(tokenizer), tokenizer.eos_token_id)
     # from_config writes the implementation into the very object that it is given
-    return AutoModelForCausalLM.from_config(copy.deepcopy(settings), attn_implementation=config.attention)
+    model = AutoModelForCausalLM.from_config(copy.deepcopy(settings), attn_implementation=config.attention)
+    for weight in model.parameters():  # buffers, such as the angles of rotary positions, stay as they are
+        weight.data = weight.data.to(DTYPES[config.dtype])
+    return model
 
 
 def scratch_config(shape: Scratch, vocabulary: int, end: int) -> PretrainedConfig:

@@ -21,6 +21,8 @@ TEXT_PART = r"^(?:model\.)?language_model\.(?:model\.)?"
 """What stands before the names of a language model that is a part of a model of several kinds of input."""
 DERIVED = re.compile(r"(masked_bias|rotary_emb\.inv_freq|position_ids)$")
 """Buffers that old files store and that models compute anew."""
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+"""Types of `backbone.dtype`."""
 SHOWN = 3
 """Names in a message; the others are counted."""
 
@@ -37,7 +39,7 @@ def fetch_tokenizer(config: BackboneConfig) -> Tokenizer:
 
 
 def load_pretrained(config: BackboneConfig) -> PreTrainedModel:
-    """A pretrained causal language model in fp32 with every one of its weights; of a larger model its part for text.
+    """A pretrained causal language model with every one of its weights; of a larger model its part for text.
 
     Raises:
         HubError: it is in no folder or cache, and the hub cannot be reached.
@@ -91,7 +93,7 @@ def _load(
             config=text,
             key_mapping=renamed or None,
             attn_implementation=config.attention,
-            dtype=torch.float32,
+            dtype=DTYPES[config.dtype],
             output_loading_info=True,
             ignore_mismatched_sizes=True,
             **where,

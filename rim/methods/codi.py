@@ -9,8 +9,10 @@ follow the teacher's, in every layer. A latent's input is the projected state be
 question, which is the same text for both: one reading in place of two.
 """
 
+from typing import Any
+
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
@@ -47,7 +49,10 @@ class Codi(Method):
 
     def reader(self, backbone: Backbone) -> Reader:
         """In a chain of passes, with the projection between them."""
-        project = backbone.extra[PROJECTION]
+        layers: Any = backbone.extra[PROJECTION]
+
+        def project(state_BQD: Tensor) -> Tensor:
+            return layers(state_BQD.to(layers[0].weight.dtype))  # the model's own weights may be bf16
 
         def read(backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: object = None) -> Outcome:
             return read_chained(backbone, batch, wanted, cache, project)  # type: ignore[arg-type]

@@ -69,6 +69,8 @@ class Backbone:
     """Adapters plus the three memory rows, or every weight."""
     attention: str = "sdpa"
     """Attention implementation; must honour a four-dimensional mask: sdpa or eager."""
+    dtype: Literal["fp32", "bf16"] = "fp32"
+    """Type of the frozen weights under lora; bf16 halves their memory. Adapters and memory rows stay fp32 [open]."""
     lora: Lora = field(default_factory=Lora)
     """Adapters, where training is lora."""
     scratch: Scratch = field(default_factory=Scratch)

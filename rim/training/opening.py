@@ -102,18 +102,19 @@ def _passes(training: Training) -> str:
 
 
 def _parameters(prepared: Prepared) -> tuple[int, int]:
-    """Trained and all weights. peft counts a wrapped embedding's full delta: three rows, times the width."""
+    """Numbers of trained and of all weights."""
     parameters = list(prepared.backbone.parameters())
     return sum(p.numel() for p in parameters if p.requires_grad), sum(p.numel() for p in parameters)
 
 
 def _adapter_lines(prepared: Prepared) -> list[str]:
-    """Which projections have adapters, and the dropout of the frozen base; nothing where every weight trains."""
+    """Which projections have adapters, type and dropout of the frozen base; nothing where every weight trains."""
     targets, lora = adapted(prepared.backbone), prepared.config.backbone.lora
     if not targets.names:
         return []
     rate = "of its own rates" if lora.base_dropout is None else f"{lora.base_dropout:g}"
-    return [f"adapters      rank {lora.rank} on {in_words(targets.names)}", f"frozen base   dropout {rate}"]
+    dtype = prepared.config.backbone.dtype
+    return [f"adapters      rank {lora.rank} on {in_words(targets.names)}", f"frozen base   {dtype}, dropout {rate}"]
 
 
 def _rate(dropout: float | None) -> str:

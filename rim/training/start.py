@@ -16,9 +16,10 @@ from rim.settings.load import differences
 
 DECIDING = {
     ("scratch", "full"): ("backbone.scratch.",),
-    ("scratch", "lora"): ("backbone.scratch.", "backbone.lora.", "run.seed:"),  # the frozen base is drawn by the seed
+    # the frozen base is drawn by the seed
+    ("scratch", "lora"): ("backbone.scratch.", "backbone.dtype:", "backbone.lora.", "run.seed:"),
     ("pretrained", "full"): ("backbone.name:", "backbone.revision:"),
-    ("pretrained", "lora"): ("backbone.name:", "backbone.revision:", "backbone.lora."),
+    ("pretrained", "lora"): ("backbone.name:", "backbone.revision:", "backbone.dtype:", "backbone.lora."),
 }
 """(source, training) to the settings that decide which weights fit."""
 ASIDE = (

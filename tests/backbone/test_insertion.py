@@ -270,7 +270,7 @@ def test_a_run_with_adapters(tmp_path: Path, capsys: pytest.CaptureFixture) -> N
     folder = RunFolder(tmp_path / "run-llama-untied")
     backbone, _ = folder.load_backbone()
     kept = weights(folder.path, "refinement-last")
-    (rows,) = [value for name, value in kept.items() if "trainable_tokens" in name]
+    (rows,) = [value for name, value in kept.items() if ".rows." in name]
     first = rows_at_first(run)
     assert torch.equal(rows, first)
     assert (kept["extra.insertion.vectors"] != first).any(1).all(), "every vector has been trained"

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM
+from transformers.activations import GELUTanh, NewGELUActivation
 
 from rim.backbone.attention import AttentionError
 from rim.backbone.backbone import BackboneError
@@ -165,6 +166,33 @@ def test_families_that_a_refusal_recommends_pass_the_self_check(tmp_path: Path, 
     backbone = load_backbone(settings, load_tokenizer(settings, tuple), 0)
     assert backbone.positions == 160 and backbone.width == 32
     assert self_check(backbone, trees(backbone)).difference < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "gptj", "codegen"])
+def test_gelu_is_fused_to_the_same_function(tmp_path: Path, kind: str) -> None:
+    """In logits and in the gradients of all weights; the configuration keeps the name that the source has for it."""
+    settings = folder(tmp_path, kind)
+    settings.attention = "eager"
+    tokenizer = load_tokenizer(settings, tuple)
+    fused, plain = load_backbone(settings, tokenizer, 0).model, load_backbone(settings, tokenizer, 0).model
+    with torch.no_grad():
+        for model in (fused, plain):
+            for weight in model.parameters():
+                weight.mul_(4 if weight.ndim > 1 else 1)
+    for module in plain.modules():
+        for name, child in module.named_children():
+            if isinstance(child, GELUTanh):
+                setattr(module, name, NewGELUActivation())
+    assert sum(isinstance(each, NewGELUActivation) for each in plain.modules()) == 2
+    assert sum(isinstance(each, GELUTanh) for each in fused.modules()) == 2
+    ids = torch.arange(10, 34).view(2, 12)
+    one, other = (model(input_ids=ids).logits for model in (fused, plain))
+    assert (one - other).abs().max() <= 1e-6 * other.abs().max()
+    for logits in (one, other):
+        logits.square().mean().backward()
+    for mine, theirs in zip(fused.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(mine.grad, theirs.grad, rtol=1e-4, atol=1e-5 * float(theirs.grad.abs().max()))
+    assert fused.config.activation_function == "gelu_new"
 
 
 @pytest.mark.parametrize(("kind", "reason"), [("openai-gpt", "take a mask of padding"), ("qwen3_5", "recurrent state")])

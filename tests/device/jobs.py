@@ -21,7 +21,7 @@ from rim.settings import Config
 from rim.settings.moment import Moment
 from rim.tree import pad
 from tests.device import pretended, second
-from tests.models import example, stopped, tiny_backbone
+from tests.models import example, stopped, tiny_backbone, with_adapters
 from tests.training.children import Patch
 from tests.variants import settings
 
@@ -153,9 +153,10 @@ def answers(place: torch.device, variant: str) -> list[Any]:
     return [way(backbone, prompts, NEW, read=read) for way in ways]
 
 
-def passes(place: torch.device, family: str, changes: dict[str, Any]) -> list[str]:
+def passes(place: torch.device, family: str, training: str, changes: dict[str, Any]) -> list[str]:
     """What crosses while the two passes of a prepared shape are made, as they are recorded for a GPU."""
-    backbone, quick = tiny_backbone(family, **changes).to(place), FastDecoder("static")
+    plain, quick = tiny_backbone(family, **changes), FastDecoder("static")
+    backbone = (with_adapters(plain) if training == "lora" else plain).to(place)
     method = build_method(settings("memory_blocks"), backbone.tokenizer)
     quick(backbone, [method.prompt(each) for each in EXAMPLES], NEW)
     assert quick.last is not None

@@ -68,12 +68,13 @@ def results(run: Path) -> list[Any]:
     return [json.loads(file.read_text()) for file in files]
 
 
+@pytest.mark.parametrize("training", ["full", "lora"])
 @pytest.mark.parametrize(("family", "changes"), FAMILIES)
 def test_nothing_crosses_in_passes_that_a_gpu_records(
-    process: ProcessPoolExecutor, family: str, changes: dict[str, Any]
+    process: ProcessPoolExecutor, family: str, changes: dict[str, Any], training: str
 ) -> None:
     """A CUDA graph cannot wait for the program, and would keep what was brought in when it was recorded."""
-    assert done(process, jobs.passes, family, changes).device == []
+    assert done(process, jobs.passes, family, training, changes).device == []
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -59,7 +59,7 @@ def test_a_frozen_base_has_no_dropout_unless_it_is_asked_for(
         found[name] = losses(tmp_path, name, *model, *rate, "training.tokens_per_pass=10000")[0]
         lines += [line for line in capsys.readouterr().out.splitlines() if line.startswith(("frozen", "adapters"))]
     assert lines[::2] == [f"adapters      rank 4 on {', '.join(f'{each} (2)' for each in names)}"] * 3
-    assert lines[1::2] == [f"frozen base   dropout {rate}" for rate in ("0", "of its own rates", "0.5")]
+    assert lines[1::2] == [f"frozen base   fp32, dropout {rate}" for rate in ("0", "of its own rates", "0.5")]
     assert len({round(loss, 3) for loss in found.values()}) == 3
     split = losses(tmp_path, "split", *model, "training.tokens_per_pass=1")[0]
     assert split == pytest.approx(found["default"], abs=2e-5), "0 by default: other passes, the same loss"

@@ -11,6 +11,8 @@ WITH_BLOCKS = ("memory_blocks", "pause", "looped")
 """Methods that read blocks after a question."""
 MOVABLE = ("memory_blocks", "pause")
 """Methods whose blocks may stand elsewhere and enter above layer 0."""
+CHAINED = ("coconut", "codi", "looped")
+"""Methods whose passes read what earlier ones have cached, in training, too."""
 
 
 def readable(config: Config) -> Iterator[tuple[str, str]]:
@@ -28,6 +30,34 @@ def readable(config: Config) -> Iterator[tuple[str, str]]:
     if settings.insertion_layer > 0:
         yield from _insertion(config)
     yield from _identities(config)
+
+
+def recomputable(config: Config) -> Iterator[tuple[str, str]]:
+    """Layers that cannot be computed again: a cache would be filled twice."""
+    if config.training.checkpointing == "full" and config.method.name in CHAINED:
+        yield (
+            "training.checkpointing",
+            f"excludes method.name={config.method.name}: {listed(CHAINED)} read in several passes through a cache of "
+            "keys and values, which layers that are computed again would fill twice; set none",
+        )
+
+
+def compilable(config: Config) -> Iterator[tuple[str, str]]:
+    """Layers whose inputs change in a pass, or that read a cache, are not compiled."""
+    if not config.training.compile:
+        return
+    if config.method.name in CHAINED:
+        yield (
+            "training.compile",
+            f"excludes method.name={config.method.name}: {listed(CHAINED)} read in several passes through a cache that "
+            "grows, each of a shape of its own; set false",
+        )
+    if config.memory.insertion_layer > 0:
+        yield (
+            "training.compile",
+            f"excludes memory.insertion_layer={config.memory.insertion_layer}: hooks give the layers other inputs in "
+            "every pass, and each would be compiled anew; set false, or memory.insertion_layer=0",
+        )
 
 
 def _insertion(config: Config) -> Iterator[tuple[str, str]]:

@@ -65,6 +65,20 @@ def batches(config: Config) -> Iterator[tuple[str, str]]:
         yield "training.batch_size", f"must be at least devices = {devices}: every device needs an example"
 
 
+def types(config: Config) -> Iterator[tuple[str, str]]:
+    """Rounded weights where they train, or where arithmetic is finer."""
+    if config.backbone.dtype == "fp32":
+        return
+    if config.backbone.training == "full":
+        yield (
+            "backbone.dtype",
+            "rounds frozen weights, and with backbone.training=full none is frozen: small updates would be lost in the "
+            "rounding. Set backbone.dtype=fp32; training.precision=bf16 makes the arithmetic bf16",
+        )
+    elif config.training.precision == "fp32":
+        yield "backbone.dtype", "needs training.precision=bf16: arithmetic on such weights is bf16"
+
+
 def heads(config: Config) -> Iterator[tuple[str, str]]:
     """Heads that a model cannot be built with."""
     shape = config.backbone.scratch
