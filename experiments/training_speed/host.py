@@ -63,7 +63,12 @@ def host_milliseconds(folder: Path, objective: int, batch: int, updates: int) ->
     size = ("layers=1", "width=16", "heads=1", "vocabulary=300")
     steps = [f"stages.{stage}.duration={WARM_UP + updates + 5} steps" for stage in range(2)]
     run = [f"run.folder={folder}", f"run.name=host{objective}", f"data.cache={folder}/cache", "data.workers=2"]
-    training = [f"training.batch_size={batch}", "training.validate_every=100%", "training.threads=1"]
+    training = [
+        f"training.batch_size={batch}",
+        "training.validate_every=100%",
+        "training.threads=1",
+        "training.devices=1",
+    ]
     rows = ["data.tracking.train_rows=2000", "data.tracking.test_rows=32", "data.validation_rows=32"]
     shape = [f"backbone.scratch.{each}" for each in size]
     prepared = prepare_run(load([DEMO], [*run, *rows, *shape, *steps, *training, "training.accelerator=cpu"]))

@@ -7,7 +7,7 @@ import tempfile
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from steps import Bench, all_readouts_against_last, grounding_against_chain, pac
 from steps import Size as BenchSize
 
 from rim.base.files import write_json
+from rim.base.quiet import quiet_libraries
 from rim.report.tables import table
 from rim.runs.environment import describe, use_threads
 
@@ -58,8 +59,9 @@ def measure(options: Namespace) -> dict[str, list[Any]]:
     """The findings of every section, printed as they come."""
     size, small = PRESETS[options.preset]
     found: dict[str, list[Any]] = {}
-    with checkout(options.before) as before, tempfile.TemporaryDirectory() as work:
+    with checkout(options.before) as before, tempfile.TemporaryDirectory() as work, ExitStack() as stack:
         sections = Sections(size, before, options.data, Path(work))
+        stack.callback(sections.close)
         for name in options.sections:
             found[name] = list(bench(small) if name == "bench" else getattr(sections, name)())
             header = HEADERS[type(found[name][0])]
@@ -76,6 +78,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("RIM_DATA", ROOT.parent / "shared" / "data")))
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results.json"))
     options = parser.parse_args()
+    quiet_libraries()
     threads = use_threads(1)
     load, start = [round(part, 2) for part in os.getloadavg()], time.perf_counter()
     print(f"preset {options.preset}, {threads} CPU thread; load average {load[0]} of other work at start")

@@ -15,17 +15,12 @@ from typing import Any
 
 
 class Side:
-    """A process of a checkout, with a model, a method and data; close it at the end.
+    """A process of the checkout at `root`; close it at the end."""
 
-    Args:
-        root: the checkout.
-        overrides: settings, as on a command line.
-    """
-
-    def __init__(self, root: Path, overrides: Sequence[str]) -> None:
+    def __init__(self, root: Path) -> None:
         quiet = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONDONTWRITEBYTECODE": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).resolve()), *overrides],
+            [sys.executable, str(Path(__file__).resolve())],
             **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": root},
             env={**os.environ, **quiet, "PYTHONPATH": str(root)},
         )
@@ -37,7 +32,7 @@ class Side:
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{what} failed in {' '.join(map(str, self.process.args))}")  # type: ignore[arg-type]
+            raise RuntimeError(f"{what} failed with {arguments}: see what the process has printed")
         return json.loads(answer)
 
     def close(self) -> None:
@@ -48,15 +43,18 @@ class Side:
 class Work:
     """What a side can be asked for; numbers of stages and updates begin at 0."""
 
-    def __init__(self, overrides: Sequence[str]) -> None:
+    def begin(self, overrides: Sequence[str]) -> None:
+        """Build data, method and model of these settings, in the place of earlier ones."""
         import torch
 
         from rim.backbone.load import load_backbone, load_tokenizer
+        from rim.base.quiet import quiet_libraries
         from rim.data.prepare import prepare
         from rim.methods.registry import build_method
         from rim.settings.load import load
         from rim.training.plan import make_plan
 
+        quiet_libraries()
         torch.set_num_threads(1)
         self.config = load([], list(overrides))
         tokenizer = load_tokenizer(self.config.backbone, list)
@@ -119,7 +117,7 @@ class Work:
 def main() -> None:
     """Answer until there are no more questions; whatever else is printed goes to the error output."""
     answers, sys.stdout = sys.stdout, sys.stderr
-    work = Work(sys.argv[1:])
+    work = Work()
     for line in sys.stdin:
         what, arguments = json.loads(line)
         print(json.dumps(getattr(work, what)(**arguments)), file=answers, flush=True)
