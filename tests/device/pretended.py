@@ -24,7 +24,7 @@ CARRIES = (ATEN.copy_.default, ATEN._to_copy.default)
 """Operations that take tensors of one device to the other."""
 ASKS = (
     *(ATEN._local_scalar_dense.default, ATEN.nonzero.default, ATEN.masked_select.default, ATEN._unique2.default),
-    *(ATEN.unique_dim.default, ATEN.unique_consecutive.default, ATEN.repeat_interleave.Tensor),
+    *(ATEN.unique_dim.default, ATEN.unique_consecutive.default, ATEN.repeat_interleave.Tensor, ATEN.equal.default),
 )
 """Operations for whose result a program waits: a number, or a shape that numbers decide."""
 PICKS = (ATEN.index.Tensor, ATEN.index_put.default, ATEN.index_put_.default)

@@ -10,13 +10,14 @@ import torch
 
 from rim.backbone.fast import FastDecoder
 from rim.methods.registry import build_method
+from rim.tree import pad_lines
 from tests.device import jobs, second
 from tests.models import config, tiny_backbone
 
 
 @dataclass(frozen=True)
 class Watch:
-    """A patch: every micro-batch of a run writes a line to a file, all that it waits for once it is on the device."""
+    """A patch: every update of a run writes a line to a file, all that it waits for once its batch is on the device."""
 
     file: Path
 
@@ -42,6 +43,19 @@ class _Watcher(pl.Callback):
         self.watching.__exit__(None, None, None)
         with open(self.file, "a", encoding="utf-8") as file:
             file.write(json.dumps(self.found) + "\n")
+
+
+def gradient(place: torch.device, variant: str) -> list[list[str]]:
+    """What the passes of a method wait for, forward and backward, in the middle of every stage."""
+    method, backbone = jobs.made(place, variant)
+    waits = []
+    for moment in jobs.moments(method.config):
+        trees = [method.layout(each, moment) for each in jobs.EXAMPLES]
+        batch = pad_lines([trees[:2], trees[2:]], backbone.special.pad).to(place)
+        with second.watched() as found:
+            method.losses(backbone, batch).total.backward()
+        waits.append(found)
+    return waits
 
 
 def answered(place: torch.device) -> list[str]:

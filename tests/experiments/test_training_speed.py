@@ -1,4 +1,4 @@
-"""The benchmark of training in tiny shapes, this checkout against itself: every section gives findings, and a record."""
+"""The benchmark of training in tiny shapes, this checkout against itself: every section gives findings."""
 
 import json
 import os
