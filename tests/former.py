@@ -1,4 +1,4 @@
-"""Memory rows as peft held them before this project had its own: the slow reference, and what made old runs."""
+"""Memory rows as peft held them, in matrices without padding: the slow reference, and what made old runs."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,8 +7,9 @@ from functools import partial
 
 import pytest
 from peft import LoraConfig
+from peft.utils.other import TrainableTokensWrapper
 
-from rim.backbone import adapters
+from rim.backbone import adapters, load
 from rim.runs import checkpoint
 from tests.training.children import Patch
 
@@ -24,6 +25,9 @@ def rows_held_by_peft(tokens: Sequence[int]) -> Iterator[None]:
 def _hold(patch: pytest.MonkeyPatch, tokens: Sequence[int]) -> None:
     patch.setattr(adapters, "LoraConfig", partial(LoraConfig, trainable_token_indices=list(tokens)))
     patch.setattr(adapters, "MemoryEmbedding", lambda base, _: base)
+    patch.setattr(load, "ALIGNED", 1)
+    rows = property(lambda head: len(head.token_adapter.base_layer.weight))
+    patch.setattr(TrainableTokensWrapper, "out_features", rows, raising=False)
     patch.setattr(checkpoint, "_renamed", lambda name: name)
 
 

@@ -28,6 +28,9 @@ from rim.backbone.tokenizer import (
 from rim.settings import Backbone as BackboneConfig
 from rim.settings import Scratch
 
+ALIGNED = 64
+"""Rows of frozen matrices that grow are a multiple of this: products with them take a GPU's fast kernels."""
+
 
 def load_tokenizer(
     config: BackboneConfig,
@@ -98,7 +101,8 @@ def load_backbone(
             _require_rows(model, tokenizer, special)
         check_family(model.config)
         fuse_activations(model)
-        add_memory_rows(model, special, 1 + max(tokenizer.get_vocab().values()), seed)
+        tokens = 1 + max(tokenizer.get_vocab().values())
+        add_memory_rows(model, special, tokens, seed, frozen=config.training == "lora")
         model.config.use_cache = False
         adapted = add_adapters(model, config.lora, special) if config.training == "lora" else model
     return Backbone(adapted, tokenizer, special)
@@ -166,11 +170,19 @@ def scratch_config(shape: Scratch, vocabulary: int, end: int) -> PretrainedConfi
     )
 
 
-def add_memory_rows(model: PreTrainedModel, special: SpecialTokens, tokens: int, seed: int) -> None:
+def add_memory_rows(
+    model: PreTrainedModel, special: SpecialTokens, tokens: int, seed: int, *, frozen: bool = False
+) -> None:
     """Give the memory tokens embedding rows near the mean of the others, in the output matrix too where it is untied.
 
     Drawn from a generator of their own, so that an untied head, which adapters do not store, is the same after
     loading. Models whose matrix is padded beyond the tokenizer keep its size.
+
+    Args:
+        tokens: rows that the tokenizer needs.
+        seed: of the rows.
+        frozen: the matrices are stored in no run, so where they grow they do so to a multiple of `ALIGNED` rows. There
+            are no logits of the further ones: all numbers are those of matrices without them.
     """
     for module in model.modules():
         if isinstance(module, nn.Embedding):
@@ -179,7 +191,8 @@ def add_memory_rows(model: PreTrainedModel, special: SpecialTokens, tokens: int,
             )
     table = model.get_input_embeddings()
     if isinstance(table, nn.Embedding) and table.num_embeddings < tokens:
-        model.resize_token_embeddings(tokens, mean_resizing=False)
+        model.resize_token_embeddings(tokens, pad_to_multiple_of=ALIGNED if frozen else None, mean_resizing=False)
+        _cut_logits(model, tokens)
     generator = torch.Generator().manual_seed(seed)
     rows = torch.tensor(special.memory_tokens)
     tables = (model.get_input_embeddings(), model.get_output_embeddings())
@@ -189,3 +202,11 @@ def add_memory_rows(model: PreTrainedModel, special: SpecialTokens, tokens: int,
             old = weight[: int(rows.min())].float()
             noise = torch.randn(len(rows), weight.shape[1], generator=generator)
             weight[rows] = (old.mean(0) + noise * old.std(0)).to(weight.dtype)
+
+
+def _cut_logits(model: PreTrainedModel, tokens: int) -> None:
+    """Let the head give the logits of this many tokens, though it may have more rows."""
+    head: Any = model.get_output_embeddings()
+    if len(head.weight) > tokens:
+        head.out_features = tokens
+        head.register_forward_hook(lambda _, __, logits: logits[..., :tokens])

@@ -207,7 +207,7 @@ def _check_vocabulary(backbone: Backbone, about: dict[str, Any], source: str) ->
 def _check_fingerprint(
     backbone: Backbone, found: list[float], expected: list[float], source: str, free_tokens: Sequence[int]
 ) -> None:
-    sampled = _sampled(len(backbone.model.get_output_embeddings().weight))
+    sampled = _sampled(backbone.model.get_output_embeddings().out_features)
     compared = ~torch.isin(sampled, torch.tensor(free_tokens))
     found_S, wanted_S = (torch.tensor(each).unflatten(0, (-1, SAMPLES))[:, compared] for each in (found, expected))
     difference = (found_S - wanted_S).abs().max().item()

@@ -128,7 +128,7 @@ def test_final_pick_loads_into_a_fresh_model(finished: tuple[Config, Backbone]) 
 
 def test_memory_tokens_are_added_once(finished: tuple[Config, Backbone], tmp_path: Path) -> None:
     config, backbone = finished
-    rows = 320 if "padded" in config.backbone.name else 283
+    padded = "padded" in config.backbone.name
     assert len(backbone.tokenizer) == 283
     backbone.tokenizer.save_pretrained(tmp_path / "again")
     AutoModelForCausalLM.from_pretrained(config.backbone.name).save_pretrained(tmp_path / "again")
@@ -136,8 +136,8 @@ def test_memory_tokens_are_added_once(finished: tuple[Config, Backbone], tmp_pat
     again.backbone.name = str(tmp_path / "again")
     for made in (backbone, fresh(again)):
         assert len(made.tokenizer) == 283 and made.special == backbone.special
-        assert embedding(made).shape == (rows, WIDTH)
-        assert made.model.get_output_embeddings().weight.shape == (rows, WIDTH)
+        assert embedding(made).shape == made.model.get_output_embeddings().weight.shape == (320, WIDTH)
+        assert logits(made).shape[-1] == (320 if padded else 283), "rows that were added to fill up have no logits"
 
 
 def test_full_fine_tuning_needs_its_run_folder_alone(tmp_path: Path) -> None:
