@@ -84,6 +84,16 @@ CASES: list[tuple[dict[str, Any], str]] = [
         'training.checkpointing = "full": excludes method.name=codi: methods coconut, codi and looped read in several '
         "passes through a cache of keys and values, which layers that are computed again would fill twice; set none",
     ),
+    (
+        {"method__name": "coconut", "training__compile": True},
+        "training.compile = true: excludes method.name=coconut: methods coconut, codi and looped read in several "
+        "passes through a cache that grows, each of a shape of its own; set false",
+    ),
+    (
+        {"memory__insertion_layer": 2, "training__compile": True},
+        "training.compile = true: excludes memory.insertion_layer=2: hooks give the layers other inputs in every pass, "
+        "and each would be compiled anew; set false, or memory.insertion_layer=0",
+    ),
     ({"backbone__lora__dropout": 1.0}, "backbone.lora.dropout = 1.0: a dropout is at least 0 and below 1"),
     ({"backbone__lora__alpha": 0}, "backbone.lora.alpha = 0: must be at least 1"),
     ({"backbone__lora__targets": []}, "backbone.lora.targets = []: must name a module, or be [all-linear]"),

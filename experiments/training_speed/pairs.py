@@ -15,7 +15,8 @@ class Pairs:
     """Times of A and B in seconds, pair by pair, and what is asked of the ratio A / B.
 
     `bar` is the most that the ratio may be, or the least with `at_least`; None: shown for comparison, nothing is asked.
-    `tokens` is the ratio of the tokens that A and B read, padding included; None where they are not compared so.
+    `tokens` is the ratio of the tokens that A and B read, padding included; None where they are not compared so. With
+    `per_token` the bar is on the ratio over that of the tokens.
     """
 
     what: str
@@ -26,6 +27,7 @@ class Pairs:
     bar: float | None = None
     at_least: bool = False
     tokens: float | None = None
+    per_token: bool = False
 
     @property
     def ratios(self) -> np.ndarray:
@@ -38,12 +40,16 @@ class Pairs:
         if self.bar is None:
             return None
         ratio = float(np.median(self.ratios))
+        if self.per_token:
+            assert self.tokens is not None
+            ratio /= self.tokens
         return ratio >= self.bar if self.at_least else ratio <= self.bar
 
     def row(self) -> list[str]:
         """Cells of the table; times and ratio as median, ratio with its 10th and 90th percentile."""
         tokens = "" if self.tokens is None else f"{self.tokens:.2f}"
         bar = "" if self.bar is None else f"{'at least' if self.at_least else 'at most'} {self.bar:g}"
+        bar += " x tokens" if self.per_token else ""
         met = {None: "", True: "yes", False: "NO"}[self.met]
         low, median, high = np.percentile(self.ratios, (10, 50, 90))
         times = [f"{self.a}: {_milliseconds(self.seconds_a)}", f"{self.b}: {_milliseconds(self.seconds_b)}"]
@@ -61,6 +67,7 @@ class Pairs:
             "ratio_of_sums": total,
             "ratio_of_tokens": self.tokens and round(self.tokens, 4),
             "bar": self.bar and {"at_least" if self.at_least else "at_most": self.bar},
+            "bar_is_per_token": self.per_token,
             "met": self.met,
             "pairs": len(self.seconds_a),
         }

@@ -49,6 +49,7 @@ class Bench:
         shape = Scratch("llama", size.layers, size.width, heads=size.width // 32, positions=512)
         model = AutoModelForCausalLM.from_config(scratch_config(shape, size.vocabulary, special.end))
         self.size, self.tokenizer, self.backbone = size, tokenizer, Backbone(model, tokenizer, special)
+        self.backbone.split_head()
         draw = np.random.default_rng(seed)
         self.examples = [_example(draw, len(tokenizer), size.vocabulary, row) for row in range(size.batch)]
 
@@ -84,7 +85,7 @@ def packed_against_separate(bench: Bench) -> Pairs:
     assert difference < 1e-4, f"packed and separate losses differ by {difference:.2g} per example"
     times = in_turn(bench.step(separate_loss), bench.step(packed_loss), bench.size.pairs)
     tokens = separate.ids_RN.numel() / trees.ids_BN.numel()
-    return Pairs("stage-2 step, K = 8", "separate", "packed", *times, bar=3, at_least=True, tokens=tokens)
+    return Pairs("stage-2 step, K = 8", "separate", "packed", *times, bar=5, at_least=True, tokens=tokens)
 
 
 def grounding_against_chain(bench: Bench) -> list[Pairs]:
@@ -99,8 +100,13 @@ def grounding_against_chain(bench: Bench) -> list[Pairs]:
     }
     tokens = trees.ids_BN.numel() / chains.ids_BN.numel()
     return [
-        Pairs("stage-1 step", "grounding", name, *in_turn(stage_1, other, bench.size.pairs), bar=bar, tokens=tokens)
-        for (name, other), bar in zip(others.items(), (1.25, None), strict=True)
+        Pairs(
+            *("stage-1 step", "grounding", name, *in_turn(stage_1, other, bench.size.pairs)),
+            bar=bar,
+            tokens=tokens,
+            per_token=bar is not None,
+        )
+        for (name, other), bar in zip(others.items(), (1.05, None), strict=True)
     ]
 
 

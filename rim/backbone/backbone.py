@@ -16,6 +16,7 @@ from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerB
 from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rim.backbone.attention import attention_mask
+from rim.backbone.compiled import CompiledLayers
 from rim.backbone.head import Head, find_head, losses_in_chunks
 from rim.backbone.insertion import Insertion, InsertionError, MemoryCache
 from rim.backbone.memory_rows import trained
@@ -64,6 +65,7 @@ class Backbone(nn.Module):
         self.special = special
         self.extra = nn.ModuleDict()
         self.head: Head | None = None
+        self.compiled: CompiledLayers | None = None
 
     def eval(self) -> "Backbone":
         """Evaluation mode. Where backbone, model and what a method adds are in it, modules are not walked through.
@@ -87,6 +89,22 @@ class Backbone(nn.Module):
     def split_head(self) -> None:
         """From now on training makes logits a part at a time; where the model does not allow it, nothing changes."""
         self.head = find_head(self.causal)
+
+    def compile_layers(self, **options: Any) -> None:
+        """From now on the layers run under torch.compile in training, where memory does not enter above layer 0.
+
+        Args:
+            options: of torch.compile, where others than its own are wanted.
+
+        Raises:
+            BackboneError: the layers do not stand in one module below a head.
+        """
+        if self.head is None:
+            raise BackboneError(
+                f"training.compile = true: the layers of '{self.config.model_type}' cannot be told from what stands "
+                "above them; set training.compile=false"
+            )
+        self.compiled = CompiledLayers(self.causal.get_submodule(self.head.path), options)
 
     @property
     def positions(self) -> int | None:
@@ -197,9 +215,13 @@ class Backbone(nn.Module):
 
     @contextmanager
     def below_head(self) -> Iterator[list[Tensor]]:
-        """The states [B, Q, D] that logits are made of, of every pass that is made inside; only with a `head`."""
+        """The states [B, Q, D] that logits are made of, of every pass that is made inside; only with a `head`.
+
+        Where layers are compiled, these passes run them.
+        """
         assert self.head is not None
-        with self.head.watched(self.causal) as found:
+        acting = nullcontext() if self.compiled is None else self.compiled.acting()
+        with acting, self.head.watched(self.causal) as found:
             yield found
 
     def token_losses(self, states_SD: Tensor, target_S: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ class Training:
     """fp32, or bf16 arithmetic on fp32 weights (autocast)."""
     checkpointing: Literal["none", "full"] = "none"
     """Activation checkpointing: full keeps the inputs of layers alone, and computes the rest again for gradients."""
+    compile: bool = False
+    """Run the layers under torch.compile in training: the same losses and gradients; the first updates take minutes."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     """Kind of device."""
     devices: int = 1

@@ -134,8 +134,8 @@ class Curriculum(pl.Callback):
         save_weights(module.backbone, self.folder / "weights" / f"{name}.safetensors", about)
 
     def _asked_to_stop(self, trainer: pl.Trainer) -> bool:
-        """Whether any process has received SIGTERM; all processes get the same answer."""
-        flag = torch.tensor(float(self.stop.received))
+        """Whether any process has received SIGTERM, here or while Lightning listened; all get the same answer."""
+        flag = torch.tensor(float(self.stop.received or trainer.received_sigterm))
         if dist.is_initialized():
             flag = flag.to(trainer.strategy.root_device)
             dist.all_reduce(flag, op=dist.ReduceOp.MAX)

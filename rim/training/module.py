@@ -70,6 +70,8 @@ class RimModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         backbone.split_head()
+        if config.training.compile:
+            backbone.compile_layers()
         self.backbone, self.method, self.plan, self.config = backbone, method, plan, config
         self.evaluator, self.heldout = evaluator, heldout
         self.updates = 0

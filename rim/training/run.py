@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from rim.backbone.adapters import adapted
 from rim.backbone.checkpointing import checkpoint_layers
+from rim.backbone.compiled import require_compiler
 from rim.backbone.fast import decoder
 from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
@@ -91,6 +92,8 @@ def prepare_run(config: Config) -> Prepared:
     """Build all parts; user errors come up here, before any training."""
     threads = use_threads(config.training.threads, config.training.devices)
     decoder(config.evaluation.decode)  # one that is not to be had is refused before anything is read
+    if config.training.compile:
+        require_compiler(scoring_device(config.training.accelerator).type)
     folder = RunFolder(Path(config.run.folder) / config.run.name)
     first = is_first_process()
     if folder.config_file.exists():

@@ -95,11 +95,12 @@ def sigterm_while_loaders_are_made() -> None:
 
 
 @pytest.mark.parametrize(
-    ("patch", "updates"),
-    [(Strike("configure_optimizers", 0, signal.SIGTERM), 1), (sigterm_while_loaders_are_made, 0)],
+    ("name", "patch"),
+    [("early", Strike("configure_optimizers", 0, signal.SIGTERM)), ("loading", sigterm_while_loaders_are_made)],
 )
-def test_sigterm_during_set_up(straight: Path, tmp_path: Path, patch: Patch, updates: int) -> None:
-    """Before Lightning listens it is kept for the first update; while Lightning listens alone, nothing is trained."""
-    stopped = fit_in_child(tmp_path, overrides(straight.parent, f"run.name=early-{updates}"), patch)
+def test_sigterm_during_set_up(straight: Path, tmp_path: Path, name: str, patch: Patch) -> None:
+    """Before Lightning listens, and while it listens alone: it is kept for the end of the first update."""
+    stopped = fit_in_child(tmp_path, overrides(straight.parent, f"run.name={name}"), patch)
     assert (stopped.status, "Traceback" in stopped.output) == (143, False), stopped.output
-    assert stopped.output.endswith(f"stopped by SIGTERM after update {updates}; repeat the command to go on\n")
+    assert stopped.output.endswith("stopped by SIGTERM after update 1; repeat the command to go on\n")
+    assert torch.load(straight.parent / name / "resume.ckpt")["rim"]["updates"] == 1

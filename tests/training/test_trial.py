@@ -51,7 +51,7 @@ def test_what_is_found_is_as_if_it_had_been_set(tmp_path: Path, memory, capsys: 
     assert fit(tiny(tmp_path, "run.name=found", "training.tokens_per_pass=null")) == 0
     said = passes(capsys.readouterr().out)
     assert [(name, tokens) for name, tokens, *_ in said] == [("grounding", "192"), ("refinement", "192")]
-    assert [count for *_, count in said] == ["2", "2"] and max(tried) == 384 and max(tried[1:]) <= 384
+    assert [count for *_, count in said] == ["2", "2"] and max(tried) == 384
     assert fit(tiny(tmp_path, "run.name=set", "training.tokens_per_pass=192")) == 0
     assert curve(tmp_path / "found") == curve(tmp_path / "set")
 
@@ -66,10 +66,8 @@ def test_numbers_are_those_of_one_pass(tmp_path: Path, memory, capsys: pytest.Ca
     found = passes(capsys.readouterr().out)
     assert [tokens for _, tokens, *_ in found[:2]] == ["96", "96"] and [count for *_, count in found[2:]] == ["1", "1"]
     narrow, wide = ([each for each in curve(tmp_path / name) if "loss" in each] for name in ("narrow", "wide"))
-    assert [each["loss"] for each in narrow] == pytest.approx([each["loss"] for each in wide], rel=1e-5)
-    assert [each["gradient_norm"] for each in narrow] == pytest.approx(
-        [each["gradient_norm"] for each in wide], rel=1e-5
-    )
+    for key in ("loss", "gradient_norm"):
+        assert [each[key] for each in narrow] == pytest.approx([each[key] for each in wide], rel=1e-5)
 
 
 def test_a_line_that_does_not_fit(tmp_path: Path, memory) -> None:

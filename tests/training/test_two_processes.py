@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from rim.base.files import SaveError
 from rim.methods.memory_blocks import MemoryBlocks
@@ -32,6 +33,15 @@ def assert_close(mine: Any, other: Any) -> None:
             assert a[key] == (b[key] if isinstance(b[key], str | list) else pytest.approx(b[key], rel=1e-5)), (a, b)
 
 
+def without_key_bias(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights, but for the biases of keys: they change no attention, so that their gradient is what rounding leaves,
+    which AdamW makes whole steps of."""
+    return {
+        key: torch.cat([value.chunk(3)[0], value.chunk(3)[2]]) if key.endswith("c_attn.bias") else value
+        for key, value in weights.items()
+    }
+
+
 def test_two_processes_are_one_even_when_stopped_in_between(
     straight: Path, without_dropout: Path, tmp_path: Path
 ) -> None:
@@ -50,8 +60,8 @@ def test_two_processes_are_one_even_when_stopped_in_between(
     choice = [json.loads((each / "selection.json").read_text()) for each in (folder, straight)]
     assert choice[0] == choice[1]
     for name in ("grounding-last", "refinement-best"):
-        mine, other = weights(folder, name), weights(straight, name)
-        assert all(torch.allclose(mine[key], other[key], atol=1e-5) for key in other)
+        mine, other = (without_key_bias(weights(each, name)) for each in (folder, straight))
+        torch.testing.assert_close(mine, other, rtol=0, atol=5e-5)
 
 
 def test_killed_at_the_switch_they_go_on(straight: Path, tmp_path: Path) -> None:

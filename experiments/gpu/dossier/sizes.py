@@ -10,7 +10,7 @@ from dossier.report import Task
 class Size:
     """How much of each step is measured, and on what.
 
-    `answering` names shapes, and so does `micro`, with the examples of a forward pass in training. `bench`, `training`
+    `answering` names shapes, and so does `trained`. `bench`, `training`
     and `arithmetic` are overrides, `together` numbers of questions. `fixed` is the way of decoding that is measured
     beside plain, and `beside` the one whose tokens it must give; `rounds` are those of a benchmark. At least
     `least_updates` are timed, for `update_seconds` at least. `equalities` and `waits` are arguments of pytest.
@@ -24,7 +24,7 @@ class Size:
     rounds: int
     compiled: bool
     training: Sequence[str]
-    micro: dict[str, int]
+    trained: Sequence[str]
     lora_rank: int
     least_updates: int
     update_seconds: float
@@ -44,7 +44,7 @@ FULL = Size(
     rounds=7,
     compiled=True,
     training=("data.workers=4",),
-    micro={"gpt2": 128, "llama_1b": 32, "llama_3b": 16},
+    trained=("gpt2", "llama_1b", "llama_3b"),
     lora_rank=128,
     least_updates=3,
     update_seconds=4.0,
@@ -70,7 +70,7 @@ DRY = Size(
     rounds=1,
     compiled=False,
     training=("training.accelerator=cpu", "training.batch_size=4", "data.validation_rows=4", "data.workers=1"),
-    micro={"gpt2": 2, "llama_3b": 2},
+    trained=("gpt2", "llama_3b"),
     lora_rank=2,
     least_updates=1,
     update_seconds=0.0,

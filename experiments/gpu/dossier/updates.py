@@ -17,11 +17,12 @@ from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.methods.method import Method
 from rim.settings import Config
-from rim.training.datamodule import DataModule, TrainingBatch
+from rim.training.datamodule import DataModule, Pass
 from rim.training.dropout import use_dropout
 from rim.training.module import RimModule, seed_noise
 from rim.training.plan import Plan
-from rim.training.trainer import PRECISION, make_trainer, micro_batches
+from rim.training.trainer import PRECISION, make_trainer
+from rim.training.trial import Trial
 
 WARM_UP, MOST = 2, 40
 """Updates before the clock counts, and the most that are timed."""
@@ -42,11 +43,13 @@ class Subject:
 
 @dataclass
 class Updates:
-    """Seconds of each update, of them waiting for the loader, and the most memory that was allocated, in bytes."""
+    """Seconds of each update, of them waiting for the loader, the most memory that was allocated, in bytes, and the
+    passes of one of the updates, in main memory."""
 
     seconds: list[float] = field(default_factory=list)
     waiting: list[float] = field(default_factory=list)
     memory: int = 0
+    passes: list[Pass] = field(default_factory=list)
 
     @property
     def each(self) -> float:
@@ -73,18 +76,14 @@ class _Meter(ProgressBar):
         assert isinstance(module, RimModule)
         module.backbone.train()
         use_dropout(module.backbone, module.config, module.plan, module.stage.index)
-        self.updates = module.updates
         self.clock = self.since = time.perf_counter()
 
     def on_train_batch_start(self, *_: Any) -> None:
         self.wait += time.perf_counter() - self.since
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+    def on_train_batch_end(self, *_: Any) -> None:
         self.since = now = time.perf_counter()
-        assert isinstance(module, RimModule)
-        if module.updates == self.updates:  # a micro-batch that is not its update's last
-            return
-        self.updates, self.done = module.updates, self.done + 1
+        self.done += 1
         if self.done == WARM_UP:
             _reset_memory()
         elif self.done > WARM_UP:
@@ -114,9 +113,13 @@ def timed_updates(subject: Subject, update: int, least: int, seconds: float) -> 
         callbacks=[_Meter(found, least, seconds)],
     )
     module.cpu = lambda: module  # type: ignore[method-assign]  # a trainer that ends carries its model away
+    data = _data(subject, module)
     with suppress(_Enough):
-        trainer.fit(module, _data(subject, module))
+        trainer.fit(module, data)
     found.memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
+    stage = subject.plan.at(update)
+    place = next(data.places(stage.index, range(update - stage.first, stage.length), 0, 1))
+    found.passes = data.dataset(stage, [place], data.tokens_per_pass(stage))[0].passes
     return found
 
 
@@ -131,27 +134,22 @@ def _module(subject: Subject, update: int) -> RimModule:
 
 def _data(subject: Subject, module: RimModule) -> DataModule:
     pad = subject.backbone.special.pad
-    return DataModule(subject.splits, subject.config, subject.method.layout, subject.plan, lambda: module.updates, pad)
-
-
-def batches_of(subject: Subject, update: int) -> list[TrainingBatch]:
-    """The micro-batches of an update, in main memory."""
-    dataset: Any = _data(subject, _module(subject, update)).train_dataloader().dataset
-    return [dataset[part] for part in range(micro_batches(subject.config.training))]
+    of = (subject.splits, subject.config, subject.method.layout, subject.plan)
+    return DataModule(*of, lambda: module.updates, pad, Trial(module))
 
 
 @dataclass(frozen=True)
 class Issued:
-    """Milliseconds of a micro-batch forward and backward: until all of it has been asked for, and until it is done."""
+    """Milliseconds of a pass forward and backward: until all of it has been asked for, and until it is done."""
 
     asked: float
     done: float
 
 
-def issued(subject: Subject, batch: TrainingBatch) -> Issued:
-    """How long the program takes to ask for a micro-batch, beside how long the device takes to do it."""
+def issued(subject: Subject, part: Pass) -> Issued:
+    """How long the program takes to ask for a pass, beside how long the device takes to do it."""
     device, found = subject.backbone.device, []
-    trees, half = batch.trees.to(device), PRECISION[subject.config.training.precision] == "bf16-mixed"
+    trees, half = part.trees.to(device), PRECISION[subject.config.training.precision] == "bf16-mixed"
     subject.backbone.train()
     for _ in range(1 + REPEATS):
         seed_noise(0)

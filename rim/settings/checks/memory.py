@@ -42,6 +42,24 @@ def recomputable(config: Config) -> Iterator[tuple[str, str]]:
         )
 
 
+def compilable(config: Config) -> Iterator[tuple[str, str]]:
+    """Layers whose inputs change in a pass, or that read a cache, are not compiled."""
+    if not config.training.compile:
+        return
+    if config.method.name in CHAINED:
+        yield (
+            "training.compile",
+            f"excludes method.name={config.method.name}: {listed(CHAINED)} read in several passes through a cache that "
+            "grows, each of a shape of its own; set false",
+        )
+    if config.memory.insertion_layer > 0:
+        yield (
+            "training.compile",
+            f"excludes memory.insertion_layer={config.memory.insertion_layer}: hooks give the layers other inputs in "
+            "every pass, and each would be compiled anew; set false, or memory.insertion_layer=0",
+        )
+
+
 def _insertion(config: Config) -> Iterator[tuple[str, str]]:
     path, method, scratch = "memory.insertion_layer", config.method, config.backbone.scratch
     if method.name not in MOVABLE:

@@ -10,12 +10,10 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
-import torch
-
 from dossier.report import Finding, Report, Result
 from dossier.shapes import Shape
 from dossier.sizes import size_of
-from dossier.updates import Issued, Subject, Updates, batches_of, issued, timed_updates
+from dossier.updates import Issued, Subject, Updates, issued, timed_updates
 from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, load_tokenizer
@@ -25,9 +23,7 @@ from rim.data.prepare import Splits, prepare, training_texts
 from rim.methods.registry import build_method
 from rim.settings import Config
 from rim.settings.load import load
-from rim.training.datamodule import TrainingBatch
 from rim.training.plan import make_plan
-from rim.training.trainer import micro_batches
 
 OBJECTIVES = {
     "grounding": ("grounding", ()),
@@ -43,7 +39,7 @@ ROWS = 385_620
 def run(report: Report) -> None:
     """Shape by shape."""
     size = size_of(report.task)
-    units = {shape: {f"{shape}: {name}": name for name in OBJECTIVES} for shape in size.micro}
+    units = {shape: {f"{shape}: {name}": name for name in OBJECTIVES} for shape in size.trained}
     report.names([unit for names in units.values() for unit in names])
     facts = dict(report.task.done)
     for shape, names in units.items():
@@ -85,64 +81,46 @@ class Built(Shape):
             adapted = add_adapters(plain.model, config.backbone.lora, plain.special)  # type: ignore[arg-type]
         return Backbone(adapted, self.tokenizer, plain.special).to(self.task.device)
 
-    def subject(self, name: str, micro: int) -> Subject:
-        """What is trained, `micro` examples in a forward pass."""
+    def subject(self, name: str) -> Subject:
+        """What is trained, as many tokens in a pass as memory has room for."""
         config = self.config(name)
-        config.training.micro_batch_size = micro
         plan = make_plan(config.stages, config.training, ROWS)
         method = build_method(config, self.tokenizer)
         return Subject(config, self.backbone, method, self.splits, plan, self.task.work / "updates" / self.shape)
 
 
 def measured(built: Built, name: str, facts: dict[str, Any]) -> Result:
-    """Updates of an objective, and what a micro-batch of them takes.
+    """Updates of an objective, and what a pass of them takes.
 
     Args:
         facts: of the units that are done, by name; gets those of this one.
     """
-    subject, updates, middle = _fitting(built, name)
-    batches = batches_of(subject, middle)
-    whole = issued(subject, batches[0])
-    stage = subject.plan.at(middle)
+    subject = built.subject(name)
+    stage = next(plan for plan in subject.plan.stages if plan.stage.objective == OBJECTIVES[name][0])
+    middle = stage.first + stage.length // 2
+    updates = timed_updates(subject, middle, built.size.least_updates, built.size.update_seconds)
+    whole = issued(subject, updates.passes[0])
     own = {"seconds": updates.seconds, "hours": stage.length * updates.each / 3600, "updates": stage.length}
     facts[f"{built.shape}: {name}"] = own
-    findings = [*_speed(subject, updates, batches), *_host(whole), *_estimate(built.shape, name, facts)]
+    findings = [*_speed(subject, updates), *_host(whole), *_estimate(built.shape, name, facts)]
     return Result(findings, own)
 
 
-def _fitting(built: Built, name: str) -> tuple[Subject, Updates, int]:
-    """Updates with as many examples in a pass as memory has room for."""
-    micro = built.size.micro[built.shape]
-    while True:
-        subject = built.subject(name, micro)
-        stage = next(plan for plan in subject.plan.stages if plan.stage.objective == OBJECTIVES[name][0])
-        middle = stage.first + stage.segment(stage.first + stage.length // 2).stop - stage.validate_every
-        try:
-            return subject, timed_updates(subject, middle, built.size.least_updates, built.size.update_seconds), middle
-        except torch.OutOfMemoryError:
-            if micro == 1:
-                raise
-        micro //= 2
-        gc.collect()
-        torch.cuda.empty_cache()
-
-
-def _speed(subject: Subject, updates: Updates, batches: list[TrainingBatch]) -> Iterator[Finding]:
-    training = subject.config.training
-    read = sum(batch.trees.ids_BN.numel() for batch in batches)
-    real = sum(int((batch.trees.node_BN >= 0).sum()) for batch in batches)
-    yield Finding("examples per second", training.batch_size / updates.each)
+def _speed(subject: Subject, updates: Updates) -> Iterator[Finding]:
+    read = sum(part.trees.ids_BN.numel() for part in updates.passes)
+    real = sum(int((part.trees.node_BN >= 0).sum()) for part in updates.passes)
+    yield Finding("examples per second", subject.config.training.batch_size / updates.each)
     yield Finding("an update", 1e3 * updates.each, "ms")
     yield Finding("tokens per second", real / updates.each)
     yield Finding("useful share of tokens", real / read)
     yield Finding("waiting for data", sum(updates.waiting) / sum(updates.seconds))
     yield Finding("peak memory", updates.memory / 2**30, "GiB")
-    yield Finding("examples in a pass", training.batch_size // micro_batches(training))
+    yield Finding("passes of an update", len(updates.passes))
 
 
 def _host(whole: Issued) -> Iterator[Finding]:
-    yield Finding("a micro-batch, until it is asked for", whole.asked, "ms")
-    yield Finding("a micro-batch, until it is done", whole.done, "ms")
+    yield Finding("a pass, until it is asked for", whole.asked, "ms")
+    yield Finding("a pass, until it is done", whole.done, "ms")
 
 
 def _estimate(shape: str, name: str, facts: dict[str, Any]) -> Iterator[Finding]:
