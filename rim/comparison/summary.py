@@ -9,7 +9,7 @@ import numpy as np
 
 from rim.comparison.collect import FinishedRun, by_entry, latency_run
 from rim.comparison.sameness import check_same_examples, check_same_rule
-from rim.report.statistics import Difference, Estimate, estimate, paired_difference
+from rim.report.statistics import Difference, Estimate, estimate, mean_if_known, paired_difference
 
 
 @dataclass(frozen=True)
@@ -127,12 +127,7 @@ def _cost(runs: Sequence[FinishedRun]) -> Cost:
     return Cost(
         updates=fmean(run.training["updates"] for run in runs),
         seconds=fmean(run.training["seconds"] for run in runs),
-        flops=_mean([run.training.get("flops") for run in runs]),
-        flops_before=_mean([run.training.get("flops_before", 0.0) for run in runs]),
+        flops=mean_if_known([run.training.get("flops") for run in runs]),
+        flops_before=mean_if_known([run.training.get("flops_before", 0.0) for run in runs]),
         latency=latency_run(runs).latency,
     )
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if len(known) == len(values) else None

@@ -66,14 +66,14 @@ def to_json(score: Score) -> dict[str, Any]:
     """The score in plain types; keys are texts and every share stands beside its count."""
     return {
         "examples": score.examples,
-        "final": _plain(score.final),
-        "any_block_oracle": _plain(score.any),
-        "by_block": [_plain(block) for block in score.blocks],
-        "by_steps": {str(steps): _plain(share) for steps, share in score.by_steps.items()},
+        "final": plain(score.final),
+        "any_block_oracle": plain(score.any),
+        "by_block": [plain(block) for block in score.blocks],
+        "by_steps": {str(steps): plain(share) for steps, share in score.by_steps.items()},
         "by_steps_and_block": {
-            str(steps): [_plain(block) for block in blocks] for steps, blocks in score.by_steps_K.items()
+            str(steps): [plain(block) for block in blocks] for steps, blocks in score.by_steps_K.items()
         },
-        "by_size": {size: _plain(share) for size, share in score.by_size.items()},
+        "by_size": {size: plain(share) for size, share in score.by_size.items()},
     }
 
 
@@ -157,7 +157,8 @@ def _final_name(score: Score) -> str:
     return f"final answer, after block {count}" if count > 1 else "final answer"
 
 
-def _plain(share: Proportion) -> dict[str, Any]:
+def plain(share: Proportion) -> dict[str, Any]:
+    """A share in plain types, beside its counts; null of nothing."""
     return {"correct": share.correct, "count": share.count, "accuracy": share.value if share.count else None}
 
 

@@ -7,10 +7,10 @@ Source: A. B. Owen, "The pigeonhole bootstrap", Annals of Applied Statistics 1, 
 Axes: S seeds, E examples, R resamples.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from statistics import stdev
+from statistics import fmean, stdev
 
 import numpy as np
 
@@ -114,6 +114,12 @@ def _drawn(count: int, resamples: int, stream: int) -> np.ndarray:
     """How often [R, count] each of `count` things is among as many drawn with replacement."""
     generator = np.random.default_rng((0, stream, count))
     return generator.multinomial(count, np.full(count, 1 / count), size=resamples).astype(np.float32)
+
+
+def mean_if_known(values: Sequence[float | None]) -> float | None:
+    """The mean; None where a value is not known, or there is none."""
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
 def interval_of(values_R: np.ndarray, confidence: float) -> tuple[float, float]:

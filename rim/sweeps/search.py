@@ -81,6 +81,7 @@ def history(summary: Summary, study: "optuna.Study | None") -> Figure | None:
 
 def _drawn(plot: Callable[..., Any], summary: Summary, study: Any, **options: Any) -> Figure:
     """Optuna's figure under the sweep's question; the style that it sets for all others is taken back."""
+    pyplot.switch_backend("agg")  # it goes to files, and opens no window
     with warnings.catch_warnings(), style.context("default"):
         warnings.simplefilter("ignore")  # the plots are marked as experimental
         figure: Figure = plot(study, target_name=f"{summary.result.metric} accuracy", **options).figure

@@ -18,11 +18,10 @@ from rim.base.errors import SettingsError
 from rim.settings.load import read_yaml
 from rim.settings.merge import Merge
 from rim.settings.schema import shown
+from rim.sweeps.outcome import HELDOUT
 
 MAPPINGS = ("space", "baselines")
 """Settings whose keys are the user's."""
-HELDOUT = "held-out"
-"""Name of the held-out score, as in `outcome`, which imports too much for a command line."""
 LEARNING = ("tpe",)
 """Samplers that choose points by the scores of earlier ones."""
 

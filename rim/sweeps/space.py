@@ -14,7 +14,8 @@ from rim.base.errors import SettingsError, did_you_mean
 from rim.settings import Config
 from rim.settings.load import load
 from rim.sweeps.axes import AnyAxis, label, read_axes, read_baselines
-from rim.sweeps.settings import HELDOUT, Sweep
+from rim.sweeps.outcome import HELDOUT
+from rim.sweeps.settings import Sweep
 
 LONGEST = 150
 """Characters of a point's name; a longer one is cut and ends in its fingerprint."""

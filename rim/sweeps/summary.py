@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 from rim.report.counts import estimate_counts, estimates
 from rim.report.proportion import Proportion
-from rim.report.statistics import Estimate
+from rim.report.statistics import Estimate, mean_if_known
 from rim.sweeps.marginals import Slice, slices_of
 from rim.sweeps.outcome import Axis, Point, SeedScore, SweepResult
 from rim.sweeps.words import label_of
@@ -73,7 +72,7 @@ def _summary(point: Point, label: str, confidence: float) -> PointSummary:
         label, point,
         estimates([run.scores for run in runs], confidence),
         read_with([point] if runs else [], confidence),
-        *(_mean([getattr(run, cost) for run in runs]) for cost in ("updates", "minutes", "flops")),
+        *(mean_if_known([getattr(run, cost) for run in runs]) for cost in ("updates", "minutes", "flops")),
     )  # fmt: skip
 
 
@@ -95,11 +94,6 @@ def _with_trained(point: Point, run: SeedScore, source: str) -> dict[int, Propor
     if point.trained_blocks is not None and source in run.scores:
         scores[point.trained_blocks] = run.scores[source]
     return scores
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known and len(known) == len(values) else None
 
 
 def _by_grid(points: Iterable[PointSummary], result: SweepResult) -> list[PointSummary]:

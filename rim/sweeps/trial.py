@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from rim.runs.children import POLL_SECONDS, Job, end, fit_command, how_it_ended, launch
 from rim.runs.lock import RunBusy, locked, log_of
 from rim.runs.signals import StopRequest
-from rim.sweeps.settings import HELDOUT
+from rim.sweeps.outcome import HELDOUT
 from rim.sweeps.space import Run
 
 

@@ -25,6 +25,7 @@ def test_reading_fewer_blocks_is_reading_early_and_more_blocks_are_read_too(tmp_
 def test_without_the_setting_nothing_is_read_or_written(tmp_path: Path) -> None:
     assert fit(tiny(tmp_path, "stages.0.duration=1 steps", "stages.1.duration=1 steps")) == 0
     assert "read_with" not in json.loads((tmp_path / "run/results/tracking-test.json").read_text())
+    assert not (tmp_path / "run/adapters.json").exists(), "a full training has none"
 
 
 def test_a_result_names_the_rows_that_were_scored(tmp_path: Path) -> None:

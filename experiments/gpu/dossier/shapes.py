@@ -10,7 +10,7 @@ from rim.benchmark.settings import Benchmark, load_benchmark
 ENTRIES = {"direct": "direct", "rim": "memory_blocks", "coconut": "coconut", "cot": "cot"}
 """Methods by the names of entries."""
 _LISTED = ", ".join(f"{{name: {name}, overrides: [method.name={method}]}}" for name, method in ENTRIES.items())
-_SETTINGS = (f"entries=[{_LISTED}]", "early=null", "decode=[plain]", "batch_sizes=[1,8,32]", "questions=8")
+_SETTINGS = (f"entries=[{_LISTED}]", "decode=[plain]", "batch_sizes=[1,8,32]", "questions=8")
 
 
 def benchmark(task: Task, shape: str, more: Sequence[str]) -> Benchmark:

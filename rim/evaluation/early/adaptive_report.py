@@ -5,6 +5,7 @@ from typing import Any
 
 from rim.evaluation.early.adaptive import Adaptive
 from rim.evaluation.early.probe import Auroc
+from rim.evaluation.report import plain
 from rim.report.proportion import Proportion
 from rim.report.tables import around, decimal, percent, table, with_bounds
 
@@ -46,8 +47,7 @@ def adaptive_json(result: Adaptive, confidence: float) -> dict[str, Any]:
 def share_json(share: Proportion, confidence: float) -> dict[str, Any]:
     """A share with its counts and interval; null of nothing."""
     low, high = share.interval(confidence)
-    value = share.value if share.count else None
-    return {"correct": share.correct, "count": share.count, "accuracy": value, "low": low, "high": high}
+    return {**plain(share), "low": low, "high": high}
 
 
 def finite(value: float) -> float | None:
