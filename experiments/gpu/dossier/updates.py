@@ -23,6 +23,7 @@ from rim.training.module import RimModule, seed_noise
 from rim.training.plan import Plan
 from rim.training.trainer import PRECISION, make_trainer
 from rim.training.trial import Trial
+from rim.tree import TreeBatch
 
 WARM_UP, MOST = 2, 40
 """Updates before the clock counts, and the most that are timed."""
@@ -44,12 +45,13 @@ class Subject:
 @dataclass
 class Updates:
     """Seconds of each update, of them waiting for the loader, the most memory that was allocated, in bytes, and the
-    passes of one of the updates, in main memory."""
+    passes of one of the updates, and of one that was not made, in main memory."""
 
     seconds: list[float] = field(default_factory=list)
     waiting: list[float] = field(default_factory=list)
     memory: int = 0
     passes: list[Pass] = field(default_factory=list)
+    later: list[Pass] = field(default_factory=list)
 
     @property
     def each(self) -> float:
@@ -118,8 +120,10 @@ def timed_updates(subject: Subject, update: int, least: int, seconds: float) -> 
         trainer.fit(module, data)
     found.memory = torch.cuda.max_memory_allocated() if torch.cuda.is_available() else 0
     stage = subject.plan.at(update)
-    place = next(data.places(stage.index, range(update - stage.first, stage.length), 0, 1))
-    found.passes = data.dataset(stage, [place], data.tokens_per_pass(stage))[0].passes
+    inside = update - stage.first
+    for into, first in ((found.passes, inside), (found.later, min(inside + 2 * MOST, stage.length - 1))):
+        place = next(data.places(stage.index, range(first, stage.length), 0, 1))
+        into += data.dataset(stage, [place], data.tokens_per_pass(stage))[0].passes
     return found
 
 
@@ -140,30 +144,42 @@ def _data(subject: Subject, module: RimModule) -> DataModule:
 
 @dataclass(frozen=True)
 class Issued:
-    """Milliseconds of a pass forward and backward: until all of it has been asked for, and until it is done."""
+    """Milliseconds of a pass forward and backward: until all of it has been asked for, and until it is done.
+
+    `first` is the latter at the first time, in a shape that has not been seen before.
+    """
 
     asked: float
     done: float
+    first: float
 
 
 def issued(subject: Subject, part: Pass) -> Issued:
     """How long the program takes to ask for a pass, beside how long the device takes to do it."""
-    device, found = subject.backbone.device, []
-    trees, half = part.trees.to(device), PRECISION[subject.config.training.precision] == "bf16-mixed"
+    trees = part.trees.to(subject.backbone.device)
     subject.backbone.train()
-    for _ in range(1 + REPEATS):
-        seed_noise(0)
-        _wait()
-        begin = time.perf_counter()
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
-            total = subject.method.losses(subject.backbone, trees).total
-        total.backward()
-        asked = time.perf_counter() - begin
-        _wait()
-        found.append((1e3 * asked, 1e3 * (time.perf_counter() - begin)))
-        subject.backbone.zero_grad()
+    found = [_issued_once(subject, trees) for _ in range(1 + REPEATS)]
     asked, done = (median(part) for part in zip(*found[1:], strict=True))
-    return Issued(asked, done)
+    return Issued(asked, done, found[0][1])
+
+
+def _issued_once(subject: Subject, trees: TreeBatch) -> tuple[float, float]:
+    _wait()
+    begin = time.perf_counter()
+    gradient(subject, trees)
+    asked = time.perf_counter() - begin
+    _wait()
+    return 1e3 * asked, 1e3 * (time.perf_counter() - begin)
+
+
+def gradient(subject: Subject, trees: TreeBatch) -> None:
+    """A pass forward and backward, whose gradients are dropped."""
+    half = PRECISION[subject.config.training.precision] == "bf16-mixed"
+    seed_noise(0)
+    with torch.autocast(subject.backbone.device.type, dtype=torch.bfloat16, enabled=half):
+        total = subject.method.losses(subject.backbone, trees).total
+    total.backward()
+    subject.backbone.zero_grad()
 
 
 def _wait() -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any
 
+from dossier.profile import profiled
 from dossier.report import Finding, Report, Result
 from dossier.shapes import Shape
 from dossier.sizes import size_of
@@ -97,13 +98,13 @@ def measured(built: Built, name: str, facts: dict[str, Any]) -> Result:
     """
     subject = built.subject(name)
     stage = next(plan for plan in subject.plan.stages if plan.stage.objective == OBJECTIVES[name][0])
-    middle = stage.first + stage.length // 2
+    middle = stage.first + stage.segment(stage.first + stage.length // 2).stop - stage.validate_every
     updates = timed_updates(subject, middle, built.size.least_updates, built.size.update_seconds)
-    whole = issued(subject, updates.passes[0])
+    whole, new = issued(subject, updates.passes[0]), issued(subject, updates.later[0])
     own = {"seconds": updates.seconds, "hours": stage.length * updates.each / 3600, "updates": stage.length}
     facts[f"{built.shape}: {name}"] = own
-    findings = [*_speed(subject, updates), *_host(whole), *_estimate(built.shape, name, facts)]
-    return Result(findings, own)
+    findings = [*_speed(subject, updates), *_host(whole, new), *_estimate(built.shape, name, facts)]
+    return Result(findings, own, {"where the time of a pass goes": profiled(subject, updates.passes[0])})
 
 
 def _speed(subject: Subject, updates: Updates) -> Iterator[Finding]:
@@ -118,9 +119,11 @@ def _speed(subject: Subject, updates: Updates) -> Iterator[Finding]:
     yield Finding("passes of an update", len(updates.passes))
 
 
-def _host(whole: Issued) -> Iterator[Finding]:
+def _host(whole: Issued, new: Issued) -> Iterator[Finding]:
     yield Finding("a pass, until it is asked for", whole.asked, "ms")
     yield Finding("a pass, until it is done", whole.done, "ms")
+    yield Finding("a pass of a shape that is new, until it is done", new.first, "ms")
+    yield Finding("the same pass once more", new.done, "ms")
 
 
 def _estimate(shape: str, name: str, facts: dict[str, Any]) -> Iterator[Finding]:
