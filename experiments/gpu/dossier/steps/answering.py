@@ -14,6 +14,7 @@ import torch
 from dossier.report import Finding, Report, Result, at_most
 from dossier.shapes import ENTRIES, Shape
 from dossier.sizes import Size, size_of
+from rim.backbone.decode import Prompt
 from rim.backbone.fast import FastDecoder, decoder
 from rim.benchmark.bound import Bound, bound_of
 from rim.benchmark.measure import Case, Contender, measure
@@ -152,13 +153,18 @@ def taken_apart(built: Built) -> Result:
         job = built.jobs[name]
         contender = Contender(job, built.size.fixed, decoder(built.size.fixed))
         whole = _milliseconds(lambda each=contender: each([0], 1))
-        prompts = _milliseconds(lambda each=job: each.prompts([0]))
+        prompts = _milliseconds(lambda each=job: _prompts(each, [0]))
         assert isinstance(contender.answer, FastDecoder) and contender.answer.last is not None
         with torch.no_grad():
             alone = _milliseconds(contender.answer.last.prefill)
         share = {"all of it": whole, "prompts": prompts, "the pass alone": alone, "the rest": whole - prompts - alone}
         findings += [Finding(f"{name}, {built.size.fixed}: {what}", value, "ms") for what, value in share.items()]
     return Result(findings)
+
+
+def _prompts(job: Job, batch: Sequence[int]) -> list[Prompt]:
+    """Of these questions, as deployed: only the final answer is read."""
+    return [job.method.prompt(example).final for example in job.asked(batch)]
 
 
 def _milliseconds(work: object) -> float:
@@ -186,7 +192,7 @@ def same_tokens(built: Built) -> Result:
         job, wrong, count = built.jobs[name], 0, 0
         ways = [decoder(mode) for mode in (size.fixed, size.beside)]
         for batch in ([0], [1], [0, 1, 2, 3]):
-            tokens, prompts, read = job.tokens(batch).full, job.prompts(batch), job.method.reader(job.backbone)
+            tokens, prompts, read = job.tokens(batch).full, _prompts(job, batch), job.method.reader(job.backbone)
             found = [way(job.backbone, prompts, tokens, read=read) for way in ways]
             pairs = [pair for rows in zip(*found, strict=True) for pair in zip(*(row[0] for row in rows), strict=True)]
             wrong, count = wrong + sum(one != other for one, other in pairs), count + len(pairs)
