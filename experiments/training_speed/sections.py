@@ -198,6 +198,6 @@ class Sections:
 
 
 def _in_turn(sides: Sequence[Side], stage: int, pairs: int) -> list[list[float]]:
-    """Seconds of the same updates, side after side, without a first round of warm-up."""
+    """Seconds of work of the same updates, side after side, without a first round of warm-up."""
     rounds = [[side.ask("step", stage=stage, update=number) for side in sides] for number in range(pairs + 1)]
     return [list(times) for times in zip(*rounds[1:], strict=True)]
