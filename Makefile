@@ -28,7 +28,7 @@ test: export TOKENIZERS_PARALLELISM = false
 test: lint ## Lint, format, types, all tests: what CI runs, without a network or an accelerator
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
-bench: $(READY) ## Measure the speed of training steps and of the loader, and print the ratios
+bench: $(READY) ## Compare the speed and memory of training with a commit before, and print tables
 	$(BIN)/python experiments/training_speed/measure.py
 
 lint: $(READY) ## Lint, check the format, check the types

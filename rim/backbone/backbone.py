@@ -217,10 +217,10 @@ class Backbone(nn.Module):
     def below_head(self) -> Iterator[list[Tensor]]:
         """The states [B, Q, D] that logits are made of, of every pass that is made inside; only with a `head`.
 
-        Where layers are compiled, these passes run them.
+        Where layers are compiled, these passes run them in training mode; in evaluation mode operations are counted.
         """
         assert self.head is not None
-        acting = nullcontext() if self.compiled is None else self.compiled.acting()
+        acting = self.compiled.acting() if self.compiled is not None and self.training else nullcontext()
         with acting, self.head.watched(self.causal) as found:
             yield found
 

@@ -60,7 +60,10 @@ def test_losses_and_gradients(case: str) -> None:
         largest = max(gradient.abs().max() for gradient in gradients.values())
         assert max((found[name] - gradients[name]).abs().max() for name in found) < 1e-5 * largest
     assert counted.frame_count == 3, "one pass for the first shape, one for several lines, one for a single line"
-    assert greedy(backbone, prompts, 4) == answers and counted.frame_count == 3
+    assert greedy(backbone, prompts, 4) == answers
+    method = build_method(config(), backbone.tokenizer)
+    method.losses(backbone.eval(), pad([method.layout(example(30), at("refinement"))], 0))
+    assert counted.frame_count == 3, "evaluation mode, and with it the count of operations, has plain layers"
 
 
 def test_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

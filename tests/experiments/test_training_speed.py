@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-SECTIONS = {"shares": 8, "speed": 3, "bench": 4, "saved": 2, "host": 2, "regimes": 10}
+SECTIONS = {"shares": 8, "speed": 3, "bench": 4, "saved": 2, "host": 4, "regimes": 10}
 """Sections, and findings of each."""
 LIMIT_SECONDS = 900.0
 
