@@ -15,7 +15,7 @@ from rim.settings.load import load, to_yaml
 
 def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--row", type=int, default=0, metavar="N", help="training example, from 0; default: 0")
-    parser.add_argument("--picture", metavar="FILE.png", help="also save tree and mask, one figure per stage")
+    parser.add_argument("--figure", "--picture", metavar="FILE.png", help="also save tree and mask, one figure a stage")
 
 
 @user_errors()
@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from rim.training.drawing import draw
 
-    draw(config, line.options.row, line.options.picture)
+    draw(config, line.options.row, line.options.figure)
     return 0
 
 

@@ -17,7 +17,7 @@ Weights may change in place between answers, as training changes them: passes re
 elsewhere (another model, or one that has moved to another device) have everything prepared anew. What changes the
 passes themselves, such as merging adapters or putting new parameters in, needs a decoder of its own.
 
-The passes of all three are the same ones, in which nothing goes between the device and the program. `tests/device` holds
+The passes of all three are the same, and in them nothing goes between the device and the program. `tests/device` holds
 that on a pretended device, and `experiments/gpu` records what was run on a real one.
 
 Axes: B examples, N trunk columns, K branches, T generated tokens, J columns of the cache, U wanted logits,

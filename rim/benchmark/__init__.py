@@ -1,1 +1,1 @@
-"""What answering costs, measured side by side: waiting times, work and memory of every method on one model."""
+"""What answering costs, measured side by side: latency, work and memory of every method on one model."""

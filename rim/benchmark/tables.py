@@ -21,7 +21,7 @@ def tables(summary: Summary) -> Iterator[tuple[str, str]]:
     bench = summary.bench
     for way in bench.decode:
         for size in bench.batch_sizes:
-            yield f"Waiting times: decode {way}, batch {size}", times_table(summary, way, size)
+            yield f"Latency: decode {way}, batch {size}", times_table(summary, way, size)
     yield "Work of one answer", work_table(summary)
     yield "Against the reading of the weights", bound_table(summary)
     if bench.published:

@@ -98,5 +98,5 @@ def by_entry(runs: Sequence[FinishedRun]) -> dict[tuple[str, str], list[Finished
 
 
 def latency_run(runs: Sequence[FinishedRun]) -> FinishedRun:
-    """The run of an entry whose waiting times stand for it: that of the first seed."""
+    """The run of an entry whose latency stands for it: that of the first seed."""
     return min(runs, key=lambda run: run.seed)

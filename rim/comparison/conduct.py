@@ -121,7 +121,7 @@ def _shared(paths: Sequence[Path]) -> Path:
 
 
 def _with_latency(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[str]]:
-    """Waiting times of one run of every entry, one after the other; and what could not be measured, or not its way."""
+    """Latency of one run of every entry, one after the other; and what could not be measured, or not its way."""
     chosen = [latency_run(members) for members in by_entry(runs).values()]
     decode, problems = common_decode({run.entry: run.config.evaluation.decode for run in chosen})
     timed = {}
@@ -130,5 +130,5 @@ def _with_latency(runs: Sequence[FinishedRun]) -> tuple[list[FinishedRun], list[
         try:
             timed[run.folder] = latency_of_run(RunFolder(run.folder), decode=decode)
         except UserError as error:
-            problems.append(f"No waiting times of {run.entry}: {error}")
+            problems.append(f"No latency of {run.entry}: {error}")
     return [replace(run, latency=timed.get(run.folder, {})) for run in runs], problems

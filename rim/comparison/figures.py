@@ -1,4 +1,4 @@
-"""Two figures of a comparison: accuracy against waiting time, and accuracy against the number of reasoning steps.
+"""Two figures of a comparison: accuracy against latency, and accuracy against the number of reasoning steps.
 
 Budgets stand side by side, test sets below each other. The reference is black.
 """

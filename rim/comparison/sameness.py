@@ -58,7 +58,7 @@ def check_same_data(configs: Mapping[str, Config], transfer: bool = False) -> No
 
 
 def common_decode(ways: Mapping[str, str]) -> tuple[str, list[str]]:
-    """The way of decoding whose waiting times may stand side by side: that of all runs, else plain; and what to say.
+    """The way of decoding in which latencies may stand side by side: that of all runs, else plain; and what to say.
 
     Answers do not depend on it, so runs that differ in it are compared all the same.
 
@@ -68,7 +68,7 @@ def common_decode(ways: Mapping[str, str]) -> tuple[str, list[str]]:
     if len({*ways.values()}) == 1:
         return next(iter(ways.values())), []
     told = ", ".join(f"{entry} {way}" for entry, way in ways.items())
-    return "plain", [f"Runs decode in different ways ({told}), so the waiting times of all are of plain decoding."]
+    return "plain", [f"Runs decode in different ways ({told}), so all latencies are of plain decoding."]
 
 
 def check_same_rule(source: str, rules: Mapping[str, Mapping[str, Any] | None]) -> None:

@@ -128,12 +128,12 @@ def cost_table(entries: Sequence[EntrySummary]) -> str:
 
 
 def _waiting(entries: Sequence[EntrySummary]) -> str:
-    """How the waiting times were measured, from the first of them."""
+    """How latency was measured, from the first of them."""
     latency = next((entry.cost.latency for entry in entries if entry.cost.latency), None)
     if latency is None:
         return ""
     return (
-        f"\n\nTraining is a mean over seeds. Waiting times are the first seed's: {latency['questions']} questions of "
+        f"\n\nTraining is a mean over seeds. Latency is the first seed's: {latency['questions']} questions of "
         f"{latency['source']}, {latency['batch_size']} at a time, {latency['repeats']} times each, on "
         f"{latency['device']} with {latency['threads']} thread(s), decoding "
         f"{latency.get('decode', 'plain')}; mean (10th to 90th percentile)."

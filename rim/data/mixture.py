@@ -48,7 +48,7 @@ def training_parts(text: str) -> list[Part]:
     return parts
 
 
-def heldout_parts(text: str) -> list[str]:
+def validation_parts(text: str) -> list[str]:
     """The sources of `data.validation`.
 
     Raises:
@@ -59,7 +59,7 @@ def heldout_parts(text: str) -> list[str]:
     if weighted is not None:
         source = weighted.partition(":")[0]
         raise DataError(
-            f"'{weighted}' has a weight: held-out sources have none, every row counts alike, and data.validation_rows "
+            f"'{weighted}' has a weight: validation sets have none, every row counts alike, and data.validation_rows "
             f"holds for each source; write {source}"
         )
     _require_different([_named(source, text) for source in sources])

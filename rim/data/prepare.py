@@ -28,14 +28,18 @@ class Splits:
 
     def named(self) -> list[tuple[str, Split]]:
         """Every split with its role."""
-        return [("train", self.train), ("held-out", self.validation), *(("test", test) for test in self.tests.values())]
+        return [
+            ("train", self.train),
+            ("validation", self.validation),
+            *(("test", test) for test in self.tests.values()),
+        ]
 
 
 def prepare(config: Data, tokenizer: Any, seed: int) -> Splits:
     """Encode (or find in the cache) all that a run uses.
 
     Training rows whose question occurs anywhere in the validation or test sources are left out and counted, of a
-    mixture from every source. `seed` draws the `validation_rows` of every held-out source.
+    mixture from every source. `seed` draws the `validation_rows` of every validation set.
 
     Raises:
         DataError: a source that may not be used so, or data that is missing, broken, or empty after the limits.
@@ -122,8 +126,8 @@ def training_texts(config: Data, limit: int = TOKENIZER_ROWS) -> Iterator[str]:
         DataError: as `prepare`.
     """
     sources = parse_sources(config)
-    held_out = questions(sources.excluded, config)
-    fresh = [[row for row in source.read(config).examples if plain(row) not in held_out] for source in sources.train]
+    validation = questions(sources.excluded, config)
+    fresh = [[row for row in source.read(config).examples if plain(row) not in validation] for source in sources.train]
     shares = _cycle(sources, [len(rows) or 1 for rows in fresh])
     for rows, share in zip(fresh, shares, strict=True):
         for example in rows[: -(-limit * share // sum(shares))]:

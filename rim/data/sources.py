@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from rim.data.errors import DataError
-from rim.data.mixture import heldout_parts, training_parts
+from rim.data.mixture import training_parts, validation_parts
 from rim.data.registry import parse_source
 from rim.data.task_split import TaskSplit
 from rim.settings import Data
@@ -52,7 +52,7 @@ def validation_sources(config: Data) -> list[TaskSplit]:
     Raises:
         DataError: a source that is unknown.
     """
-    return [parse_source(source, config) for source in heldout_parts(config.validation)]
+    return [parse_source(source, config) for source in validation_parts(config.validation)]
 
 
 def test_sources(config: Data) -> list[TaskSplit]:

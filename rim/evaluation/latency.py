@@ -44,7 +44,7 @@ class Times:
 
 @dataclass(frozen=True)
 class Latency:
-    """Waiting times and work of answering; counts are means over questions.
+    """Latency and work of answering; counts are means over questions.
 
     A pass is one call of the backbone and a position one place of one of its inputs (padding included, where questions
     share a batch). `prefill_passes` come before the first generated token, `passes_to_first` before the answer's
@@ -138,7 +138,7 @@ def _timed(asked: Asked, batch: Sequence[EncodedExample], plain: Wait, max_new_t
 
 
 def latency_of_run(folder: RunFolder, source: str | None = None, decode: str | None = None) -> dict[str, Any]:
-    """The waiting times of a run's final pick, from its `latency.json`, or measured now and written there.
+    """The latency of a run's final pick, from its `latency.json`, or measured now and written there.
 
     The threads are those of this process (`environment.use_threads`).
 

@@ -1,4 +1,4 @@
-"""The paper's selection protocol: held-out rows choose among checkpoints, the other rows score the choice.
+"""The paper's selection protocol: validation rows choose among checkpoints, the other rows score the choice.
 
 Axes: C candidates (checkpoints, in the order of training), E examples.
 """

@@ -57,7 +57,7 @@ def evaluate(
 
 
 def _choose(folder: RunFolder, config: Config, weights: str | None) -> None:
-    """Choose among the answers of all blocks, by a probe that held-out examples have fitted."""
+    """Choose among the answers of all blocks, by a probe that validation examples have fitted."""
     # scikit-learn takes a second to import
     from rim.evaluation.early.adaptive_report import adaptive_json, adaptive_report
     from rim.evaluation.early.adaptive_run import open_adaptive

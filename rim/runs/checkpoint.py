@@ -124,9 +124,14 @@ def read_about(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"there are no weights '{path.stem}' in {path.parent}; there are: {known}")
     try:
         with safe_open(path, framework="pt") as file:
-            return json.loads((file.metadata() or {})["rim"])
+            return with_present_names(json.loads((file.metadata() or {})["rim"]))
     except (KeyError, ValueError, safetensors.SafetensorError) as error:
         raise CheckpointError(f"{path} is damaged or was not written by rim: {error!r}") from error
+
+
+def with_present_names(about: dict[str, Any]) -> dict[str, Any]:
+    """The facts beside a checkpoint, whose validation score older runs called held-out."""
+    return {name.replace("heldout_", "validation_"): fact for name, fact in about.items()}
 
 
 def load_weights(backbone: Backbone, path: Path) -> dict[str, Any]:

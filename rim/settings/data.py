@@ -68,7 +68,7 @@ class Data:
     """Training source, `task/split`; or a mixture with weights, `gsm8k_aug/train:0.7 + prosqa/train:0.3`, or without,
     for shares by rows."""
     validation: str = "tracking/validation"
-    """Held-out source that chooses the checkpoint, `task/split`; never a test split. Several, `a/b + c/d`, choose by
+    """Validation set that chooses the checkpoint, `task/split`; never a test split. Several, `a/b + c/d`, choose by
     all of their rows together."""
     test: list[str] = field(default_factory=lambda: ["tracking/test"])
     """Sources scored at the end, each `task/split`."""
@@ -82,7 +82,7 @@ class Data:
     train_rows: int | None = None
     """At most this many training rows per source, the first ones; empty: all."""
     validation_rows: int | None = 264
-    """At most this many held-out rows per source, drawn by seed; 264 is the paper's number. Empty: all."""
+    """At most this many validation rows per source, drawn by seed; 264 is the paper's number. Empty: all."""
     test_rows: int | None = None
     """At most this many rows per test source, the first ones; empty: all."""
     max_steps: int = 13

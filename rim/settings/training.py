@@ -25,7 +25,7 @@ class Training:
     clip: float = 1.0
     """Largest norm of the gradient; 0 switches clipping off."""
     validate_every: str = "10%"
-    """Distance of held-out scores, a duration; per cent are of the stage."""
+    """Distance of validation scores, a duration; per cent are of the stage."""
     save_every: str = "5%"
     """Distance of checkpoints to resume from, a duration; per cent are of the stage."""
     log_every: int = 10

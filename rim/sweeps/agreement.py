@@ -18,6 +18,7 @@ from rim.settings.load import differences, to_yaml
 from rim.settings.merge import Merge
 from rim.settings.schema import shown
 from rim.sweeps.axes import AnyAxis, Listed
+from rim.sweeps.outcome import FORMER, VALIDATION
 from rim.sweeps.space import Part
 from rim.sweeps.storage import SweepError, shown_address
 from rim.sweeps.study import distribution, kept, load_study
@@ -89,8 +90,9 @@ def _changes(known: dict[str, Any], part: Part) -> Iterator[str]:
     """What differs between a study and what is asked for; nothing where a grid has only gained values."""
     before, now = dict(known["axes"]), {axis.name: axis for axis in part.axes}
     for name in SCALARS:
-        if known[name] != getattr(part.sweep, name):
-            yield f"{name}: {shown(known[name])} -> {shown(getattr(part.sweep, name))}"
+        old = VALIDATION if known[name] == FORMER else known[name]
+        if old != getattr(part.sweep, name):
+            yield f"{name}: {shown(old)} -> {shown(getattr(part.sweep, name))}"
     if [*before] != [*now]:
         yield f"axes: {', '.join(before)} -> {', '.join(now)}"
         return

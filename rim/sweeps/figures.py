@@ -11,7 +11,7 @@ from matplotlib.transforms import ScaledTranslation
 from rim.report.statistics import Estimate
 from rim.report.style import DPI, error_bars, literal, plain
 from rim.report.tables import percent
-from rim.sweeps.outcome import HELDOUT
+from rim.sweeps.outcome import VALIDATION
 from rim.sweeps.summary import Summary
 
 PANEL_WIDTH, PANEL_HEIGHT = 4.4, 3.0
@@ -107,8 +107,8 @@ def seeds(summary: Summary) -> str:
 def chosen_by(summary: Summary) -> str:
     """What chose the checkpoints and the best point, and so which scores are better than they would be again."""
     metric = summary.result.metric
-    if metric == HELDOUT:
-        return "Held-out examples choose the checkpoints and the best point; test sets choose nothing."
+    if metric == VALIDATION:
+        return "The validation set chooses the checkpoints and the best point; test sets choose nothing."
     return f"The best point is chosen by {metric}, a test set: its score there is optimistic."
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from rim.report.proportion import Proportion
 
-HELDOUT = "held-out"
-"""Name of the held-out score of the chosen checkpoint, beside those of test sources."""
+VALIDATION = "validation"
+"""Name of the validation score of the chosen checkpoint, beside those of test sources."""
+FORMER = "held-out"
+"""What it was called before; studies that were begun then have it."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ class Axis:
 class SeedScore:
     """One finished run.
 
-    `scores` by source, the held-out score among them (`HELDOUT`); `read_with` by test source and number of blocks that
-    the model was also read with; `updates` trained, `minutes` it took, `flops` of training where known.
+    `scores` by source, the validation score among them (`VALIDATION`); `read_with` by test source and number of blocks
+    that the model was also read with; `updates` trained, `minutes` it took, `flops` of training where known.
     """
 
     seed: int
@@ -80,8 +82,8 @@ class Point:
 class SweepResult:
     """A sweep so far.
 
-    `metric` is what trials were chosen by: `HELDOUT` or a test source. `baselines` are points on an axis of their own,
-    by name. `facts` is the provenance: lists of commits, hardware, versions and threads, as of a comparison.
+    `metric` is what trials were chosen by: `VALIDATION` or a test source. `baselines` are points on an axis of their
+    own, by name. `facts` is the provenance: lists of commits, hardware, versions and threads, as of a comparison.
     `base` and `overrides` are the files and settings that every run begins with; `confidence` is that of intervals.
     """
 
@@ -100,6 +102,6 @@ class SweepResult:
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Held-out first, then the test sources, as scored."""
+        """Validation first, then the test sources, as scored."""
         found = [name for point in (*self.points, *self.baselines.values()) for s in point.seeds for name in s.scores]
-        return tuple(dict.fromkeys([HELDOUT, *found]))
+        return tuple(dict.fromkeys([VALIDATION, *found]))

@@ -5,6 +5,7 @@ Imports nothing heavy: contradictions are refused at once.
 """
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from rim.base.errors import SettingsError
 from rim.settings.load import read_yaml
 from rim.settings.merge import Merge
 from rim.settings.schema import shown
-from rim.sweeps.outcome import HELDOUT
+from rim.sweeps.outcome import FORMER, VALIDATION
 
 MAPPINGS = ("space", "baselines")
 """Settings whose keys are the user's."""
@@ -56,9 +57,9 @@ class Sweep:
     hours: float | None = None
     """Hours after which a command begins no further trial; empty: no limit."""
     pruner: Literal["none", "median", "hyperband"] = "none"
-    """Whether hopeless points are given up, by the held-out accuracy of their first seed while it trains."""
-    metric: str = HELDOUT
-    """Score that points are ranked by: held-out, or a test source where nothing learns from it."""
+    """Whether hopeless points are given up, by the validation accuracy of their first seed while it trains."""
+    metric: str = VALIDATION
+    """Score that points are ranked by: validation, or a test source where nothing learns from it."""
     storage: str | None = None
     """Address of the Optuna study, such as postgresql://user@host/db; empty: `<folder>/<name>/study.db`."""
     jobs: int = 1
@@ -96,6 +97,9 @@ def load_sweep(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Sw
         if not _override(mappings, text):
             merge.override(text)
     sweep: Sweep = replace(merge.resolve(), **mappings)
+    if sweep.metric == FORMER:
+        print(f"note: metric={FORMER} is called metric={VALIDATION} now", file=sys.stderr)
+        sweep.metric = VALIDATION
     found = list(problems(sweep))
     if found:
         raise SettingsError("\n".join(found))
@@ -148,11 +152,11 @@ def problems(sweep: Sweep) -> Iterator[str]:
     if sweep.hours is not None and not 0 < sweep.hours < float("inf"):
         yield f"hours = {sweep.hours}: must be above 0; empty is no limit"
     yield from _trials(sweep)
-    if sweep.metric != HELDOUT and sweep.learns:
+    if sweep.metric != VALIDATION and sweep.learns:
         who = f"sampler {sweep.sampler}" if sweep.sampler in LEARNING else f"pruner {sweep.pruner}"
         yield (
             f"metric = '{sweep.metric}': {who} chooses by scores, and nothing is ever chosen on a test set: use "
-            "metric=held-out (test scores are reported all the same), or sampler grid or random without a pruner"
+            "metric=validation (test scores are reported all the same), or sampler grid or random without a pruner"
         )
 
 

@@ -21,7 +21,7 @@ from rim.sweeps.figures import (
     seeds,
     sheet,
 )
-from rim.sweeps.outcome import HELDOUT, Axis
+from rim.sweeps.outcome import VALIDATION, Axis
 from rim.sweeps.scales import Scale
 from rim.sweeps.summary import Summary
 from rim.sweeps.words import label_of, text_of
@@ -150,7 +150,7 @@ def _legend(axes: Axes) -> None:
 
 
 def _note(summary: Summary) -> str:
-    pooled = any(line.label == _POOLED for axis in summary.result.axes for line in lines_of(summary, axis, HELDOUT))
+    pooled = any(line.label == _POOLED for axis in summary.result.axes for line in lines_of(summary, axis, VALIDATION))
     several = pooled or any(len(point.point.seeds) > 1 for point in summary.complete)
     uneven = pooled and any(value.points < value.expected for each in summary.slices for value in each.values)
     parts = [

@@ -14,7 +14,7 @@ from rim.base.errors import SettingsError, did_you_mean
 from rim.settings import Config
 from rim.settings.load import load
 from rim.sweeps.axes import AnyAxis, label, read_axes, read_baselines
-from rim.sweeps.outcome import HELDOUT
+from rim.sweeps.outcome import VALIDATION
 from rim.sweeps.settings import Sweep
 
 LONGEST = 150
@@ -190,7 +190,7 @@ def _counted(names: Sequence[str]) -> str:
 
 
 def _check_metric(metric: str, config: Config) -> None:
-    names = [HELDOUT, *config.data.test]
+    names = [VALIDATION, *config.data.test]
     if metric not in names:
         hint = did_you_mean(metric, names)
         raise SettingsError(f"metric = '{metric}': the runs have no such score{hint}; they have {', '.join(names)}")

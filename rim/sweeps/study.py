@@ -16,6 +16,7 @@ from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.trial import FrozenTrial, TrialState
 
 from rim.sweeps.axes import AnyAxis, Listed
+from rim.sweeps.outcome import FORMER, VALIDATION
 from rim.sweeps.space import Parameters, Part
 
 POINT, WORKER, ASIDE, REASON, PRUNED_AT = "point", "worker", "aside", "reason", "pruned_at"
@@ -83,7 +84,14 @@ def parameters(trial: FrozenTrial) -> dict[str, Any]:
 
 def records_of(trials: Iterable[FrozenTrial]) -> list[dict[str, Any]]:
     """Finished runs of trials, as `trial.seed_record` made them."""
-    return [value for trial in trials for key, value in trial.user_attrs.items() if key.startswith(SEED)]
+    found = (value for trial in trials for key, value in trial.user_attrs.items() if key.startswith(SEED))
+    return [renamed(record) for record in found]
+
+
+def renamed(record: dict[str, Any]) -> dict[str, Any]:
+    """A record whose validation score has its present name."""
+    scores = {VALIDATION if name == FORMER else name: score for name, score in record.get("scores", {}).items()}
+    return record | {"scores": scores}
 
 
 class Found:

@@ -8,7 +8,7 @@ from typing import Any
 from rim.report.provenance import bootstrap_note, differences, origin
 from rim.report.statistics import Estimate
 from rim.report.tables import NOTHING, csv_of, table
-from rim.sweeps.outcome import HELDOUT, Point, SeedScore
+from rim.sweeps.outcome import VALIDATION, Point, SeedScore
 from rim.sweeps.summary import PointSummary, Summary
 from rim.sweeps.words import in_words, text_of
 
@@ -155,7 +155,7 @@ def _choice(summary: Summary) -> str:
     count, metric = len(summary.complete), summary.result.metric
     if count < 2:
         return ""
-    test = "the test scores are not chosen by" if metric == HELDOUT else "and it is a test score: report another one"
+    test = "the test scores are not chosen by" if metric == VALIDATION else "and it is a test score: report another one"
     return f"The best of {count} points is chosen by its {metric} score, which makes that score optimistic; {test}."
 
 

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from rim.runs.checkpoint import with_present_names
 from rim.runs.children import POLL_SECONDS, Job, end, fit_command, how_it_ended, launch
 from rim.runs.lock import RunBusy, locked, log_of
 from rim.runs.signals import StopRequest
-from rim.sweeps.outcome import HELDOUT
+from rim.sweeps.outcome import VALIDATION
 from rim.sweeps.space import Run
 
 
@@ -72,7 +73,7 @@ def _own_log(run: Run, stop: StopRequest) -> Iterator[BinaryIO]:
 
 
 class Validations:
-    """The held-out accuracies of a run as its curve grows."""
+    """The validation accuracies of a run as its curve grows."""
 
     def __init__(self, run: Run) -> None:
         self.path = run.folder / "curve.jsonl"
@@ -98,13 +99,13 @@ def seed_record(run: Run, minutes: float) -> dict[str, Any]:
     Scores are [correct, count]; `minutes` are those of the process, or of the updates where others have trained it.
     """
     result, environment = _read(run.folder, "result.json"), _read(run.folder, "environment.json")
-    weights, training = result["weights"], result["training"]
+    weights, training = with_present_names(result["weights"]), result["training"]
     tests = {source: _read(run.folder, f"results/{source.replace('/', '-')}.json") for source in result["accuracy"]}
-    heldout = [weights["heldout_correct"], weights["heldout_count"]]
+    validation = [weights["validation_correct"], weights["validation_count"]]
     return {
         "seed": run.seed,
         "folder": str(run.folder),
-        "scores": {HELDOUT: heldout} | {source: _counts(scores["final"]) for source, scores in tests.items()},
+        "scores": {VALIDATION: validation} | {source: _counts(scores["final"]) for source, scores in tests.items()},
         "read_with": {
             source: {blocks: _counts(score) for blocks, score in scores["read_with"].items()}
             for source, scores in tests.items() if scores.get("read_with")

@@ -22,7 +22,20 @@ from rim.sweeps import storage
 from rim.sweeps.badge import has_died
 from rim.sweeps.progress import Lines
 from rim.sweeps.space import Parameters, Part, Run
-from rim.sweeps.study import ASIDE, POINT, PRUNED_AT, REASON, SEED, WORKER, Aside, again, claim, load_study, outlook
+from rim.sweeps.study import (
+    ASIDE,
+    POINT,
+    PRUNED_AT,
+    REASON,
+    SEED,
+    WORKER,
+    Aside,
+    again,
+    claim,
+    load_study,
+    outlook,
+    renamed,
+)  # fmt: skip
 from rim.sweeps.trial import Interrupted, RunFailed, Validations, seed_record, train
 
 IDLE_SECONDS = 1.0
@@ -153,7 +166,7 @@ class Trial:
     def _seed(self, trial: optuna.Trial, name: str, run: Run, first: bool) -> dict[str, Any]:
         known: dict[str, Any] | None = trial.user_attrs.get(f"{SEED}{run.seed}")
         if known is not None:
-            return known
+            return renamed(known)
         judge = Judge(trial, run, self.crew.lines, name) if first and self.part.pruned else None
         minutes = train(run, self.part.sweep.jobs == 1, self.crew.stop, judge or (lambda: None))
         if judge is not None:
@@ -165,7 +178,7 @@ class Trial:
 
 @dataclass
 class Judge:
-    """Reports the held-out accuracies of a run to the study, and gives the trial up where its pruner says so."""
+    """Reports the validation accuracies of a run to the study, and gives the trial up where its pruner says so."""
 
     trial: optuna.Trial
     run: Run

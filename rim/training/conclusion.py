@@ -37,7 +37,7 @@ def _score(prepared: Prepared) -> None:
     final = selection["final"]
     backbone = prepared.backbone.to(scoring_device(config.training.accelerator))
     about = load_weights(backbone, folder.weights / f"{final}.safetensors")
-    about = {key: about[key] for key in ("name", "stage", "update", "heldout_correct", "heldout_count")}
+    about = {key: about[key] for key in ("name", "stage", "update", "validation_correct", "validation_count")}
     results = [
         score_source(prepared.evaluator, backbone, source, split, config.evaluation)
         for source, split in prepared.splits.tests.items()
@@ -93,20 +93,20 @@ def _report(prepared: Prepared, results: list[TestResult], about: dict[str, Any]
         ("examples/s", training["examples_per_second"]),
         ("waiting for data", f"{training['waiting_for_data']:.1%}"),
         *_cost_rows(training),
-        ("weights chosen", f"{about['name']} (update {about['update']:,})"),
-        ("held-out accuracy of the choice", f"{about['heldout_correct']}/{about['heldout_count']}"),
-        *_heldout_rows(prepared.folder, about["update"]),
+        ("checkpoint chosen", f"{about['name']} (update {about['update']:,})"),
+        ("validation accuracy of the checkpoint", f"{about['validation_correct']}/{about['validation_count']}"),
+        *_validation_rows(prepared.folder, about["update"]),
     ]
     parts.append("## training\n\n" + table(rows, ("what", "value")))
-    parts.append(f"Curves, pictures and predictions: tensorboard --logdir {prepared.config.run.folder}")
+    parts.append(f"Curves, figures and predictions: tensorboard --logdir {prepared.config.run.folder}")
     return "\n\n".join(parts) + "\n"
 
 
-def _heldout_rows(folder: RunFolder, update: int) -> list[tuple[str, str]]:
-    """What the choice had on each of several held-out sources."""
+def _validation_rows(folder: RunFolder, update: int) -> list[tuple[str, str]]:
+    """What the choice had on each of several validation sets."""
     records = [each for each in read_curve(folder.path / CURVE) if each["update"] == update]
     found: dict[str, float] = next((each["accuracy_by_source"] for each in records if "accuracy_by_source" in each), {})
-    return [(f"held-out accuracy, {source}", f"{value:.3f}") for source, value in found.items()]
+    return [(f"validation accuracy, {source}", f"{value:.3f}") for source, value in found.items()]
 
 
 def _cost_rows(training: dict[str, Any]) -> list[tuple[str, str]]:

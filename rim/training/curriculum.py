@@ -1,4 +1,4 @@
-"""The curriculum callback: switches stages, scores held-out examples, keeps checkpoints, and stops cleanly.
+"""The curriculum callback: switches stages, scores the validation set, keeps checkpoints, and stops cleanly.
 
 A Lightning epoch is one segment of the plan: the stretch between two validations. Stages change at segment boundaries,
 where Lightning rebuilds the loader; everything is derived from `module.updates`, so no two places can disagree.
@@ -109,7 +109,7 @@ class Curriculum(pl.Callback):
         """
         assert isinstance(module, RimModule)
         self.predictions = from_all_processes(module.predictions)
-        self.by_source = by_source(self.predictions, module.heldout)
+        self.by_source = by_source(self.predictions, module.validation)
         self.score = score(self.predictions)
         plan = module.plan.at(module.updates - 1)
         facts = (plan.stage.name, module.updates, self.score.correct_final, self.score.examples)
@@ -128,8 +128,8 @@ class Curriculum(pl.Callback):
             "name": name,
             "stage": plan.stage.name,
             "update": module.updates,
-            "heldout_correct": self.score.correct_final,
-            "heldout_count": self.score.examples,
+            "validation_correct": self.score.correct_final,
+            "validation_count": self.score.examples,
         }
         save_weights(module.backbone, self.folder / "weights" / f"{name}.safetensors", about)
 
@@ -142,13 +142,13 @@ class Curriculum(pl.Callback):
         return bool(flag.item())
 
 
-def by_source(predictions: Iterable[Prediction], heldout: Split) -> dict[str, list[Prediction]]:
-    """The predictions of each held-out source; empty where there is only one."""
-    if not isinstance(heldout, JoinedSplit):
+def by_source(predictions: Iterable[Prediction], validation: Split) -> dict[str, list[Prediction]]:
+    """The predictions of each validation set; empty where there is only one."""
+    if not isinstance(validation, JoinedSplit):
         return {}
-    found: dict[str, list[Prediction]] = {part.report.source: [] for part in heldout.parts}
+    found: dict[str, list[Prediction]] = {part.report.source: [] for part in validation.parts}
     for row in predictions:
-        found[heldout.source_of[row.id]].append(row)
+        found[validation.source_of[row.id]].append(row)
     return found
 
 

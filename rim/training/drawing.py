@@ -1,4 +1,4 @@
-"""One training example as it is laid out in every stage, as text and as a picture."""
+"""One training example as it is laid out in every stage, as text and as a figure."""
 
 from pathlib import Path
 
@@ -15,29 +15,29 @@ from rim.settings import Config
 from rim.settings.moment import Moment
 
 SUFFIXES = (".png", ".pdf", ".svg")
-"""Forms of a picture, by the ending of its file's name."""
+"""Forms of a figure, by the ending of its file's name."""
 
 
 class RowError(UserError):
     """A training row that does not exist."""
 
 
-class PictureError(UserError):
-    """A picture that cannot be written."""
+class FigureError(UserError):
+    """A figure that cannot be written."""
 
 
-def draw(config: Config, row: int, picture: str | None) -> None:
+def draw(config: Config, row: int, figure: str | None) -> None:
     """Print the tree of training row `row` at the beginning of every stage.
 
     Args:
-        picture: file to save pictures to, the stage's name before the suffix; None: no picture. Folders are made.
+        figure: file to save figures to, the stage's name before the suffix; None: no figure. Folders are made.
 
     Raises:
         RowError: the training split has no such row.
-        PictureError: the suffix names no form of picture, or the system refused the file.
+        FigureError: the suffix names no form of figure, or the system refused the file.
     """
-    if picture and Path(picture).suffix not in ("", *SUFFIXES):
-        raise PictureError(f"--picture {picture}: the name of a picture ends in {', '.join(SUFFIXES)}")
+    if figure and Path(figure).suffix not in ("", *SUFFIXES):
+        raise FigureError(f"--figure {figure}: the name of a figure ends in {', '.join(SUFFIXES)}")
     tokenizer = load_tokenizer(config.backbone, lambda: training_texts(config.data), Slots.of(config))
     train = prepare(config.data, tokenizer, config.run.seed).train
     if not 0 <= row < len(train):
@@ -47,11 +47,11 @@ def draw(config: Config, row: int, picture: str | None) -> None:
         tree = method.layout(train[row], Moment(stage))
         print(f"\nstage {stage.name}, example {train[row].id}\n")
         print(tree_text(tree, token_text(tokenizer)))
-        if picture:
-            path = Path(picture)
+        if figure:
+            path = Path(figure)
             path = path.with_name(f"{path.stem}-{stage.name}{path.suffix or SUFFIXES[0]}")
             _save(tree_figure(tree, token_text(tokenizer)), path)
-            print(f"\npicture: {path}")
+            print(f"\nfigure: {path}")
 
 
 def _save(figure: Figure, path: Path) -> None:
@@ -59,4 +59,4 @@ def _save(figure: Figure, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path)
     except OSError as error:
-        raise PictureError(f"--picture {path} cannot be written: {error.strerror}. Choose another folder") from error
+        raise FigureError(f"--figure {path} cannot be written: {error.strerror}. Choose another folder") from error

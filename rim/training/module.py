@@ -1,4 +1,4 @@
-"""The LightningModule: sums and counts in, one division per update, greedy accuracy on held-out examples.
+"""The LightningModule: sums and counts in, one division per update, greedy accuracy on the validation set.
 
 An update is made by hand (Lightning's "manual optimization"), since updates differ in their number of passes. What is
 told of it stays on the device until it ends, and is fetched in one go: a GPU is waited for once.
@@ -66,14 +66,14 @@ class RimModule(pl.LightningModule):
         plan: Plan,
         config: Config,
         evaluator: Evaluator,
-        heldout: Split,
+        validation: Split,
     ) -> None:
         super().__init__()
         backbone.split_head()
         if config.training.compile:
             backbone.compile_layers()
         self.backbone, self.method, self.plan, self.config = backbone, method, plan, config
-        self.evaluator, self.heldout = evaluator, heldout
+        self.evaluator, self.validation = evaluator, validation
         self.updates = 0
         self.readouts = max(config.data.max_steps, config.memory.blocks) + 1
         self.report: UpdateReport | None = None
@@ -204,16 +204,16 @@ class RimModule(pl.LightningModule):
             [group for group in groups if group["params"]], lr=0.0, betas=(training.betas[0], training.betas[1])
         )
 
-    # ------------------------------------------------------------------ held-out accuracy
+    # ------------------------------------------------------------------ validation accuracy
 
     def on_validation_epoch_start(self) -> None:
         """Forget earlier predictions."""
         self.predictions = []
 
     def validation_step(self, rows: list[int], batch_idx: int) -> None:
-        """Answer a batch of held-out questions as the stage that has just been trained reads them."""
+        """Answer a batch of validation questions as the stage that has just been trained reads them."""
         stage = self.plan.at(self.updates - 1).stage
-        self.predictions += self.evaluator.predict(self.backbone, self.heldout, rows, stage=stage)
+        self.predictions += self.evaluator.predict(self.backbone, self.validation, rows, stage=stage)
 
     # ------------------------------------------------------------------ checkpoints
 

@@ -12,7 +12,7 @@ from rim.training.module import RimModule
 
 
 class StageProgress(ProgressBar):
-    """One bar per stage: updates, loss, held-out accuracy. Without a terminal, a line after every validation."""
+    """One bar per stage: updates, loss, validation accuracy. Without a terminal, a line after every validation."""
 
     def __init__(self, curriculum: Curriculum) -> None:
         super().__init__()
@@ -67,18 +67,18 @@ class StageProgress(ProgressBar):
             self.bar.update(done - self.bar.n)
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Show the held-out accuracy."""
+        """Show the validation accuracy."""
         assert isinstance(module, RimModule)
         if not self._enabled or module.report is None:
             return
         share = self.curriculum.score.final
-        self.accuracy = f", held-out {share.value:.3f}"
+        self.accuracy = f", validation accuracy {share.value:.3f}"
         if not sys.stderr.isatty():
             plan = module.plan.at(module.updates - 1)
-            heldout = f"held-out {share.correct}/{share.count} = {share.value:.3f}{self._by_source()}"
+            validation = f"validation accuracy {share.correct}/{share.count} = {share.value:.3f}{self._by_source()}"
             self._say(
                 f"{plan.stage.name}: update {module.updates - plan.first}/{plan.length}, "
-                f"loss {module.report.loss:.4f}, {heldout}"
+                f"loss {module.report.loss:.4f}, {validation}"
             )
 
     def _say(self, line: str) -> None:
@@ -89,7 +89,7 @@ class StageProgress(ProgressBar):
             self.curriculum.stop.received = True
 
     def _by_source(self) -> str:
-        """What each held-out source has right, where there are several."""
+        """What each validation set has right, where there are several."""
         rows = {source: [row.final for row in rows] for source, rows in self.curriculum.by_source.items()}
         return "".join(f", {source} {sum(marks)}/{len(marks)}" for source, marks in rows.items())
 

@@ -1,4 +1,4 @@
-"""Which checkpoint: the best of every stage by held-out accuracy, the last of every stage, and one final pick.
+"""Which checkpoint: the best of every stage by validation accuracy, the last of every stage, and one final pick.
 
 A grounding accuracy and a refinement accuracy do not compare (grounding reads after block T, which a user does not
 know), so best is kept per stage, and the final pick is the best of the last stage.
@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass
 class Candidate:
-    """A checkpoint that was scored on the held-out examples: file stem, stage, updates done, right answers of count."""
+    """A checkpoint that was scored on the validation set: file stem, stage, updates done, right answers of count."""
 
     name: str
     stage: str
@@ -20,7 +20,7 @@ class Candidate:
 
     @property
     def accuracy(self) -> float:
-        """Share of held-out examples that are right."""
+        """Share of the validation set that is right."""
         return self.correct / self.count
 
 

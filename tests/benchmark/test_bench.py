@@ -43,7 +43,7 @@ def test_a_benchmark_from_its_settings_to_its_tables(tmp_path: Path, capsys: pyt
     (tmp_path / "tiny.yaml").write_text(TEXT.format(folder=tmp_path))
     assert bench.main(["--config", str(tmp_path / "tiny.yaml"), "rounds=3"]) == 0
     printed, table = capsys.readouterr().out, (tmp_path / "tiny" / "table.md").read_text()
-    assert "Waiting times: decode static, batch 2" in printed and f"wrote {tmp_path}/tiny/latency.png" in printed
+    assert "Latency: decode static, batch 2" in printed and f"wrote {tmp_path}/tiny/latency.png" in printed
     assert "Medians over 3 rounds" in table and "10 GB/s (stated)" in table
     assert [line.split("|")[-2].strip() for line in table.splitlines() if line.startswith("| never")] == [
         "yes", "yes", "NO", "NO",

@@ -111,7 +111,7 @@ def test_markdown_has_all_tables_and_the_footer() -> None:
     text = markdown(made, "the foot")
     titles = [line.removeprefix("## ") for line in text.splitlines() if line.startswith("## ")]
     assert titles == [
-        "Waiting times: decode plain, batch 1", "Work of one answer", "Against the reading of the weights",
+        "Latency: decode plain, batch 1", "Work of one answer", "Against the reading of the weights",
         "Beside the paper's times", "Bars",
     ]  # fmt: skip
     assert text.startswith("# made\n") and text.endswith("the foot\n")

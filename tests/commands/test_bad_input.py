@@ -256,7 +256,7 @@ def test_hub_test_data_without_a_network_is_refused_in_time(finished: Path, refu
         (["--row", "60"], "--row 60: the training split has rows 0 to 59"),
         (["--row", "-1"], "--row -1: the training split has rows 0 to 59"),
         (["--row", "first"], "argument --row: invalid int value: 'first'"),
-        (["--picture", "tree.bmp"], "--picture tree.bmp: the name of a picture ends in .png, .pdf, .svg"),
+        (["--figure", "tree.bmp"], "--figure tree.bmp: the name of a figure ends in .png, .pdf, .svg"),
     ],
 )
 def test_drawing(given: list[str], part: str, tmp_path: Path, refused) -> None:
@@ -265,5 +265,5 @@ def test_drawing(given: list[str], part: str, tmp_path: Path, refused) -> None:
 
 def test_a_picture_where_no_folder_can_be(tmp_path: Path, refused) -> None:
     (tmp_path / "file").write_text("")
-    text = refused(show, "--picture", tmp_path / "file" / "tree.png", *overrides(tmp_path))
-    assert f"--picture {tmp_path}/file/tree-grounding.png cannot be written" in text and "another folder" in text
+    text = refused(show, "--figure", tmp_path / "file" / "tree.png", *overrides(tmp_path))
+    assert f"--figure {tmp_path}/file/tree-grounding.png cannot be written" in text and "another folder" in text

@@ -50,7 +50,7 @@ def test_a_sweep_trains_reports_and_is_done(tmp_path: Path) -> None:
         result = json.loads((folder / name / "seed-0" / "result.json").read_text())
         (seed,) = point["runs"]
         assert seed["scores"]["tracking/test"]["correct"] == round(8 * result["accuracy"]["tracking/test"])
-        assert seed["scores"]["held-out"]["correct"] == result["weights"]["heldout_correct"]
+        assert seed["scores"]["validation"]["correct"] == result["weights"]["validation_correct"]
         assert (seed["updates"], seed["flops"]) == (20, result["training"]["flops"]) and seed["minutes"] > 0
         assert "threads: 1\n" in (folder / name / "seed-0" / "config.yaml").read_text()
     assert record["versions"][0]["rim"] and (folder / "heat_map.png").exists()

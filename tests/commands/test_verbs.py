@@ -146,7 +146,7 @@ def test_show_saves_a_picture_for_each_stage(
     text = shown(capsys, "--picture", str(tmp_path / name), *overrides(tmp_path))
     for stage in ("grounding", "refinement"):
         path = tmp_path / files.format(stage)
-        assert path.stat().st_size > 1000 and f"picture: {path}" in text
+        assert path.stat().st_size > 1000 and f"figure: {path}" in text
 
 
 @pytest.mark.parametrize(("method", "stage"), [("cot", "chain"), ("direct", "answer")])

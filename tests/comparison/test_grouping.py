@@ -79,7 +79,7 @@ def test_other_data_is_refused_and_named(tmp_path: Path) -> None:
 
 
 def test_runs_that_decode_differently_are_compared_and_are_seeds_of_one_entry(tmp_path: Path) -> None:
-    """Answers do not depend on it; waiting times do."""
+    """Answers do not depend on it; latencies do."""
     runs = [
         fake_run(tmp_path / f"a/seed-{seed}", RIGHT, f"run.seed={seed}", f"evaluation.decode={way}")
         for seed, way in enumerate(("plain", "static"))
@@ -89,7 +89,7 @@ def test_runs_that_decode_differently_are_compared_and_are_seeds_of_one_entry(tm
 
 def test_waiting_times_stand_side_by_side_in_one_way_of_decoding() -> None:
     assert common_decode({"a": "static", "b": "static"}) == ("static", [])
-    text = "Runs decode in different ways (a static, b plain), so the waiting times of all are of plain decoding."
+    text = "Runs decode in different ways (a static, b plain), so all latencies are of plain decoding."
     assert common_decode({"a": "static", "b": "plain"}) == ("plain", [text])
 
 

@@ -113,7 +113,7 @@ def test_splits_are_disjoint_by_the_text_alone(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["tracking", "arithmetic"])
-def test_rows_do_not_depend_on_their_number_and_held_out_rows_are_different(name: str) -> None:
+def test_rows_do_not_depend_on_their_number_and_validation_rows_are_different(name: str) -> None:
     for split in SPLITS:
         few, many = examples(name, split, config(40)), examples(name, split, config(400))
         assert many[:40] == few

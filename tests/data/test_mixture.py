@@ -133,7 +133,7 @@ def test_a_mixture_that_cannot_be_is_a_lesson(train: str, message: str) -> None:
     [
         (
             "tracking/validation:2 + arithmetic/validation:1",
-            "'tracking/validation:2' has a weight: held-out sources have none, every row counts alike, and "
+            "'tracking/validation:2' has a weight: validation sets have none, every row counts alike, and "
             "data.validation_rows holds for each source; write tracking/validation",
         ),
         ("tracking/validation + tracking/test", "tracking/test is a test split, which neither trains nor chooses"),
@@ -141,7 +141,7 @@ def test_a_mixture_that_cannot_be_is_a_lesson(train: str, message: str) -> None:
         ("+ tracking/validation", "names no source beside a +"),
     ],
 )
-def test_held_out_sources_that_cannot_be_are_a_lesson(validation: str, message: str) -> None:
+def test_validation_sources_that_cannot_be_are_a_lesson(validation: str, message: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load([], [f"data.validation={validation}"])
     assert "data.validation = " in str(caught.value) and message in str(caught.value)
@@ -151,11 +151,11 @@ def test_held_out_sources_that_cannot_be_are_a_lesson(validation: str, message: 
 
 def test_a_mixture_has_the_form_of_steps_that_one_of_its_sources_has() -> None:
     mixture = "data.train=gsm8k_aug/train:0.7 + prosqa/train:0.3"
-    held_out = ["data.validation=gsm8k_aug/validation + prosqa/validation", "data.test=[prosqa/test]"]
+    validation = ["data.validation=gsm8k_aug/validation + prosqa/validation", "data.test=[prosqa/test]"]
     for form in ("equations", "sentences"):
-        assert load([], [mixture, *held_out, f"data.steps={form}"]).data.steps == form
+        assert load([], [mixture, *validation, f"data.steps={form}"]).data.steps == form
     with pytest.raises(SettingsError) as caught:
-        load([], [mixture, *held_out, "data.steps=facts"])
+        load([], [mixture, *validation, "data.steps=facts"])
     assert (
         'data.steps = "facts": gsm8k_aug has steps of no such form; it has equations, sentences, results; prosqa has '
         "steps of no such form; it has sentences"
@@ -256,11 +256,11 @@ def test_loader_processes_give_a_mixture_in_the_same_order(small: Data, monkeypa
 
 def test_the_sources_of_a_mixture_follow_each_other(small: Data) -> None:
     splits = prepare(replace(small, train_rows=30, test_rows=5), TOKENIZER, 0)
-    train, held_out = joined(splits.train), joined(splits.validation)
+    train, validation = joined(splits.train), joined(splits.validation)
     assert ids(train) == [f"{task}/train/{row}" for task in ("tracking", "arithmetic") for row in range(30)]
-    assert len(held_out) == 16 + 12 and {held_out.source_of[name].partition("/")[0] for name in ids(held_out)[:16]} == {
-        "tracking"
-    }
+    assert len(validation) == 16 + 12 and {
+        validation.source_of[name].partition("/")[0] for name in ids(validation)[:16]
+    } == {"tracking"}
     assert [len(train[row].question) for row in range(60)] == train.question_lengths.tolist()
     assert [len(train[row].steps) for row in range(60)] == train.steps_counts.tolist()
     assert train.longest.answer == max(len(train[row].answer) for row in range(60))
@@ -296,8 +296,10 @@ def put(path: Path, *rows: object) -> str:
     return str(path)
 
 
-def test_held_out_questions_are_left_out_of_every_source_and_steps_have_the_form_that_there_is(tmp_path: Path) -> None:
-    """`own` has the wanted form, the riddles only their own; a question of any held-out source trains nowhere."""
+def test_validation_questions_are_left_out_of_every_source_and_steps_have_the_form_that_there_is(
+    tmp_path: Path,
+) -> None:
+    """`own` has the wanted form, the riddles only their own; a question of any validation set trains nowhere."""
     (tmp_path / "riddles.py").write_text(MODULE)
     questions = [f"q{row} ?" for row in range(8)]
     put(tmp_path / "riddles.jsonl", *({"riddle": text, "solution": "egg"} for text in questions))
@@ -336,9 +338,9 @@ def test_a_tokenizer_is_built_from_every_source_by_its_share(small: Data) -> Non
 
 def test_an_example_is_graded_by_the_rule_of_its_own_source(small: Data) -> None:
     """The right answer with a zero in front is right as a whole number and wrong as a text."""
-    held_out = joined(prepare(small, TOKENIZER, 0).validation)
+    validation = joined(prepare(small, TOKENIZER, 0).validation)
     rows = [0, 20, 15, 27, 16]
-    written = iter([f"0{held_out[row].gold}" for row in rows])
+    written = iter([f"0{validation[row].gold}" for row in rows])
     method = SimpleNamespace(
         prompt=lambda example, stage, blocks: example,
         answer=lambda backbone, prompts, *_: [[[1]] for _ in prompts],
@@ -348,9 +350,9 @@ def test_an_example_is_graded_by_the_rule_of_its_own_source(small: Data) -> None
     )
     tokenizer: Any = SimpleNamespace(batch_decode=lambda branches, skip_special_tokens: [next(written)])
     backbone: Any = SimpleNamespace(positions=None, device=SimpleNamespace(type="cpu"))
-    found = Evaluator(method, tokenizer, Lengths(4, 4)).predict(backbone, held_out, rows)  # type: ignore[arg-type]
+    found = Evaluator(method, tokenizer, Lengths(4, 4)).predict(backbone, validation, rows)  # type: ignore[arg-type]
     assert [row.final for row in found] == [False, True, False, True, True]
-    assert [held_out.source_of[row.id] for row in found] == [
+    assert [validation.source_of[row.id] for row in found] == [
         *("tracking/validation", "arithmetic/validation", "tracking/validation"),
         *("arithmetic/validation", "arithmetic/validation"),
     ]

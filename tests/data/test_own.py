@@ -306,10 +306,10 @@ run: {{folder: {folder}/runs}}
 
 
 def test_a_run_on_own_files_says_what_it_read(runs: tuple[Path, list[str]]) -> None:
-    train, held_out, test, riddles = json.loads((runs[0] / "runs" / "own0" / "data.json").read_text())
+    train, validation, test, riddles = json.loads((runs[0] / "runs" / "own0" / "data.json").read_text())
     assert (train["source"], train["read"], train["kept"]) == ("own/train", 25, 17)
     assert train["dropped"] == {"question also in validation or test": 8}
-    assert train["origin"].startswith("my/train.jsonl, sha256 ") and held_out["kept"] == 4 and test["kept"] == 4
+    assert train["origin"].startswith("my/train.jsonl, sha256 ") and validation["kept"] == 4 and test["kept"] == 4
     assert (riddles["source"], riddles["dropped"]) == ("riddles/test", {"too easy": 1})
 
 
@@ -367,7 +367,7 @@ def test_answers_that_were_given_are_compared_wherever_the_python_file_is(
         (moved / name / "latency.json").unlink(missing_ok=True)
     assert compare.main([str(moved / "own0"), str(moved / "own1"), "--out", "compared"]) == 0
     printed = capsys.readouterr().out
-    assert "own/test" in printed and "No waiting times of own0" in printed
+    assert "own/test" in printed and "No latency of own0" in printed
     assert "data.modules names mine.py, which is no file" in printed
 
 

@@ -39,8 +39,8 @@ def test_the_published_rows_fall_apart_as_published(config: Data) -> None:
     assert (len(splits.validation), splits.validation.report.read) == (264, 500)
     assert {source: len(split) for source, split in splits.tests.items()} == {"gsm8k/test": 1319, "gsm_hard/test": 660}
     assert (splits.train.answer_rule, splits.tests["gsm_hard/test"].answer_rule) == ("integer", "number")
-    held_out = {" ".join(splits.validation[row].text.split()) for row in range(264)}
-    assert not held_out & {" ".join(splits.train[row].text.split()) for row in range(len(splits.train))}
+    validation = {" ".join(splits.validation[row].text.split()) for row in range(264)}
+    assert not validation & {" ".join(splits.train[row].text.split()) for row in range(len(splits.train))}
     assert str(splits.validation.report) == (
         "gsm8k_aug/validation: 264 of 500 rows, 236 left out: beyond data.validation_rows=264"
     )
@@ -130,7 +130,7 @@ def test_nothing_left_stops_with_the_counts(small: Data, config: Data) -> None:
         prepare(replace(config, train="gsm8k_aug/validation"), TOKENIZER, 0)
 
 
-def test_training_texts_hold_nothing_of_held_out_rows(config: Data, small: Data) -> None:
+def test_training_texts_hold_nothing_of_validation_rows(config: Data, small: Data) -> None:
     first, second = read("tracking/train", small).examples[:2]
     texts = [
         *(first.question + "\n", *first.steps, f"#### {first.answer}"),

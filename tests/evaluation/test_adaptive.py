@@ -51,12 +51,12 @@ def test_a_run_is_read_early(finished: Path, capsys: pytest.CaptureFixture[str])
     assert (found["examples"], found["excluded"], found["probe"]["fitted"]) == (8, 0, 16)
     assert [point["correct"] for point in found["fixed"]] == [block["correct"] for block in plain["by_block"]]
     assert found["oracle"]["correct"] == plain["any_block_oracle"]["correct"]
-    assert found["held_out"] == "tracking/validation"
+    assert found["validation"] == "tracking/validation"
     for choice in found["choice"].values():
         assert choice["count"] == 8 and choice["of_possible"]["count"] == found["oracle"]["correct"]
     text = capsys.readouterr().out
     assert "| the last block's (the score)" in text and "| any right one (oracle)" in text
-    assert "16 held-out examples fitted the probe" in text and "those chosen by the score" in text
+    assert "16 validation examples fitted the probe" in text and "those chosen by the score" in text
 
 
 def test_fitting_examples_are_in_no_score(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -105,7 +105,7 @@ def test_a_comparison_times_runs_of_one_way_in_it_and_of_several_plainly(runs: d
     both, problems = _with_latency([*runs.values()])
     assert [run.latency["decode"] for run in both] == ["plain", "plain"]
     assert problems == [
-        "Runs decode in different ways (plain plain, static static), so the waiting times of all are of plain decoding."
+        "Runs decode in different ways (plain plain, static static), so all latencies are of plain decoding."
     ]
 
 

@@ -1,4 +1,4 @@
-"""Waiting times: passes, positions and tokens counted by hand, times from a clock that moves with passes alone."""
+"""Latency: passes, positions and tokens counted by hand, times from a clock that moves with passes alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

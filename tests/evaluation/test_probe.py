@@ -35,7 +35,7 @@ def test_noise_is_not() -> None:
     """On other examples and on the fitting ones, since each is scored by a probe that has not seen it."""
     found = [fit_probe(*states(seed)) for seed in range(4)]
     others = [auroc(probe.score(states(9)[0]), states(9)[1]).value for probe in found]
-    own = [auroc(probe.held_out_EK, states(seed)[1]).value for seed, probe in enumerate(found)]
+    own = [auroc(probe.validation_EK, states(seed)[1]).value for seed, probe in enumerate(found)]
     assert abs(np.mean(others) - 0.5) < 0.08 and abs(np.mean(own) - 0.5) < 0.1
 
 
@@ -45,7 +45,7 @@ def test_fitting_examples_are_scored_by_probes_that_have_not_seen_them() -> None
     state_EKD, correct_EK = draw.normal(size=(40, BLOCKS, 200)), draw.random((40, BLOCKS)) < 0.5
     probe = fit_probe(state_EKD, correct_EK)
     assert auroc(probe.score(state_EKD), correct_EK).value > 0.95
-    assert abs(auroc(probe.held_out_EK, correct_EK).value - 0.5) < 0.2
+    assert abs(auroc(probe.validation_EK, correct_EK).value - 0.5) < 0.2
 
 
 @pytest.mark.parametrize("share", [0.03, 0.2, 0.5, 0.97])

@@ -35,7 +35,7 @@ def readouts(run: AdaptiveRun) -> Readouts:
 
 @pytest.fixture(scope="module")
 def probe(run: AdaptiveRun) -> Probe:
-    found = read_out(run.evaluator, run.backbone, run.held_out, run.config.evaluation)
+    found = read_out(run.evaluator, run.backbone, run.validation, run.config.evaluation)
     return fit_probe(found.state_EKD, found.correct_EK)
 
 

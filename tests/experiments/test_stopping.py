@@ -1,4 +1,4 @@
-"""Stopping rules on tables by eye and on random ones against literal loops; thresholds are chosen on held-out examples.
+"""Stopping rules on tables by eye and on random ones against literal loops; thresholds come from the validation set.
 
 Axes: E examples, K blocks.
 """
@@ -137,7 +137,7 @@ def test_the_fewest_blocks_within_the_drop_are_chosen(of: list[Point], drop: flo
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_scored_examples_choose_no_threshold(seed: int) -> None:
-    """Whatever is scored, the choice is the one that a literal search of the held-out examples makes."""
+    """Whatever is scored, the choice is the one that a literal search of the validation set makes."""
     held_EK, held_correct_EK = random_scores(seed)
     thresholds = stopping.levels(held_EK)
 
@@ -158,7 +158,7 @@ def test_the_scored_examples_choose_no_threshold(seed: int) -> None:
         if right >= final - 0.1 - 1e-9:
             fewest = min(fewest, float(np.mean(stops)) + 1)
     assert len({curve.chosen for curve in curves}) == 1
-    assert curves[0].held_out[curves[0].chosen].blocks == pytest.approx(fewest)
+    assert curves[0].validation[curves[0].chosen].blocks == pytest.approx(fewest)
     assert 1 < curves[0].point.blocks < BLOCKS and len({curve.point for curve in curves}) > 1
     for curve, other in zip(curves, range(4), strict=True):
         score_EK, correct_EK = random_scores(100 + other, 30)
@@ -172,7 +172,7 @@ def test_thresholds_do_not_depend_on_what_is_scored() -> None:
     tests = (readouts(100, 50, seed, right) for seed, right in ((4, 0.2), (5, 0.8)))
     first, second = (stopping.curves_of(fitting, probe, test) for test in tests)
     for one, other in zip(first, second, strict=True):
-        assert one.chosen == other.chosen and one.held_out == other.held_out and one.points != other.points
+        assert one.chosen == other.chosen and one.validation == other.validation and one.points != other.points
 
 
 def test_the_picture_shows_every_rule_dot_and_the_oracle() -> None:

@@ -86,8 +86,8 @@ def test_a_run_is_timed(finished: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert found["oracle"]["correct"] == plain["oracle"]["correct"]
     for rule in found["rules"].values():
         assert rule["points"][-1]["correct"] == plain["fixed"][-1]["correct"]
-        assert rule["points"][-1]["blocks"] <= BLOCKS and len(rule["points"]) == len(rule["held_out"])
-        assert all(point["count"] == 16 for point in rule["held_out"])
+        assert rule["points"][-1]["blocks"] <= BLOCKS and len(rule["points"]) == len(rule["validation"])
+        assert all(point["count"] == 16 for point in rule["validation"])
     costs = {Stop(each["way"], each["block"]): each["median"] for each in found["times"]}
     assert [point["ms"] for point in found["fixed"]] == [costs[Stop(AT_ONCE, k)] for k in (1, 2, 3)]
     for name, rule in found["rules"].items():

@@ -312,7 +312,7 @@ def test_a_loss_that_is_not_finite_leaves_a_gap_and_does_not_stop_the_drawing():
     assert np.isnan(figure.axes[0].lines[0].get_ydata()[0])
 
 
-@pytest.mark.parametrize(("name", "label"), [("loss", "training loss"), ("accuracy", "held-out accuracy")])
+@pytest.mark.parametrize(("name", "label"), [("loss", "training loss"), ("accuracy", "validation accuracy")])
 def test_a_panel_without_values_is_left_out(name, label):
     (axes,) = curve_figure([{"update": 1, "stage": "answer", name: 0.5}]).axes
     assert (axes.get_ylabel(), axes.get_xlabel()) == (label, "update")

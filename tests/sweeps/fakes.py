@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 
 from rim.report.proportion import Proportion
-from rim.sweeps.outcome import HELDOUT, Axis, Point, SeedScore, SweepResult
+from rim.sweeps.outcome import VALIDATION, Axis, Point, SeedScore, SweepResult
 
 FACTS: dict[str, list[Any]] = {
     "commits": [{"commit": "0123456789abcdef", "dirty": False}],
@@ -21,7 +21,7 @@ FACTS: dict[str, list[Any]] = {
     ],
     "threads": [1],
 }
-EXAMPLES = {HELDOUT: 264, "tracking/test": 600, "tracking/ood": 600}
+EXAMPLES = {VALIDATION: 264, "tracking/test": 600, "tracking/ood": 600}
 
 
 def run(
@@ -42,9 +42,9 @@ def counts(share: float, source: str) -> Proportion:
 
 
 def point(number: int, values: Mapping[str, Any], *shares: float, state: str = "complete", **more: Any) -> Point:
-    """With a seed for each share on held-out rows; on test rows it is a little lower, out of distribution much."""
+    """With a seed for each share on validation rows; on test rows it is a little lower, out of distribution much."""
     seeds = tuple(
-        run(seed, {HELDOUT: share, "tracking/test": share - 0.02, "tracking/ood": share / 2})
+        run(seed, {VALIDATION: share, "tracking/test": share - 0.02, "tracking/ood": share / 2})
         for seed, share in enumerate(shares)
     )
     return Point(number, values, state, seeds, **more)
@@ -56,7 +56,7 @@ def sweep(axes: Sequence[Axis], points: Sequence[Point], **more: Any) -> SweepRe
         "name": "sweeps/fake",
         "question": "How many blocks, and at which layer do they enter?",
         "baselines": {"direct": point(0, {"baseline": "direct"}, 0.41, 0.45)},
-        "metric": HELDOUT,
+        "metric": VALIDATION,
         "sampler": "grid",
         "facts": FACTS,
         "base": ("conf/tracking.yaml",),
@@ -128,7 +128,7 @@ def other_blocks(**more: Any) -> SweepResult:
         for seed in (0, 1):
             top = 0.5 + 0.05 * n + 0.02 * seed
             shares = {k: top - 0.08 * abs(np.log2(k / trained)) for k in (1, 2, 3, 4, 6, 8, 16)}
-            own = {HELDOUT: shares[trained], "tracking/test": shares[trained], "tracking/ood": shares[trained] / 2}
+            own = {VALIDATION: shares[trained], "tracking/test": shares[trained], "tracking/ood": shares[trained] / 2}
             read = {"tracking/test": shares, "tracking/ood": {k: share / 2 for k, share in shares.items()}}
             seeds.append(run(seed, own, read))
         points.append(Point(n, {"memory.blocks": trained}, "complete", tuple(seeds), blocks=trained))
@@ -147,7 +147,7 @@ def study_of(result: SweepResult) -> optuna.Study:
     study = optuna.create_study(direction="maximize")
     states = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
     for point in result.points:
-        value = float(np.mean([run.scores[HELDOUT].value for run in point.seeds])) if point.seeds else None
+        value = float(np.mean([run.scores[VALIDATION].value for run in point.seeds])) if point.seeds else None
         study.add_trial(
             create_trial(state=states[point.state], value=value, params=dict(point.values), distributions=distributions)
         )

@@ -41,7 +41,7 @@ right = 10 * (1 + seed)
 score = {"correct": right, "count": 100}
 (folder / "results" / "tracking-test.json").write_text(json.dumps({"final": score, "read_with": {"16": score}}))
 (folder / "environment.json").write_text(json.dumps({"git": None, "threads": 1, "command": "x"}))
-weights = {"heldout_correct": right + 1, "heldout_count": 100}
+weights = {"validation_correct": right + 1, "validation_count": 100}
 training = {"updates": 100, "seconds": 6.0, "flops": 5e9}
 with open(root / "ran", "a") as file:
     file.write(name + "\\n")

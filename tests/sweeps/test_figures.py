@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 
 from rim.report.proportion import Proportion
 from rim.sweeps.heat_map import FRAME, heat_map
-from rim.sweeps.outcome import HELDOUT, Axis, SweepResult
+from rim.sweeps.outcome import VALIDATION, Axis, SweepResult
 from rim.sweeps.read_blocks import lines_of, read_blocks
 from rim.sweeps.scales import Scale
 from rim.sweeps.search import history, importances, importances_figure
@@ -88,7 +88,7 @@ def test_a_heat_map_has_a_panel_for_each_source_and_a_number_in_each_cell() -> N
     figure = drawn(heat_map, grid())
     held, test, ood = panels(figure)
     assert [axes.get_title("left").split("\n")[0] for axes in (held, test, ood)] == [
-        HELDOUT, "tracking/test", "tracking/ood",
+        VALIDATION, "tracking/test", "tracking/ood",
     ]  # fmt: skip
     assert held.get_title("left").endswith("baseline direct: 0.430 ± 0.029")
     assert (held.get_xlabel(), held.get_ylabel()) == ("blocks K", "insertion layer ℓ\n(0 = embeddings)")
@@ -125,10 +125,10 @@ def test_a_third_axis_gives_rows_of_panels_or_the_best_over_it() -> None:
     figure = drawn(heat_map, three_axes())
     assert len(panels(figure)) == 9
     assert [axes.get_title("left").split("\n")[0] for axes in panels(figure)[::3]] == [
-        f"{HELDOUT}; placement=place_{n}" for n in range(3)
+        f"{VALIDATION}; placement=place_{n}" for n in range(3)
     ]
     many = drawn(heat_map, three_axes(5))
-    assert len(panels(many)) == 3 and "the best held-out score over where the blocks stand" in title(many).replace(
+    assert len(panels(many)) == 3 and "the best validation score over where the blocks stand" in title(many).replace(
         "\n", " "
     )
     best = {text.get_position(): text.get_text() for text in panels(many)[0].texts}
@@ -154,7 +154,7 @@ def test_slices_have_a_column_for_each_axis_and_a_row_for_each_source() -> None:
     figure = drawn(slices, grid())
     assert len(figure.axes) == 6
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == [
-        f"accuracy on {source}" for source in (HELDOUT, "tracking/test", "tracking/ood")
+        f"accuracy on {source}" for source in (VALIDATION, "tracking/test", "tracking/ood")
     ]
     assert [axes.get_xlabel() for axes in figure.axes[-2:]] == ["blocks K", "insertion layer ℓ (0 = embeddings)"]
     assert [axes.get_xscale() for axes in figure.axes[-2:]] == ["log", "linear"]
@@ -165,17 +165,19 @@ def test_slices_have_a_column_for_each_axis_and_a_row_for_each_source() -> None:
 def test_of_two_axes_there_is_a_line_for_each_value_of_the_other_with_bars_and_seeds() -> None:
     summary = summarise(grid())
     axes = drawn(slices, grid()).axes[0]
-    expected = sorted((p.scores[HELDOUT].value, p.scores[HELDOUT].low, p.scores[HELDOUT].high) for p in summary.points)
+    expected = sorted(
+        (p.scores[VALIDATION].value, p.scores[VALIDATION].low, p.scores[VALIDATION].high) for p in summary.points
+    )
     np.testing.assert_allclose(sorted(bars(axes)), expected)
     lines = [line for line in axes.lines if line.get_linestyle() == "-" and len(line.get_xdata()) == 4]
     assert len(lines) == 3
     dots = [y for line in axes.lines if line.get_marker() == "." for y in line.get_ydata()]
-    assert sorted(dots) == pytest.approx(sorted(s for p in summary.points for s in p.scores[HELDOUT].per_seed))
+    assert sorted(dots) == pytest.approx(sorted(s for p in summary.points for s in p.scores[VALIDATION].per_seed))
 
 
 def test_baselines_are_lines_with_their_interval_as_a_band() -> None:
     axes = drawn(slices, variants()).axes[0]
-    score = summarise(variants()).baselines["direct"].scores[HELDOUT]
+    score = summarise(variants()).baselines["direct"].scores[VALIDATION]
     across = [line for line in axes.lines if line.get_label() == "baseline direct"]
     assert list(across[0].get_ydata()) == pytest.approx([score.value] * 2)
     box = axes.patches[0].get_extents().transformed(axes.transData.inverted())
@@ -235,7 +237,7 @@ def test_of_many_models_those_with_the_same_number_of_blocks_share_a_line() -> N
     assert lines[3].scores["tracking/test"][1].value == pytest.approx(0.05)
     same = tuple(replace(p, values={**p.values, "memory.blocks": 1}, blocks=1) for p in read_grid().points)
     few, heading = lines_of(summarise(replace(grid(), points=same)))
-    assert len(few) == 7 and "the best 7 points by held-out accuracy" in heading
+    assert len(few) == 7 and "the best 7 points by validation accuracy" in heading
 
 
 def test_without_other_numbers_of_blocks_there_is_no_such_figure() -> None:
@@ -247,11 +249,11 @@ def test_history_has_every_trial_and_the_best_so_far() -> None:
     figure = history(summarise(result), study_of(result))
     assert figure is not None and dict(rcParams) == before, "Optuna's style is its figure's alone"
     axes = figure.axes[0]
-    scored = [(p.number, p.seeds[0].scores[HELDOUT].value) for p in result.points if p.finished]
+    scored = [(p.number, p.seeds[0].scores[VALIDATION].value) for p in result.points if p.finished]
     np.testing.assert_allclose(axes.collections[0].get_offsets(), scored)
     best = next(line for line in axes.lines if line.get_label() == "Best Value")
     np.testing.assert_allclose([best.get_ydata()[n] for n, _ in scored], np.maximum.accumulate([v for _, v in scored]))
-    assert legend(axes) == ["held-out accuracy", "Best Value", "baseline direct"]
+    assert legend(axes) == ["validation accuracy", "Best Value", "baseline direct"]
     assert title(figure) == result.question
 
 

@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from rim.sweeps.hparams import write_sweep
-from rim.sweeps.outcome import HELDOUT, Axis, SweepResult
+from rim.sweeps.outcome import VALIDATION, Axis, SweepResult
 from rim.sweeps.publish import publish
 from rim.sweeps.summary import summarise
 from tests.sweeps.fakes import BLOCKS, LAYER, grid, other_blocks, point, study_of, sweep, variants
@@ -43,7 +43,7 @@ def test_all_files_are_written_and_named(tmp_path: Path) -> None:
     names = ["table.md", "table.csv", "results.json", "heat_map.png", "slices.png", "importances.png", "tensorboard"]
     assert [line for line in text.split("\n") if line.startswith("wrote")] == [f"wrote {tmp_path / n}" for n in names]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
-    assert text.startswith("Best of 12 by held-out: **blocks=8, insertion_layer=0**") and "optimistic" in text
+    assert text.startswith("Best of 12 by validation: **blocks=8, insertion_layer=0**") and "optimistic" in text
     assert (tmp_path / "slices.png").read_bytes()[1:4] == b"PNG"
     record = json.loads((tmp_path / "results.json").read_text())
     assert record["best"] == "blocks=8, insertion_layer=0"
@@ -87,7 +87,7 @@ def test_every_session_names_all_columns_since_the_plugin_reads_those_of_one(tmp
         experiment = session(folder, "experiment").experiment
         assert {info.name for info in experiment.hparam_infos} == {"curriculum", "baseline"}
         assert [info.name.tag for info in experiment.metric_infos] == [
-            "accuracy/held-out", "accuracy/tracking/test", "accuracy/tracking/ood",
+            "accuracy/validation", "accuracy/tracking/test", "accuracy/tracking/ood",
         ]  # fmt: skip
         assert session(folder, "session_end_info").HasField("session_end_info")
 
@@ -132,4 +132,4 @@ def test_points_of_a_range_that_are_written_alike_stay_apart(tmp_path: Path) -> 
     result = sweep([axis], [point(n, {axis.name: rate}, 0.5) for n, rate in enumerate(rates)], sampler="random")
     write_sweep(tmp_path, summarise(result), {}, {})
     assert len(sessions(tmp_path)) == 3
-    assert HELDOUT in summarise(result).points[0].scores
+    assert VALIDATION in summarise(result).points[0].scores

@@ -9,8 +9,8 @@ import pytest
 from rim.base.errors import SettingsError
 from rim.settings.schema import reference
 from rim.sweeps.axes import read_axes
-from rim.sweeps.outcome import HELDOUT
-from rim.sweeps.settings import HELDOUT as NAME
+from rim.sweeps.outcome import VALIDATION
+from rim.sweeps.settings import VALIDATION as NAME
 from rim.sweeps.settings import Sweep, load_sweep
 
 GOOD = """
@@ -117,5 +117,5 @@ def test_every_setting_is_explained_with_the_form_of_its_entries(file: Path) -> 
         assert len(read_axes(load_sweep([file]))) == 1
 
 
-def test_the_name_of_the_held_out_score_is_that_of_the_records() -> None:
-    assert NAME == HELDOUT
+def test_the_name_of_the_validation_score_is_that_of_the_records() -> None:
+    assert NAME == VALIDATION

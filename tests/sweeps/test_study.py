@@ -216,7 +216,7 @@ def test_a_grid_does_not_grow_under_workers(storage: RDBStorage) -> None:
         ({"memory.blocks": [1, 4]}, {}, 'memory.blocks, 2: ["memory.blocks=2"] -> (absent)'),
         ({"memory.blocks": [1, 2], RATE: [1, 2]}, {}, "axes: memory.blocks -> memory.blocks, training.clip"),
         (None, {"seeds": [0, 1]}, "seeds: [0] -> [0, 1]"),
-        (None, {"metric": "tracking/test"}, 'metric: "held-out" -> "tracking/test"'),
+        (None, {"metric": "tracking/test"}, 'metric: "validation" -> "tracking/test"'),
         (None, {"pruner": "median"}, 'pruner: "none" -> "median"'),
         (None, {"overrides": ["training.batch_size=64"]}, "training.batch_size: 128 -> 64"),
     ],

@@ -11,7 +11,7 @@ import pytest
 from rim.report.counts import estimate_counts
 from rim.report.proportion import Proportion
 from rim.sweeps.collect import _other_rows
-from rim.sweeps.outcome import HELDOUT, Axis, Point, SweepResult
+from rim.sweeps.outcome import VALIDATION, Axis, Point, SweepResult
 from rim.sweeps.records import record_of
 from rim.sweeps.summary import summarise
 from rim.sweeps.words import in_words, label_of, text_of
@@ -30,7 +30,7 @@ def test_a_grid_is_listed_in_its_order_whoever_was_first() -> None:
 
 def test_a_search_is_listed_best_first_and_what_has_no_score_last() -> None:
     points = summarise(search()).points
-    scores = [p.scores[HELDOUT].value for p in points if p.scores]
+    scores = [p.scores[VALIDATION].value for p in points if p.scores]
     assert scores == sorted(scores, reverse=True) and len(scores) == 18
     assert {p.point.state for p in points[18:]} == {"pruned", "failed"}
 
@@ -38,11 +38,11 @@ def test_a_search_is_listed_best_first_and_what_has_no_score_last() -> None:
 def test_the_best_point_is_chosen_by_the_metric_and_by_nothing_else() -> None:
     axis = Axis("memory.blocks", (1, 2, 4))
     points = [
-        Point(0, {axis.name: 1}, "complete", (run(0, {HELDOUT: 0.5, "tracking/test": 0.9}),)),
-        Point(1, {axis.name: 2}, "complete", (run(0, {HELDOUT: 0.6, "tracking/test": 0.2}),)),
-        Point(2, {axis.name: 4}, "running", (run(0, {HELDOUT: 0.8, "tracking/test": 0.99}),)),
+        Point(0, {axis.name: 1}, "complete", (run(0, {VALIDATION: 0.5, "tracking/test": 0.9}),)),
+        Point(1, {axis.name: 2}, "complete", (run(0, {VALIDATION: 0.6, "tracking/test": 0.2}),)),
+        Point(2, {axis.name: 4}, "running", (run(0, {VALIDATION: 0.8, "tracking/test": 0.99}),)),
     ]
-    best = {metric: summarise(sweep([axis], points, metric=metric)).best for metric in (HELDOUT, "tracking/test")}
+    best = {metric: summarise(sweep([axis], points, metric=metric)).best for metric in (VALIDATION, "tracking/test")}
     assert [best[m].label for m in best if best[m]] == ["blocks=2", "blocks=1"]
     assert summarise(sweep([axis], points[2:])).best is None
 
@@ -58,9 +58,9 @@ def test_means_along_an_axis_are_over_all_points_with_the_value() -> None:
     whole, *lines = summarise(result).along(LAYER)
     assert [v.value for v in whole.values] == [0, 2, 4] and not whole.fixed
     for value in whole.values:
-        runs = [r.scores[HELDOUT] for p in result.points if p.values[LAYER.name] == value.value for r in p.seeds]
-        assert value.scores[HELDOUT].value == pytest.approx(np.mean([r.value for r in runs]))
-        assert value.scores[HELDOUT] == estimate_counts(runs) and (value.points, value.expected) == (4, 4)
+        runs = [r.scores[VALIDATION] for p in result.points if p.values[LAYER.name] == value.value for r in p.seeds]
+        assert value.scores[VALIDATION].value == pytest.approx(np.mean([r.value for r in runs]))
+        assert value.scores[VALIDATION] == estimate_counts(runs) and (value.points, value.expected) == (4, 4)
     assert [dict(line.fixed) for line in lines] == [{BLOCKS.name: k} for k in BLOCKS.values]
     first = lines[2].values[1]
     same = next(p for p in summarise(result).points if p.label == "blocks=4, insertion_layer=2")
@@ -93,7 +93,7 @@ def test_other_numbers_of_blocks_stand_beside_the_trained_one() -> None:
 
 
 def test_costs_are_means_over_seeds_and_unknown_where_one_is() -> None:
-    runs = (run(0, {HELDOUT: 0.5}, updates=100, minutes=2.0), run(1, {HELDOUT: 0.5}, updates=300, minutes=5.0))
+    runs = (run(0, {VALIDATION: 0.5}, updates=100, minutes=2.0), run(1, {VALIDATION: 0.5}, updates=300, minutes=5.0))
     points = [
         Point(0, {BLOCKS.name: 1}, "complete", runs),
         Point(1, {BLOCKS.name: 2}, "complete", (replace(runs[0], flops=None), runs[1])),
@@ -106,9 +106,9 @@ def test_costs_are_means_over_seeds_and_unknown_where_one_is() -> None:
 def test_the_record_is_json_with_the_counts_of_every_run(result: SweepResult) -> None:
     record = json.loads(json.dumps(record_of(summarise(result)), allow_nan=False))
     assert len(record["points"]) == len(result.points) and record["best"]
-    runs = {p["number"]: [r["scores"][HELDOUT]["correct"] for r in p["runs"]] for p in record["points"]}
-    assert runs == {p.number: [r.scores[HELDOUT].correct for r in p.seeds] for p in result.points}
-    assert record["baselines"]["direct"]["scores"][HELDOUT]["value"] == pytest.approx(0.43, abs=0.01)
+    runs = {p["number"]: [r["scores"][VALIDATION]["correct"] for r in p["runs"]] for p in record["points"]}
+    assert runs == {p.number: [r.scores[VALIDATION].correct for r in p.seeds] for p in result.points}
+    assert record["baselines"]["direct"]["scores"][VALIDATION]["value"] == pytest.approx(0.43, abs=0.01)
 
 
 @pytest.mark.parametrize(

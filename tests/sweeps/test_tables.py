@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from rim.settings.commandline import parse
-from rim.sweeps.outcome import HELDOUT, SweepResult
+from rim.sweeps.outcome import VALIDATION, SweepResult
 from rim.sweeps.summary import Summary, summarise
 from rim.sweeps.tables import (
     baselines_table,
@@ -42,7 +42,7 @@ def test_a_row_has_axes_scores_with_intervals_spread_and_costs() -> None:
     points = [point(0, {"memory.blocks": 2}, 0.5, 0.6), point(1, {"memory.blocks": 1}, 0.25)]
     header, first, second = rows(points_table(summarise(sweep([BLOCKS], points))))
     assert header == [
-        "memory.blocks", HELDOUT, "tracking/test", "tracking/ood", "sd of held-out", "seeds", "updates", "minutes",
+        "memory.blocks", VALIDATION, "tracking/test", "tracking/ood", "sd of validation", "seeds", "updates", "minutes",
     ]  # fmt: skip
     assert first[0] == "1" and second[0] == "2", "in the order of the grid"
     assert first[1].startswith("0.250 [0.2") and first[4:] == ["—", "1", "3,000", "4.2"]
@@ -75,7 +75,7 @@ def test_baselines_stand_below_with_the_same_columns() -> None:
 def test_the_best_point_comes_with_a_command_that_can_be_pasted() -> None:
     summary = summarise(grid())
     assert best_point(summary).startswith(
-        "Best of 12 by held-out: **blocks=8, insertion_layer=0** (held-out 0.756 [0.7"
+        "Best of 12 by validation: **blocks=8, insertion_layer=0** (validation 0.756 [0.7"
     )
     program, *words = shlex.split(best_command(summary))[1:]
     line = parse("fit", "", words[1:])
@@ -102,7 +102,8 @@ def test_the_footer_says_where_numbers_come_from_and_what_the_best_is_worth() ->
     assert "12 trials by grid: 10 complete, 1 pruned, 1 failed." in text
     assert "2,000 resamples over seeds and examples, from counts" in text and "so few seeds" in text
     assert (
-        "best of 10 points is chosen by its held-out score, which makes that score optimistic; the test scores" in text
+        "best of 10 points is chosen by its validation score, which makes that score optimistic; the test scores"
+        in text
     )
 
 
@@ -159,8 +160,8 @@ def test_a_row_of_the_csv_is_a_run() -> None:
     assert (first["memory.blocks"], first["memory.insertion_layer"], first["seed"], first["state"]) == (
         "1", "0", "0", "complete",
     )  # fmt: skip
-    assert int(first["held-out right"]) == run.scores[HELDOUT].correct and first["held-out examples"] == "264"
-    assert float(first["held-out accuracy"]) == run.scores[HELDOUT].value
+    assert int(first["validation right"]) == run.scores[VALIDATION].correct and first["validation examples"] == "264"
+    assert float(first["validation accuracy"]) == run.scores[VALIDATION].value
     assert (first["updates"], first["minutes"], first["folder"]) == ("3000", "4.2", "runs/seed-0")
 
 

@@ -166,18 +166,18 @@ def test_what_is_reported_stands_in_the_study(tmp_path: Path, reports: list[Swee
         path.unlink()  # as on another machine
     run("--config", file, "seeds=[0,1]", "--report")
     (_, result), (one, two) = reports, reports[1].points
-    assert (result.name, result.question, result.metric, result.sampler) == ("s", "why?", "held-out", "grid")
+    assert (result.name, result.question, result.metric, result.sampler) == ("s", "why?", "validation", "grid")
     assert [axis.values for axis in result.axes] == [(1, 2)] and (one.values, two.values) == (
         {"memory.blocks": 1}, {"memory.blocks": 2},
     )  # fmt: skip
     assert one.overrides == ("memory.blocks=1",) and (two.blocks, two.state) == (2, "complete")
     assert result.baselines["direct"].blocks is None and result.baselines["direct"].finished
     first, second = one.seeds
-    assert first.scores == {"held-out": Proportion(11, 100), "tracking/test": Proportion(10, 100)}
+    assert first.scores == {"validation": Proportion(11, 100), "tracking/test": Proportion(10, 100)}
     assert first.read_with == {"tracking/test": {16: Proportion(10, 100)}} and first.minutes == 0.1
     assert (second.seed, second.updates, second.flops) == (1, 100, 5e9) and second.folder.endswith("blocks-1/seed-1")
     values = [each.value for each in trials(tmp_path)]
-    assert values == [pytest.approx(0.16)] * 2, "the mean of the held-out accuracies of both seeds"
+    assert values == [pytest.approx(0.16)] * 2, "the mean of the validation accuracies of both seeds"
 
 
 def test_a_run_that_fails_fails_its_trial_alone_and_is_tried_again(tmp_path: Path, reports: list[SweepResult]) -> None:

@@ -117,7 +117,7 @@ def test_run_folder_is_enough(straight: Path) -> None:
     selection = json.loads((straight / "selection.json").read_text())
     assert about["name"] == selection["final"] == "refinement-best"
     best = selection["best"]["refinement"]
-    assert (about["update"], about["heldout_correct"]) == (best["update"], best["correct"])
+    assert (about["update"], about["validation_correct"]) == (best["update"], best["correct"])
     other, about = RunFolder(straight).load_backbone("grounding-last")
     assert about["update"] == RunFolder(straight).update_of("grounding-last") == 12
     assert not torch.equal(next(backbone.parameters()), next(other.parameters()))

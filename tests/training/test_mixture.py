@@ -30,7 +30,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "alone"
 
 
-def test_held_out_accuracy_is_told_by_source_and_chosen_by_all_rows(mixed: Path) -> None:
+def test_validation_accuracy_is_told_by_source_and_chosen_by_all_rows(mixed: Path) -> None:
     scored = [record for record in curve(mixed) if "accuracy" in record]
     assert len(scored) == 4
     for record in scored:
@@ -47,7 +47,7 @@ def test_held_out_accuracy_is_told_by_source_and_chosen_by_all_rows(mixed: Path)
     told = scored[[record["update"] for record in scored].index(chosen["update"])]["accuracy_by_source"]
     report = (mixed / "report.md").read_text()
     for source, value in told.items():
-        (line,) = [line for line in report.splitlines() if f"held-out accuracy, {source}" in line]
+        (line,) = [line for line in report.splitlines() if f"validation accuracy, {source}" in line]
         assert line.endswith(f" {value:.3f} |")
 
 
@@ -55,8 +55,8 @@ def test_every_test_source_has_its_table_and_its_rule(mixed: Path) -> None:
     for source, rule in (("tracking-test", "text"), ("arithmetic-test", "integer")):
         assert json.loads((mixed / "results" / f"{source}.json").read_text())["rule"]["name"] == rule
         assert len(read_jsonl(mixed / "results" / f"{source}.jsonl")) == 8
-    train, held_out, *tests = json.loads((mixed / "data.json").read_text())
-    assert (train["kept"], held_out["kept"], len(tests)) == (100, 28, 2)
+    train, validation, *tests = json.loads((mixed / "data.json").read_text())
+    assert (train["kept"], validation["kept"], len(tests)) == (100, 28, 2)
     assert [part["report"]["source"] for part in train["parts"]] == ["tracking/train", "arithmetic/train"]
 
 

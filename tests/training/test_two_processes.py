@@ -100,7 +100,7 @@ def test_a_loss_that_is_not_finite_in_one_process_stops_both(straight: Path, tmp
     assert "Traceback" not in first.output + second.output and "error" not in second.output
 
 
-def test_fewer_held_out_rows_than_processes(straight: Path, tmp_path: Path) -> None:
+def test_fewer_validation_rows_than_processes(straight: Path, tmp_path: Path) -> None:
     short = ("stages.0.duration=1 step", "stages.1.duration=1 step", "data.validation_rows=1")
     ended = fit_on_two(tmp_path, overrides(straight.parent, "run.name=one-row", *short))
     assert [each.status for each in ended] == [0, 0], ended

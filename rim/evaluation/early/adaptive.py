@@ -1,6 +1,6 @@
 """Chooses among the K answers of a question, and asks how well scores tell right ones, on examples that fitted nothing.
 
-The held-out source of the run fits the probe. An example that did so is left out of every score, by its id.
+The validation set of the run fits the probe. An example that did so is left out of every score, by its id.
 
 Axes: E examples, K blocks.
 """

@@ -15,7 +15,7 @@ def adaptive_report(result: Adaptive, confidence: float) -> str:
     left_out = f", without {result.excluded:,} that fitted the probe" if result.excluded else ""
     headline = (
         f"## {result.source}: choosing among {len(result.fixed)} answers\n\n{result.final.count:,} examples{left_out}. "
-        f"{result.fitted:,} held-out examples fitted the probe."
+        f"{result.fitted:,} validation examples fitted the probe."
     )
     return "\n\n".join([headline, _choices(result, confidence), _aurocs(result, confidence)])
 

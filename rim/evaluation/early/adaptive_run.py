@@ -21,12 +21,12 @@ from rim.settings import Config
 
 @dataclass(frozen=True)
 class AdaptiveRun:
-    """All that choosing takes; `facts` say what was read: weights, update, blocks, layer, held-out source."""
+    """All that choosing takes; `facts` say what was read: weights, update, blocks, layer, validation set."""
 
     config: Config
     backbone: Backbone
     evaluator: Evaluator
-    held_out: Split
+    validation: Split
     tests: Mapping[str, EncodedSplit]
     facts: dict[str, Any]
 
@@ -39,13 +39,13 @@ class AdaptiveRun:
         return read_out(self.evaluator, self.backbone, split, self.config.evaluation)
 
     def results(self) -> Iterator[Adaptive]:
-        """One for each test set, in order; the probe is fitted once, on all of `held_out`.
+        """One for each test set, in order; the probe is fitted once, on all of `validation`.
 
         Raises:
-            ProbeError: held-out readouts are all right or all wrong, or nearly so.
+            ProbeError: validation readouts are all right or all wrong, or nearly so.
             AdaptiveError: all examples of a test set fitted the probe.
         """
-        fitting = self.read(self.held_out)
+        fitting = self.read(self.validation)
         probe = fit_probe(fitting.state_EKD, fitting.correct_EK)
         for source, split in self.tests.items():
             yield judged(source, fitting, probe, self.read(split), self.config.evaluation.confidence)
@@ -64,13 +64,13 @@ def open_adaptive(folder: RunFolder, config: Config, weights: str | None) -> Ada
     backbone, about = folder.load_backbone(weights)
     backbone = backbone.to(scoring_device(config.training.accelerator))
     rows = replace(config.data, validation_rows=config.evaluation.probe_rows)
-    held_out = prepare_validation(rows, backbone.tokenizer, config.run.seed)
+    validation = prepare_validation(rows, backbone.tokenizer, config.run.seed)
     tests = prepare_tests(config.data, backbone.tokenizer)
     return AdaptiveRun(
         config=config,
         backbone=backbone,
-        evaluator=evaluator_of(folder, config, backbone, (held_out, *tests.values())),
-        held_out=held_out,
+        evaluator=evaluator_of(folder, config, backbone, (validation, *tests.values())),
+        validation=validation,
         tests=tests,
-        facts=facts_of(about, config) | {"held_out": rows.validation, "layer": config.evaluation.probe_layer},
+        facts=facts_of(about, config) | {"validation": rows.validation, "layer": config.evaluation.probe_layer},
     )

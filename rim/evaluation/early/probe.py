@@ -32,12 +32,12 @@ class ProbeError(UserError):
 
 @dataclass(frozen=True)
 class Probe:
-    """A fitted probe: `strength` is its C, and `held_out_EK` the scores of the fitting examples, each by a probe that
+    """A fitted probe: `strength` is its C, and `validation_EK` the scores of the fitting examples, each by a probe that
     was fitted without that example."""
 
     model: Pipeline
     strength: float
-    held_out_EK: np.ndarray
+    validation_EK: np.ndarray
 
     def score(self, state_EKD: np.ndarray) -> np.ndarray:
         """[E, K] probability that each readout is right."""
@@ -70,7 +70,7 @@ def folds(correct_EK: np.ndarray) -> np.ndarray:
         raise ProbeError(
             f"of {len(correct_EK)} fitting examples {right} have a right readout and {wrong} a wrong one: a probe "
             "learns from both, and needs 2 examples of each, one to fit and one to check. Raise evaluation.probe_rows, "
-            "or choose weights (--weights) or a held-out source (data.validation) that are neither always right nor "
+            "or choose weights (--weights) or a validation set (data.validation) that are neither always right nor "
             "always wrong"
         )
     order = np.argsort(correct_EK.sum(1), kind="stable")

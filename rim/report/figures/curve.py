@@ -1,4 +1,4 @@
-"""The curves of a run as a figure: training loss and held-out accuracy, with a line where a stage begins."""
+"""The curves of a run as a figure: training loss and validation accuracy, with a line where a stage begins."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -14,7 +14,7 @@ Record = Mapping[str, Any]
 
 
 def curve_figure(records: Sequence[Record]) -> Figure:
-    """Training loss (logarithmic) above held-out accuracy, over updates.
+    """Training loss (logarithmic) above validation accuracy, over updates.
 
     Args:
         records: in the order of training, each with `update`, `stage` and either `loss` or `accuracy` (after the last
@@ -62,7 +62,7 @@ def _draw_accuracy(axes: Axes, records: Sequence[Record]) -> None:
     final = "after the last block" if most > 1 else "final answer"
     axes.plot(_updates(scored), [record["accuracy"] for record in scored], label=final, **style)
     axes.set_ylim(-0.03, 1.03)
-    axes.set_ylabel("held-out accuracy")
+    axes.set_ylabel("validation accuracy")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), fontsize=7, frameon=False, reverse=True)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from rim import answers
 from rim.base.errors import UserError, did_you_mean
-from rim.data.mixture import heldout_parts, sources_in, training_parts
+from rim.data.mixture import sources_in, training_parts, validation_parts
 from rim.data.registry import TASKS, own_tasks, parse_source, task
 from rim.settings import Config
 from rim.settings.checks.scoring import known_rules
@@ -40,7 +40,7 @@ def usable(config: Config) -> Iterator[tuple[str, str]]:
         return
     yield from _revisions(config)
     yield from _training(config)
-    yield from _heldout(config)
+    yield from _validation(config)
     for index, source in enumerate(config.data.test):
         try:
             parse_source(source, config.data)
@@ -80,9 +80,9 @@ def _training(config: Config) -> Iterator[tuple[str, str]]:
         yield "data.steps", has
 
 
-def _heldout(config: Config) -> Iterator[tuple[str, str]]:
+def _validation(config: Config) -> Iterator[tuple[str, str]]:
     try:
-        sources = [parse_source(source, config.data) for source in heldout_parts(config.data.validation)]
+        sources = [parse_source(source, config.data) for source in validation_parts(config.data.validation)]
     except UserError as error:
         yield "data.validation", str(error)
         return
