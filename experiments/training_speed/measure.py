@@ -56,14 +56,17 @@ def bench(size: BenchSize) -> Iterator[Pairs]:
 
 
 def measure(options: Namespace) -> dict[str, list[Any]]:
-    """The findings of every section, printed as they come."""
+    """The findings of every section: one by one to the error output, then as a table."""
     size, small = PRESETS[options.preset]
     found: dict[str, list[Any]] = {}
     with checkout(options.before) as before, tempfile.TemporaryDirectory() as work, ExitStack() as stack:
         sections = Sections(size, before, options.data, Path(work))
         stack.callback(sections.close)
         for name in options.sections:
-            found[name] = list(bench(small) if name == "bench" else getattr(sections, name)())
+            found[name] = []
+            for each in bench(small) if name == "bench" else getattr(sections, name)():
+                found[name].append(each)
+                print("  ".join(each.row()), file=sys.stderr, flush=True)
             header = HEADERS[type(found[name][0])]
             print(f"\n## {name}\n\n{table([each.row() for each in found[name]], header)}", flush=True)
     return found
