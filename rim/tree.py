@@ -157,8 +157,7 @@ def flatten(tree: Tree) -> Flat:
 def _lay_out(trees: Sequence[Tree]) -> Tokens:
     """The nodes of all trees in order, each numbered among all of them.
 
-    What is done node by node is done in plain numbers, and the rest at once for all: trees are many and small, and are
-    laid out anew for every update.
+    Node by node is gone in plain numbers, and the rest is done at once: trees are small, many, and new in every update.
     """
     nodes, parents = [node for tree in trees for node in tree.nodes], _parents(trees)
     lengths = [len(node.ids) for node in nodes]
@@ -184,12 +183,11 @@ def _lay_out(trees: Sequence[Tree]) -> Tokens:
 
 def _parents(trees: Sequence[Tree]) -> list[int]:
     """Of every node its parent's number among the nodes of all trees (-1: none)."""
-    starts = accumulate((len(tree.nodes) for tree in trees), initial=0)
-    return [
-        -1 if node.parent is None else start + node.parent
-        for start, tree in zip(starts, trees, strict=False)
-        for node in tree.nodes
-    ]
+    found: list[int] = []
+    for tree in trees:
+        start = len(found)
+        found += [-1 if node.parent is None else start + node.parent for node in tree.nodes]
+    return found
 
 
 def _continuations(
@@ -224,12 +222,9 @@ def _last(nodes: Sequence[Node], parents: list[int], first: list[int]) -> np.nda
 
 
 def _sees(trees: Sequence[Tree], size: int) -> np.ndarray:
-    """[G, G] bool: a node attends to itself and to its ancestors, less the kinds that it hides.
+    """[G, G] bool, G = `size`: a node attends to itself and to its ancestors, less the kinds that it hides.
 
     Ancestors are bits of a number until all nodes have theirs.
-
-    Args:
-        size: G, at least the number of nodes; what is beyond them sees nothing.
     """
     rows: list[int] = []
     for tree in trees:
@@ -341,12 +336,9 @@ def pad_lines(lines: Sequence[Sequence[Tree]], pad_id: int, multiple: int = 1) -
     text_B = np.bincount(line_N[read_N & ~tokens.memory_N], minlength=len(lines))
     return TreeBatch(
         ids_BN=rows(tokens.ids_N, pad_id),
-        position_BN=rows(tokens.position_N),
         node_BN=rows(_within(tokens.node_N, line_N), -1),
         sees_BGG=_sees_in(lines),
-        memory_BN=rows(tokens.memory_N),
-        latent_BN=rows(tokens.latent_N),
-        chained_BN=rows(tokens.chained_N),
+        **{f"{name}_BN": rows(getattr(tokens, f"{name}_N")) for name in ("position", "memory", "latent", "chained")},
         previous_BN=rows(np.where(tokens.previous_N < 0, -1, place_N[tokens.previous_N]), -1),
         upto_BN=rows(_upto(tokens.memory_N, tree_N)),
         **_pairs(trees, tokens, flat_N),
@@ -389,11 +381,9 @@ def _pairs(trees: Sequence[Tree], tokens: Tokens, flat_N: np.ndarray) -> dict[st
     before = tokens.previous_N[np.searchsorted(tokens.node_N, np.array(ends, dtype=np.int64).reshape(-1, 2))]
     if (before < 0).any():
         raise ValueError("a node that nothing comes before has no state to compare")
-    return {
-        "student_P": torch.from_numpy(flat_N[before[:, 0]]),
-        "teacher_P": torch.from_numpy(flat_N[before[:, 1]]),
-        "weight_P": torch.tensor([pair.weight for _, pair in pairs], dtype=torch.float32),
-    }
+    student_P, teacher_P = torch.from_numpy(flat_N[before]).unbind(1)
+    weight_P = torch.tensor([pair.weight for _, pair in pairs], dtype=torch.float32)
+    return {"student_P": student_P.contiguous(), "teacher_P": teacher_P.contiguous(), "weight_P": weight_P}
 
 
 def _supervision(tokens: Tokens, tree_N: np.ndarray, flat_N: np.ndarray) -> dict[str, Tensor]:
@@ -404,13 +394,7 @@ def _supervision(tokens: Tokens, tree_N: np.ndarray, flat_N: np.ndarray) -> dict
         raise ValueError("the first token of a tree cannot be supervised: nothing predicts it")
     source = flat_N[before]
     new = np.diff(source, prepend=-1) != 0
-    found = {
-        "source_S": source,
-        "target_S": tokens.ids_N[chosen],
-        "weight_S": tokens.weight_N[chosen],
-        "readout_S": tokens.readout_N[chosen],
-        "example_S": tree_N[chosen],
-        "predictor_U": source[new],
-        "row_S": np.cumsum(new) - 1,
-    }
+    found = {"source_S": source, "predictor_U": source[new], "row_S": np.cumsum(new) - 1, "example_S": tree_N[chosen]}
+    parts = {"target_S": tokens.ids_N, "weight_S": tokens.weight_N, "readout_S": tokens.readout_N}
+    found |= {name: values_N[chosen] for name, values_N in parts.items()}
     return {name: torch.from_numpy(values) for name, values in found.items()}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rim.settings import Config, default_stages
+from rim.settings import Config, default_stages, merge
 from rim.settings.load import SettingsError, differences, load, save, to_dict
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -251,6 +251,17 @@ def test_the_last_writer_of_a_value_is_blamed() -> None:
     batch = write("batch.yaml", "training: {batch_size: 64}")
     with pytest.raises(SettingsError, match=r"^batch.yaml: training.batch_size = 64: must be at least devices = 65"):
         load([first, second, batch])
+
+
+def test_a_setting_that_was_replaced_is_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    """Files of older runs load without a word; who sets it by hand is told, once."""
+    merge.tell_replaced.cache_clear()
+    old = write("old.yaml", "training: {micro_batch_size: 32, batch_size: 64}\ndata: {workers: 0}")
+    assert load([old]) == load([], ["training.batch_size=64", "data.workers=0"])
+    assert capsys.readouterr().err == ""
+    assert load([], ["training.micro_batch_size=4", "training.micro_batch_size=null"]) == load([], [])
+    words = "note: training.micro_batch_size has no effect: training.tokens_per_pass took its place\n"
+    assert capsys.readouterr().err == words
 
 
 def test_saved_settings_are_read_back_equal() -> None:

@@ -22,8 +22,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWa
 def memory(monkeypatch: pytest.MonkeyPatch):
     """Function that gives the device room for so many tokens at once; gives the sizes of all passes that are tried."""
 
+    losses = MemoryBlocks.losses
+
     def limit(tokens: int) -> list[int]:
-        found, losses = [], MemoryBlocks.losses
+        found: list[int] = []
 
         def limited(method: MemoryBlocks, backbone: Backbone, batch: TreeBatch) -> Losses:
             if torch.is_grad_enabled():
@@ -81,11 +83,9 @@ def test_a_line_that_does_not_fit(tmp_path: Path, memory) -> None:
     )
 
 
-def test_what_was_found_is_kept_for_a_run_that_goes_on(tmp_path: Path, memory, capsys: pytest.CaptureFixture) -> None:
-    """It begins with that, even where there is more room now, and with less where there is less."""
-    line = ("training.tokens_per_pass=null", "stages.1.dropout=0")
+def test_what_was_found_is_kept_for_a_run_that_goes_on(tmp_path: Path, memory) -> None:
     memory(200)
-    assert fit(tiny(tmp_path, *line)) == 0
+    assert fit(tiny(tmp_path, "training.tokens_per_pass=null")) == 0
     checkpoint = torch.load(tmp_path / "run" / "resume.ckpt")
     assert checkpoint["DataModule"] == {"tokens_per_pass": {"grounding": 192, "refinement": 192}}
 

@@ -25,12 +25,12 @@ def without_dropout(straight: Path) -> Path:
     return straight.parent / "still"
 
 
-def assert_close(mine: Any, other: Any) -> None:
-    """Equal, floats to 1e-5."""
+def assert_close(mine: Any, other: Any, rel: float = 1e-5) -> None:
+    """Equal, floats to a share of their size."""
     assert [record.keys() for record in mine] == [record.keys() for record in other]
     for a, b in zip(mine, other, strict=True):
         for key in a:
-            assert a[key] == (b[key] if isinstance(b[key], str | list) else pytest.approx(b[key], rel=1e-5)), (a, b)
+            assert a[key] == (b[key] if isinstance(b[key], str | list) else pytest.approx(b[key], rel=rel)), (a, b)
 
 
 def without_key_bias(weights: dict[str, Tensor]) -> dict[str, Tensor]:

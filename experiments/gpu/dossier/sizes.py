@@ -10,10 +10,10 @@ from dossier.report import Task
 class Size:
     """How much of each step is measured, and on what.
 
-    `answering` names shapes, and so does `trained`. `bench`, `training`
-    and `arithmetic` are overrides, `together` numbers of questions. `fixed` is the way of decoding that is measured
-    beside plain, and `beside` the one whose tokens it must give; `rounds` are those of a benchmark. At least
-    `least_updates` are timed, for `update_seconds` at least. `equalities` and `waits` are arguments of pytest.
+    `answering` and `trained` name shapes. `bench`, `training` and `arithmetic` are overrides, `together` numbers of
+    questions. `fixed` is the way of decoding that is measured beside plain, and `beside` the one whose tokens it must
+    give; `rounds` are those of a benchmark. At least `least_updates` are timed, for `update_seconds` at least.
+    `equalities` and `waits` are arguments of pytest.
     """
 
     answering: Sequence[str]
