@@ -29,6 +29,17 @@ Layout = Callable[[EncodedExample, Moment], Tree]
 """The training tree of an example at a moment of training."""
 TOKENS_PER_PASS = 16_384
 """Tokens of a pass where neither the settings say how many nor a trial."""
+TOKENS_PER_LINE, PER_WIDTH = 512, 3
+"""Tokens of a line, at most, and in units of the model's width D. Attention in a line of N tokens costs N / 6D of the
+work of linear layers, so that lines of 3 D cost half as much again as no attention at all."""
+
+
+def tokens_per_line(config: Config) -> int:
+    """Tokens of a line: as the settings say, or as fits the model."""
+    if config.training.tokens_per_line is not None:
+        return config.training.tokens_per_line
+    narrow = config.backbone.source == "scratch"
+    return min(TOKENS_PER_LINE, PER_WIDTH * config.backbone.scratch.width) if narrow else TOKENS_PER_LINE
 
 
 @dataclass(frozen=True)
@@ -144,7 +155,7 @@ class DataModule(pl.LightningDataModule):
         training = self.config.training
         cut = partial(
             cut_in_passes,
-            tokens_per_line=training.tokens_per_line,
+            tokens_per_line=tokens_per_line(self.config),
             tokens_per_pass=tokens_per_pass,
             pad_id=self.pad_id,
             numbers=(self._rank(), training.devices),

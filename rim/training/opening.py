@@ -12,6 +12,7 @@ from rim.report.figures.outline import tree_text
 from rim.report.figures.tree import tree_cards
 from rim.settings import Training
 from rim.settings.moment import Moment
+from rim.training.datamodule import tokens_per_line
 from rim.training.events import (
     ACCURACY_BY_BLOCK,
     ACCURACY_BY_SOURCE,
@@ -42,7 +43,7 @@ def announce(prepared: Prepared, updates: int) -> None:
         print(f"start         from the weights of {config.backbone.start_from}")
     print(
         f"batch         {training.batch_size} examples an update on {training.devices} device(s), lines of "
-        f"{training.tokens_per_line} tokens or the longest example, passes of {_passes(training)}"
+        f"{tokens_per_line(config)} tokens or the longest example, passes of {_passes(training)}"
     )
     for plan in prepared.plan.stages:
         print(
