@@ -2,7 +2,7 @@
 
 config = rim.load_config(["conf/demo.yaml"], ["run.name=notebook"])
 model = rim.load(rim.fit(config))
-model.answer("Ann has the ball. Ann gives it to Bob. Who?").answer
+model.answer("Ann has the pin. Ann and Bob swap. Who has the pin?").answer
 """
 
 from collections.abc import Sequence

@@ -4,7 +4,7 @@ Without a question, questions are read from the terminal or a pipe, a line each.
 Shows the final answer, its latency, and what each block would have answered.
 
 Example:
-  python -m rim.ask --run runs/demo "Ann has the ball. Ann gives it to Bob. Who?"
+  python -m rim.ask --run runs/demo "Ann has the pin. Who has the pin?"
 """
 
 import sys
