@@ -1,8 +1,9 @@
-"""List the verbs of `python -m rim.VERB`, and the commands to begin with."""
+"""List the verbs of `python -m rim.VERB`, and the commands to begin with; `rim VERB` is the same as a script."""
 
 import ast
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,14 +22,15 @@ FIRST_COMMANDS = (
 
 @user_errors()
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the list.
+    """Do what the verb does that is named first; without one, print the list.
 
     Raises:
-        UsageError: a verb was named as an argument, or something that is no verb.
+        UsageError: something was named that is no verb.
     """
-    words = sys.argv[1:] if argv is None else argv
+    words = sys.argv[1:] if argv is None else list(argv)
     if words and words[0] in VERBS:
-        raise UsageError(f"a verb is a module: python -m rim.{' '.join(words)}")
+        status: int = import_module(f"rim.{words[0]}").main(words[1:])
+        return status
     if words and words[0] not in ("-h", "--help"):
         raise UsageError(f"'{words[0]}' is no verb{did_you_mean(words[0], VERBS)}; there are {', '.join(VERBS)}")
     print(overview())

@@ -1,7 +1,7 @@
 """Measure latency, throughput and memory of answering.
 
-The methods of a settings file are measured side by side on one model; key=value is a
-setting of the benchmark, rounds=3, or of all entries, backbone.scratch.layers=4.
+The methods of a settings file are measured side by side on one model. key=value
+is a setting of the benchmark, rounds=3, or of all entries, memory.blocks=4.
 
 Example:
   python -m rim.bench --config conf/bench/laptop.yaml 'batch_sizes=[1,8]'
