@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rim import evaluate, fit, show
+import rim.fit as fit
+from rim import evaluate, show
 from rim.backbone.tokenizer import build_tokenizer
 from tests.models import TEXTS
 from tests.runs import overrides

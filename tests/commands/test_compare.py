@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rim import compare
+import rim.compare as compare
 from tests.commands.test_verbs import HEAVY, ROOT, imported, python
 from tests.runs import TINY, curve
 

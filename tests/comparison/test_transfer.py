@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from rim import compare
+import rim.compare as compare
 from rim.comparison.collect import collect
 from rim.comparison.grouping import collect_named
 from rim.comparison.plan import check_plan, plan_runs

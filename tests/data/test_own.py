@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from rim import compare, evaluate, fit, show
+import rim.compare as compare
+import rim.fit as fit
+from rim import evaluate, show
 from rim.answers import RULES
 from rim.backbone.tokenizer import build_tokenizer
 from rim.base.errors import SettingsError

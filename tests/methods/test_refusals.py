@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rim import fit
+import rim.fit as fit
 
 REFUSED = [
     (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from rim import fit as command
+import rim.fit as command
 from rim.settings.load import load
 from rim.training.module import RimModule, StageMismatch
 from rim.training.run import fit, prepare_run

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from rim import fit as command
+import rim.fit as command
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Outcome, Wanted
 from rim.base.files import SaveError

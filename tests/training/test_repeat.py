@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rim import fit as command
+import rim.fit as command
 from rim.training import run
 from tests.runs import overrides
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rim import fit as command
+import rim.fit as command
 from rim.data import hub
 from rim.data.files import digest
 from rim.training.curriculum import Curriculum
