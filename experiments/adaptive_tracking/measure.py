@@ -71,7 +71,7 @@ def of_run(options: Namespace) -> int:
     config = settings_of(folder, options.overrides, options.test)
     check(config)
     run, confidence = open_adaptive(folder, config, options.weights), config.evaluation.confidence
-    fitting = run.read(run.held_out)
+    fitting = run.read(run.validation)
     probe = fit_probe(fitting.state_EKD, fitting.correct_EK)
     for source, split in run.tests.items():
         test = run.read(split)

@@ -50,7 +50,7 @@ class Curve:
 
     rule: str
     points: tuple[Point, ...]
-    held_out: tuple[Point, ...]
+    validation: tuple[Point, ...]
     chosen: int
 
     @property
@@ -90,7 +90,7 @@ def curve(
     rule: str,
     thresholds: Sequence[float],
     scored: tuple[np.ndarray, Callable[[float], np.ndarray]],
-    held_out: tuple[np.ndarray, Callable[[float], np.ndarray]],
+    validation: tuple[np.ndarray, Callable[[float], np.ndarray]],
     drop: float = DROP,
 ) -> Curve:
     """A rule at all thresholds.
@@ -98,11 +98,11 @@ def curve(
     Args:
         thresholds: from lenient to strict; the last one never stops early.
         scored: of the examples that are scored, which answers are right [E, K], and threshold → stops [E].
-        held_out: the same of others, which alone choose.
+        validation: the same of others, which alone choose.
     """
     points, others = (
         tuple(point(correct_EK, stops(threshold), threshold) for threshold in thresholds)
-        for correct_EK, stops in (scored, held_out)
+        for correct_EK, stops in (scored, validation)
     )
     return Curve(rule, points, others, choose(others, drop))
 
@@ -125,7 +125,7 @@ def _agreed(row: Sequence[str], count: int) -> int:
 def curves_of(fitting: Readouts, probe: Probe, scored: Readouts) -> tuple[Curve, ...]:
     """All rules on examples that fitted nothing; those that fitted the probe choose the thresholds, too."""
     scores = {"confidence": scored.confidence_EK, "probe": probe.score(scored.state_EKD)}
-    held = {"confidence": fitting.confidence_EK, "probe": probe.held_out_EK}
+    held = {"confidence": fitting.confidence_EK, "probe": probe.validation_EK}
 
     def by_score(name: str) -> Curve:
         return curve(
@@ -156,7 +156,7 @@ def rules_json(fitting: Readouts, probe: Probe, scored: Readouts, confidence: fl
         each.rule: {
             "chosen": each.chosen,
             "points": [at(found) for found in each.points],
-            "held_out": [at(found) for found in each.held_out],
+            "validation": [at(found) for found in each.validation],
         }
         for each in curves_of(fitting, probe, scored)
     }

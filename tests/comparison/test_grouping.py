@@ -170,7 +170,7 @@ def test_blocks_that_were_edited_otherwise_are_told(tmp_path: Path) -> None:
         path.write_text(json.dumps(facts))
     assert [collect(run, "", "x").edit for run in (new, mixed, removed)] == [VERSION, 1, None]
     assert older_controls({"new": VERSION}) == []
-    assert compare_named([new, mixed, removed], tmp_path / "out", None) == 0
+    assert compare_named([new, mixed, removed], tmp_path / "out", None) == tmp_path / "out"
     note = (
         f"**Swapped blocks and noise of {mixed} were measured by another edit of states than today's: they do not "
         "compare with others. Score these runs again: rim.evaluate --run DIR**"
