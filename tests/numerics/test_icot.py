@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
 
 from rim.backbone.backbone import Backbone
 from rim.data.encode import EncodedExample
@@ -137,11 +138,11 @@ def test_losses_are_those_of_plain_text_without_the_first_tokens(epochs: float, 
 )
 def test_the_optimiser_is_reset_at_every_removal(tmp_path: Path, reset: str, steps: list[int]) -> None:
     """Steps that the optimiser's state has seen, after every update of a run of three stages."""
-    seen, step = [], RimModule.optimizer_step
+    seen, step = [], RimModule.step
 
-    def watch(module: RimModule, *arguments: object) -> None:
-        step(module, *arguments)
-        state = module.optimizers().optimizer.state
+    def watch(module: RimModule, optimizer: LightningOptimizer) -> None:
+        step(module, optimizer)
+        state = optimizer.optimizer.state
         (count,) = {int(each["step"]) for each in state.values()}
         seen.append(count)
 
@@ -149,6 +150,6 @@ def test_the_optimiser_is_reset_at_every_removal(tmp_path: Path, reset: str, ste
     limits = ["method.removed_per_epoch=3", "method.removal_limit=2", "training.validate_every=100%"]
     run = ["method.name=icot", f"stages.1.reset_optimizer={reset}", "evaluation.controls=[]"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RimModule, "optimizer_step", watch)
+        patch.setattr(RimModule, "step", watch)
         assert fit(tiny(tmp_path, *run, *durations, *limits)) == 0
     assert seen == steps

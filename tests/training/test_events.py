@@ -52,7 +52,7 @@ def test_the_groups_of_the_stages_have_few_cards_and_come_first(straight: Path) 
     assert sorted(inside) == [
         "grounding/mask", "grounding/training_loss", "grounding/tree", "grounding/validation_accuracy",
     ]  # fmt: skip
-    assert not [tag for kind in ("scalars", "images", "tensors") for tag in tags[kind] if "validation" in tag]
+    assert not [tag for kind in ("scalars", "images", "tensors") for tag in tags[kind] if "heldout" in tag]
 
 
 @pytest.mark.parametrize(("name", "begun"), [("", RunLogger), ("tensorboard", TensorBoardLogger)])
