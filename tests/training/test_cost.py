@@ -68,7 +68,7 @@ def test_direct_answers_cost_what_a_formula_says(family: str, attention: str) ->
     with the width forward and four backward.
     """
     backbone = tiny_backbone(family, attention)
-    weights = 6 * 11 * products(backbone, trained=True) + 4 * 3 * 300 * 32
+    weights = 6 * 11 * products(backbone, trained=True) + 6 * 3 * 300 * 32
     assert flops(backbone, config("direct"), [example(9, (), 2)]) == weights + 3 * (3 * 4 * 11 * 11 * 32)
 
 
