@@ -75,9 +75,9 @@ def _train_there() -> None:
 COMMANDS = (
     ("evaluate", "evaluation.controls=[removed,swapped,noise]", f"evaluation.decode={second.FIXED}"),
     ("evaluate", "--protocol", "evaluation.selection_rows=4", "evaluation.selection_splits=2"),
-    ("bench", "--questions", "2", "--rounds", "1"),
+    ("ask", "--json", "Ann has the pin. Who has the pin?"),
 )
-"""What is asked of a finished run; a benchmark reads its answers early, by all rules."""
+"""What is asked of a finished run."""
 
 
 def asked(run: Path, patch: Patch | None) -> list[int]:

@@ -7,8 +7,8 @@ from tests.training.children import fit_on_two
 from tests.training.test_two_processes import assert_close
 
 
-def test_checkpointed_on_two_processes_as_plain_on_one(straight: Path, tmp_path: Path) -> None:
-    line = overrides(straight.parent, "run.name=checkpointed", "training.checkpointing=full")
-    first, second = fit_on_two(tmp_path, line)
-    assert first.status == second.status == 0, first.output + second.output
-    assert_close(curve(straight.parent / "checkpointed"), curve(straight))
+def test_checkpointed_as_plain_on_two_processes(tmp_path: Path) -> None:
+    for name, mode in (("plain", "none"), ("checkpointed", "full")):
+        first, second = fit_on_two(tmp_path, overrides(tmp_path, f"run.name={name}", f"training.checkpointing={mode}"))
+        assert first.status == second.status == 0, first.output + second.output
+    assert_close(curve(tmp_path / "checkpointed"), curve(tmp_path / "plain"))

@@ -68,7 +68,8 @@ def test_non_finite_loss_names_update_stage_and_examples(
             return outcome
         bad_U = torch.isin(batch.predictor_U, batch.source_S[batch.example_S == 3])
         bad.append(ids[3])
-        return replace(outcome, logits_UV=outcome.logits_UV.masked_fill(bad_U[:, None], float("nan")))
+        assert outcome.last_UD is not None
+        return replace(outcome, last_UD=outcome.last_UD.masked_fill(bad_U[:, None], float("nan")))
 
     with monkeypatch.context() as patch:
         patch.setattr(RimModule, "add_gradient", watched)
