@@ -156,4 +156,7 @@ def test_two_processes_make_the_run_of_one(finished: Finished, tmp_path: Path) -
     assert_close(curve(folder)[:1], curve(one)[:1])
     assert_close(curve(folder), curve(one), rel=5e-3)
     mine, other = ({name: without_key_bias(each) for name, each in weights(place).items()} for place in (folder, one))
-    torch.testing.assert_close(mine, other, rtol=0, atol=2e-2)
+    assert mine.keys() == other.keys()
+    for name, here in mine.items():
+        far = [(value - other[name][path]).abs() > 2e-3 for path, value in here.items()]
+        assert sum(int(each.sum()) for each in far) <= 1e-3 * sum(each.numel() for each in far), name
