@@ -40,7 +40,7 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
 
     Raises:
         ExportError: the run cannot be exported, `to` exists, or the folder does not answer as the run does (in fp32
-            token by token; in bf16 the share of equal answers is printed and stands in the card).
+            token by token; where weights are bf16, the share of equal answers is printed and stands in the card).
         RunError, CheckpointError: there is no such run or checkpoint.
     """
     if to.exists():
@@ -55,7 +55,7 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
     with _whole_or_nothing(to) as scrap:
         write_model(model.backbone, template, model.evaluator.max_new_tokens(), wanted.dtype, scrap)
         outcome = check_export(scrap, expected, model.backbone.special.memory_tokens)
-        if wanted.dtype == "fp32" and outcome.first_difference:
+        if wanted.dtype == model.config.backbone.dtype == "fp32" and outcome.first_difference:
             raise ExportError(f"the export differs from its run, and nothing was kept: {outcome.first_difference}")
         facts = _facts(run, model, prompt, wanted, outcome)
         write_json(scrap / "rim.json", facts)

@@ -42,7 +42,7 @@ def write_model(backbone: Backbone, template: str, max_new_tokens: int, dtype: s
 @torch.no_grad()
 def merged(backbone: Backbone) -> PreTrainedModel:
     """The plain model of a backbone: adapters added to its matrices, memory rows written into its embedding."""
-    model: Any = backbone.model
+    model: Any = backbone.model.float()  # adapters are added to matrices in fp32, whatever these were frozen in
     plain: PreTrainedModel = model.merge_and_unload() if isinstance(model, PeftModel) else model
     embedding: Any = plain.get_input_embeddings()
     if isinstance(embedding, MemoryEmbedding):

@@ -16,6 +16,7 @@ from tests.training.test_contract import SHORT, swiftly
 from tests.variants import VARIANTS
 
 Trained = Callable[..., Path]
+TYPES = {"fp32": (), "bf16": ("backbone.dtype=bf16", "training.precision=bf16")}
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +56,13 @@ def write_base(folder: Path, texts: list[str]) -> None:
     tokenizer.save_pretrained(folder)
 
 
-@pytest.fixture(scope="session")
-def adapted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a finished LoRA run on `write_base`'s model."""
+@pytest.fixture(scope="session", params=["fp32", "bf16"])
+def adapted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished LoRA run on `write_base`'s model, frozen in either type."""
     folder = tmp_path_factory.mktemp("adapted")
     model = ("backbone.source=pretrained", f"backbone.name={folder / 'base'}", "backbone.training=lora")
     own = ("evaluation.max_new_tokens=null", f"run.folder={folder}", f"data.cache={folder}/cache")
-    config = load([], [*SHORT, *own, "memory.blocks=3", *model, "backbone.lora.rank=4"])
+    config = load([], [*SHORT, *own, "memory.blocks=3", *model, "backbone.lora.rank=4", *TYPES[request.param]])
     write_base(folder / "base", list(training_texts(config.data)))
     with pytest.MonkeyPatch.context() as patch:
         swiftly(patch.setattr)

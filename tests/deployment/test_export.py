@@ -73,8 +73,9 @@ def test_an_export_answers_as_its_run(name: str, trained: Trained, tmp_path: Pat
 
 def test_an_adapted_pretrained_model_is_merged(adapted: Path, tmp_path: Path) -> None:
     """LoRA on a folder with a template, a sampling configuration and a beginning-of-text token of its own."""
+    half = load(adapted).config.backbone.dtype == "bf16"
     outcome = export(adapted, tmp_path / "model", Wanted())
-    assert outcome.equal == outcome.questions == 8
+    assert outcome.questions == 8 and (half or outcome.equal == 8)
     settings = GenerationConfig.from_pretrained(tmp_path / "model")
     assert (settings.top_k, settings.temperature, settings.repetition_penalty) == (1, None, None)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
@@ -84,7 +85,7 @@ def test_an_adapted_pretrained_model_is_merged(adapted: Path, tmp_path: Path) ->
     ids_1N = torch.tensor([ids])
     with torch.no_grad():
         merged, there = plain(ids_1N).logits, run.backbone.model(input_ids=ids_1N, use_cache=False).logits
-    torch.testing.assert_close(merged, there, rtol=0, atol=1e-4)
+    torch.testing.assert_close(merged, there.float(), rtol=0, atol=5e-2 if half else 1e-4)
 
 
 def test_bf16_is_exported_with_its_share_of_equal_answers(
