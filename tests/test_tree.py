@@ -1,5 +1,7 @@
 """Layout, visibility, positions and supervision of trees, against matrices written out by hand and a slow reference."""
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -245,3 +247,17 @@ def test_a_pruned_tree_holds_the_paths_to_the_ends_and_nothing_else() -> None:
     both, ends = tree.pruned_to((5, 0))
     assert both.nodes == (nodes[0], nodes[5]) and ends == (1, 0)
     assert tree.pruned_to(range(6)) == (tree, (0, 1, 2, 3, 4, 5))
+
+
+def test_a_batch_survives_the_way_from_a_loader_worker() -> None:
+    """It travels as arrays, which nobody must notice: tensors of the same types, that can be written to."""
+    batch = pad([branching(), chain(Node(Kind.QUESTION, [1]), Node(Kind.ANSWER, [2]))], 0)
+    again = pickle.loads(pickle.dumps(batch))
+    assert vars(again).keys() == vars(batch).keys()
+    for name, value in vars(batch).items():
+        found = getattr(again, name)
+        if not isinstance(value, torch.Tensor):
+            assert found == value
+            continue
+        assert found.dtype == value.dtype and torch.equal(found, value), name
+        found.zero_()

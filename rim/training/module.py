@@ -121,7 +121,7 @@ class RimModule(pl.LightningModule):
 
     def add_gradient(self, batch: TrainingBatch, part: Pass) -> Losses:
         """Read a pass, forward and backward; gradients of weighted sums add up, and are divided when all are there."""
-        seed_noise(self.config.run.seed, batch.stage, batch.update, part.number)
+        seed_noise(self.device, self.config.run.seed, batch.stage, batch.update, part.number)
         with nullcontext() if part is batch.passes[-1] else self._apart():
             losses = self.method.losses(self.backbone, part.trees)
             with torch.autocast(self.device.type, enabled=False):  # what was cast forward is so backward by itself
@@ -238,6 +238,14 @@ def suspects(part: Pass, losses: Losses) -> list[str]:
     return [part.ids[tree] for tree in trees] or part.ids
 
 
-def seed_noise(*numbers: int) -> None:
-    """Make dropout a function of these numbers, so that it survives interruptions and other numbers of processes."""
-    torch.manual_seed(int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:7], "big"))
+def seed_noise(device: torch.device, *numbers: int) -> None:
+    """Make dropout a function of these numbers, so that it survives interruptions and other numbers of processes.
+
+    On a CPU its generator alone is asked: `torch.manual_seed` notes the seed, with a traceback, for every kind of
+    device that has not started, which takes milliseconds and is never forgotten.
+    """
+    seed = int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:7], "big")
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
