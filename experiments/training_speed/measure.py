@@ -1,5 +1,6 @@
 """Speed and memory of training, this checkout against a commit before. See README.md; `make bench` runs it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -24,8 +25,8 @@ from rim.runs.environment import describe, use_threads
 BEFORE = "82953df"
 """The commit before lines, memory rows of our own and logits in chunks."""
 PRESETS = {
-    "quick": (Size(1, 64, 3_000, 200, 8, 2, 1, 2, 64), BenchSize(1, 32, 400, batch=2, pairs=1)),
-    "full": (Size(12, 768, 50_257, 3_000, 32, 4, 3, 20, 768), BenchSize(4, 128, 8_000, batch=16, pairs=9)),
+    "quick": (Size(1, 1, 64, 3_000, 200, 8, 1, 2, 64), BenchSize(1, 32, 400, batch=2, pairs=1)),
+    "full": (Size(3, 12, 768, 50_257, 3_000, 64, 3, 20, 768), BenchSize(4, 128, 8_000, batch=16, pairs=9)),
 }
 SECTIONS = ("shares", "speed", "bench", "saved", "host", "regimes")
 HEADERS = {
@@ -73,7 +74,7 @@ def measure(options: Namespace) -> dict[str, list[Any]]:
 
 
 def main() -> None:
-    """Measure, print tables, and write results.json; a missed bar is a finding, not a failure."""
+    """Measure, print tables, and put the sections into results.json; a missed bar is a finding, not a failure."""
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("--preset", choices=PRESETS, default="full")
     parser.add_argument("--before", default=BEFORE, help="commit or folder to compare with")
@@ -92,9 +93,9 @@ def main() -> None:
     setting = {"preset": options.preset, "before": options.before, "threads": threads, "seed": SEED}
     facts: dict[str, Any] = {"command": " ".join(["python experiments/training_speed/measure.py", *sys.argv[1:]])}
     facts |= {**describe(), "load_average_at_start": load, "setting": setting, "seconds": seconds}
-    write_json(
-        options.out, {**facts, "results": {name: [_facts(each) for each in rows] for name, rows in found.items()}}
-    )
+    record = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
+    measured = {name: {**facts, "findings": [_facts(each) for each in rows]} for name, rows in found.items()}
+    write_json(options.out, {**record, **measured})
 
 
 def _facts(found: Pairs | Finding) -> dict[str, Any]:

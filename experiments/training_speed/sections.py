@@ -32,14 +32,14 @@ ROWS = {"GSM8K, sentences": "sentences", "GSM8K, equations (as GSM8K-Aug has the
 
 @dataclass(frozen=True)
 class Size:
-    """Shapes and numbers of a preset: of the model that is timed, and of what is repeated."""
+    """Shapes and numbers of a preset: of models that are timed, before and after and by method, and of repetitions."""
 
     layers: int
+    layers_by_method: int
     width: int
     vocabulary: int
     rows: int
     batch: int
-    small_batch: int
     pairs: int
     updates: int
     saved_width: int
@@ -187,7 +187,7 @@ class Sections:
 
     def regimes(self) -> Iterator[Finding]:
         """Examples per second of methods at batches of 4, where arithmetic takes the time and where launching does."""
-        shapes = {"large": (self.size.layers, self.size.width, self.size.vocabulary), "tiny": (2, 128, 3_000)}
+        shapes = {"large": (self.size.layers_by_method, self.size.width, self.size.vocabulary), "tiny": (2, 128, 3_000)}
         methods = {**OBJECTIVES, "Coconut, last stage": ("coconut", -1)}
         for shape, sizes in shapes.items():
             for name, (method, stage) in methods.items():

@@ -21,7 +21,7 @@ def test_every_section(data_root: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads(out.read_text(encoding="utf-8"))
-    assert {name: len(found) for name, found in record["results"].items()} == SECTIONS
-    for each in (*record["results"]["shares"], *record["results"]["saved"]):
+    assert {name: len(found["findings"]) for name, found in record.items()} == SECTIONS
+    for each in (*record["shares"]["findings"], *record["saved"]["findings"]):
         assert each["before"] == each["after"] > 0, "a checkout is as good as itself"
     assert all(f"## {name}" in done.stdout for name in SECTIONS)
