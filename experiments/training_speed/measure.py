@@ -25,8 +25,11 @@ from rim.runs.environment import describe, use_threads
 BEFORE = "82953df"
 """The commit before lines, memory rows of our own and logits in chunks."""
 PRESETS = {
-    "quick": (Size(1, 1, 64, 3_000, 200, 8, 1, 2, 64), BenchSize(1, 32, 400, batch=2, pairs=1)),
-    "full": (Size(3, 12, 768, 50_257, 3_000, 64, 3, 20, 768), BenchSize(4, 128, 8_000, batch=16, pairs=9)),
+    "quick": (Size((1, 64, 3_000), (1, 64, 3_000), 200, 8, 1, 2, 64), BenchSize(1, 32, 400, batch=2, pairs=1)),
+    "full": (
+        Size((3, 768, 12_564), (12, 768, 50_257), 3_000, 64, 3, 20, 768),
+        BenchSize(4, 128, 8_000, batch=16, pairs=9),
+    ),
 }
 SECTIONS = ("shares", "speed", "bench", "saved", "host", "regimes")
 HEADERS = {

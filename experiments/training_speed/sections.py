@@ -30,14 +30,16 @@ OBJECTIVES = {
 ROWS = {"GSM8K, sentences": "sentences", "GSM8K, equations (as GSM8K-Aug has them)": "equations"}
 
 
+Shape = tuple[int, int, int]
+"""Layers, width and vocabulary of a model."""
+
+
 @dataclass(frozen=True)
 class Size:
     """Shapes and numbers of a preset: of models that are timed, before and after and by method, and of repetitions."""
 
-    layers: int
-    layers_by_method: int
-    width: int
-    vocabulary: int
+    timed: Shape
+    by_method: Shape
     rows: int
     batch: int
     pairs: int
@@ -141,7 +143,7 @@ class Sections:
 
     def speed(self) -> Iterator[Pairs]:
         """Forward and backward of updates in the shape of GPT-2, in turn; then grounding against CoT."""
-        model = self.model("gpt2", self.size.layers, self.size.width, self.size.vocabulary)
+        model = self.model("gpt2", *self.size.timed)
         for name in ("grounding", "refinement"):
             method, stage = OBJECTIVES[name]
             self.begin(self.both, method, model, self.size.batch)
@@ -187,7 +189,7 @@ class Sections:
 
     def regimes(self) -> Iterator[Finding]:
         """Examples per second of methods at batches of 4, where arithmetic takes the time and where launching does."""
-        shapes = {"large": (self.size.layers_by_method, self.size.width, self.size.vocabulary), "tiny": (2, 128, 3_000)}
+        shapes = {"large": self.size.by_method, "tiny": (2, 128, 3_000)}
         methods = {**OBJECTIVES, "Coconut, last stage": ("coconut", -1)}
         for shape, sizes in shapes.items():
             for name, (method, stage) in methods.items():
