@@ -57,6 +57,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"data__train_rows": 0}, "data.train_rows = 0: must be at least 1"),
     ({"data__workers": -1}, "data.workers = -1: must be at least 0"),
     ({"training__clip": -1.0}, "training.clip = -1.0: must be 0 or more"),
+    ({"method__name": "repeat", "method__repeats": 0}, "method.repeats = 0: must be at least 1"),
+    (
+        {"method__name": "repeat", "method__repeats": 1},
+        "method.repeats = 1: must be at least 2: a question that is read once is method direct",
+    ),
     ({"memory__blocks": 0}, "memory.blocks = 0: must be at least 1; a model without blocks is method.name=direct"),
     (
         {"training__batch_size": 3, "training__devices": 4},
