@@ -211,7 +211,7 @@ def test_every_whole_number_but_seeds_and_workers_refuses_zero() -> None:
         except SettingsError as error:
             assert f"{path} = 0: must be" in str(error)
     assert sorted(accepted) == [
-        *("data.arithmetic.seed", "data.tracking.seed", "data.workers"),
+        *("data.arithmetic.seed", "data.gsm8k_renumbered.seed", "data.tracking.seed", "data.workers"),
         *("evaluation.probe_layer", "memory.insertion_layer", "method.latents", "run.seed"),
     ]
 

@@ -47,6 +47,20 @@ class Arithmetic:
 
 
 @dataclass
+class Renumbered:
+    """The generated task *gsm8k_renumbered*: GSM8K's questions with other numbers, and equations computed anew."""
+
+    versions: int = 10
+    """Versions of each row of the training split."""
+    test_versions: int = 1
+    """Versions of each row of validation and test."""
+    factor: float = 3.0
+    """Most that a number is multiplied or divided by; more than 1."""
+    seed: int = 0
+    """Seed of the numbers; another seed gives other versions."""
+
+
+@dataclass
 class Own:
     """The task `own`: rows in JSON-lines files of yours, each `{"question", "steps" (optional), "answer"}`."""
 
@@ -109,3 +123,5 @@ class Data:
     """The generated task `tracking`."""
     arithmetic: Arithmetic = field(default_factory=Arithmetic)
     """The generated task `arithmetic`."""
+    gsm8k_renumbered: Renumbered = field(default_factory=Renumbered)
+    """The generated task `gsm8k_renumbered`, over GSM8K's rows."""
