@@ -61,15 +61,41 @@ class Renumbered:
 
 
 @dataclass
+class Columns:
+    """Names that the columns of your rows have."""
+
+    question: str = "question"
+    """Column of the question."""
+    steps: str = "steps"
+    """Column of the steps; it may be absent under this name alone."""
+    answer: str = "answer"
+    """Column of the answer."""
+    id: str = "id"
+    """Column of a name of the row; it may be absent under this name alone."""
+
+
+@dataclass
 class Own:
-    """The task `own`: rows in JSON-lines files of yours, each `{"question", "steps" (optional), "answer"}`."""
+    """The task `own`: rows of yours in JSON-lines, JSON, CSV or Parquet files, or in a table of the hub."""
 
     train: str | None = None
-    """File of `own/train`; a path counts from the folder in which the command runs."""
+    """File of `own/train`; a path counts from the folder in which the command runs. With `table`: one of its splits."""
     validation: str | None = None
-    """File of `own/validation`."""
+    """File of `own/validation`, or a split of `table`; a part is written `train[:5%]`."""
     test: str | None = None
-    """File of `own/test`."""
+    """File of `own/test`, or a split of `table`."""
+    table: str | None = None
+    """Table of the Hugging Face hub, `owner/name`, whose splits the fields above name; empty: they name files."""
+    table_config: str | None = None
+    """Configuration of the table; empty: its only one."""
+    revision: str = "main"
+    """Commit, branch or tag of the table."""
+    columns: Columns = field(default_factory=Columns)
+    """What the columns are called, such as `{question: prompt, steps: rationale, answer: label}`."""
+    other_columns: Literal["refuse", "ignore"] = "refuse"
+    """Columns that are not read are refused, since a name may be misspelt, or passed over."""
+    split_steps: Literal["never", "line", "sentence", "annotation"] = "never"
+    """What the steps are in a text: its lines, its sentences, or its calculator annotations `<<48/2=24>>`."""
     answer_rule: str = "text"
     """How answers are graded, by name: text, integer, number, ...; a wrong name lists all."""
 
@@ -116,7 +142,7 @@ class Data:
     workers: int | None = None
     """Loader processes; 0 lays examples out in the training process. Empty: 1 where a GPU trains, else 0."""
     own: Own = field(default_factory=Own)
-    """The task `own`, in your own files."""
+    """The task `own`, in your own files or in a table of the hub."""
     modules: list[str] = field(default_factory=list)
     """Python files that each define a `TASK` of yours, found by its name."""
     tracking: Tracking = field(default_factory=Tracking)
