@@ -57,6 +57,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"data__train_rows": 0}, "data.train_rows = 0: must be at least 1"),
     ({"data__workers": -1}, "data.workers = -1: must be at least 0"),
     ({"training__clip": -1.0}, "training.clip = -1.0: must be 0 or more"),
+    ({"method__name": "repeat", "method__repeats": 0}, "method.repeats = 0: must be at least 1"),
+    (
+        {"method__name": "repeat", "method__repeats": 1},
+        "method.repeats = 1: must be at least 2: a question that is read once is method direct",
+    ),
     ({"memory__blocks": 0}, "memory.blocks = 0: must be at least 1; a model without blocks is method.name=direct"),
     (
         {"training__batch_size": 3, "training__devices": 4},
@@ -206,7 +211,7 @@ def test_every_whole_number_but_seeds_and_workers_refuses_zero() -> None:
         except SettingsError as error:
             assert f"{path} = 0: must be" in str(error)
     assert sorted(accepted) == [
-        *("data.arithmetic.seed", "data.tracking.seed", "data.workers"),
+        *("data.arithmetic.seed", "data.gsm8k_renumbered.seed", "data.tracking.seed", "data.workers"),
         *("evaluation.probe_layer", "memory.insertion_layer", "method.latents", "run.seed"),
     ]
 

@@ -11,6 +11,7 @@ from rim.settings.load import differences
 FREE = (
     *("data.cache:", "data.workers:", "data.root:"),
     *("data.train:", "data.steps:", "data.train_rows:", "data.tracking.train_rows:", "data.arithmetic.train_rows:"),
+    "data.gsm8k_renumbered.versions:",
 )
 """Settings of data that say where and how it is read, or what trains: what is answered must be the same. The examples
 themselves are compared later."""

@@ -2,7 +2,8 @@
 
 import ast
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from operator import add, mul, neg, pos, sub, truediv
@@ -16,6 +17,43 @@ OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] =
 SIGNS: dict[type[ast.unaryop], Callable[[Fraction], Fraction]] = {ast.USub: neg, ast.UAdd: pos}
 LEADING_ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
 """`08` is a number by hand and none in Python."""
+
+
+NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An expression whose numbers can be replaced: `numbers` as they are written, and the texts around them."""
+
+    numbers: tuple[str, ...]
+    around: tuple[str, ...]
+    _body: ast.expr
+
+    def value(self, numbers: Sequence[Fraction]) -> Fraction:
+        """What it comes to with these numbers in the places of its own.
+
+        Raises:
+            ArithmeticError: it divides by 0.
+        """
+        return _value(self._body, numbers)
+
+    def text(self, numbers: Sequence[str]) -> str:
+        """The expression with these numbers as they are to be written."""
+        return "".join(part for pair in zip(self.around, (*numbers, ""), strict=True) for part in pair)
+
+
+def parsed(expression: str) -> Expression | None:
+    """An expression of numbers, `+ - * /` and brackets; None where something else stands there, or it divides by 0."""
+    numbers, around = tuple(NUMBER.findall(expression)), tuple(NUMBER.split(expression))
+    names = [f"n{place}" for place in range(len(numbers))]
+    try:
+        body = ast.parse("".join(map("".join, zip(around, (*names, ""), strict=True))).strip(), mode="eval").body
+        found = Expression(numbers, around, body)
+        found.value([Fraction(number) for number in numbers])
+    except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError):
+        return None
+    return found
 
 
 def value_of(expression: str) -> Fraction | None:
@@ -38,11 +76,14 @@ def gives(expression: str, value: str) -> bool:
     return found is not None and abs(found - Fraction(wanted)) <= rounding
 
 
-def _value(node: ast.expr) -> Fraction:
+def _value(node: ast.expr, numbers: Sequence[Fraction] = ()) -> Fraction:
+    """`n0`, `n1`, ... are places in `numbers`."""
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATIONS:
-        return OPERATIONS[type(node.op)](_value(node.left), _value(node.right))
+        return OPERATIONS[type(node.op)](_value(node.left, numbers), _value(node.right, numbers))
     if isinstance(node, ast.UnaryOp) and type(node.op) in SIGNS:
-        return SIGNS[type(node.op)](_value(node.operand))
+        return SIGNS[type(node.op)](_value(node.operand, numbers))
+    if isinstance(node, ast.Name) and numbers:
+        return numbers[int(node.id[1:])]
     if isinstance(node, ast.Constant) and type(node.value) in (int, float):
         return Fraction(str(node.value))
     raise ValueError("not an expression of numbers")

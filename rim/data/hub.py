@@ -61,8 +61,8 @@ def _load_or_refuse(table: Table, instead: Sequence[str]) -> Loaded:
         trouble = "could not be read" if online else "cannot be reached, and its local cache does not hold them"
         raise DataError(
             f"the rows of '{table.name}', split '{table.split}', are on the Hugging Face hub, which {trouble} "
-            f"({type(error).__name__}: {str(error).splitlines()[0]:.200}). Set data.root=FOLDER to a folder that holds "
-            f"{' or '.join(instead)}, or run once with a network"
+            f"({type(error).__name__}: {str(error).splitlines()[0]:.200}). {_instead(instead)}, or run once with a "
+            "network"
         ) from error
     if COMMIT.fullmatch(table.revision) and found.commit != table.revision:
         raise DataError(
@@ -72,11 +72,17 @@ def _load_or_refuse(table: Table, instead: Sequence[str]) -> Loaded:
     return found
 
 
+def _instead(files: Sequence[str]) -> str:
+    """The local files that do as well; a table that a user names has none."""
+    folder = f"Set data.root=FOLDER to a folder that holds {' or '.join(files)}"
+    return folder if files else "Write its rows into files and name these in the place of data.own.table"
+
+
 @cache
 def _load(table: Table, online: bool) -> Loaded:
     import datasets
 
-    with _offline(not online), _quiet():
+    with _offline(not online), quiet():
         found = datasets.load_dataset(table.name, table.config, split=table.split, revision=table.revision)
     return Loaded(found, _commit(found))
 
@@ -100,13 +106,16 @@ def _offline(wanted: bool) -> Iterator[None]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the library's notes about its cache; ours says what was used."""
+def quiet() -> Iterator[None]:
+    """Without the library's notes about its cache and its progress; ours says what was used."""
     from datasets.utils import logging
 
-    before = logging.get_verbosity()
-    logging.set_verbosity_error()
+    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
     try:
         yield
     finally:
         logging.set_verbosity(before)
+        if bars:
+            logging.enable_progress_bar()

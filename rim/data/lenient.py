@@ -38,14 +38,14 @@ class Lenient:
         """Refuse a table of which more than a few rows could not be read.
 
         Raises:
-            DataError: says how many, shows some, and names the other ways to the rows.
+            DataError: says how many, shows some, and names the other ways to the rows; `files` may be none.
         """
+        otherwise = f", or set data.root=FOLDER to a folder that holds {files}" if files else ""
         if self.failures.too_many:
             raise DataError(
                 f"{source}: {self.failures.failed:,} of {self.failures.rows:,} rows cannot be read: {self.failures}. "
                 f"Of a table of the hub {LIMIT} may be left out; this one may have changed since its reader was "
-                f"written. Read another commit with data.revisions=[{table}@COMMIT], or set data.root=FOLDER to a "
-                f"folder that holds {files}"
+                f"written. Read another commit with data.revisions=[{table}@COMMIT]{otherwise}"
             )
 
     def _checked(self, row: Row) -> Example | str:

@@ -13,8 +13,19 @@ from rim.settings import Data
 TASKS = {
     name: f"rim.data.tasks.{name}:TASK"
     for name in (
-        *("aqua", "arithmetic", "coin_flip", "gpqa", "gsm8k", "gsm8k_aug", "gsm_hard", "last_letters", "logiqa"),
-        *("logiqa2", "math", "math500", "multiarith", "prosqa", "strategyqa", "svamp", "tracking"),
+        *("aqua", "arithmetic", "coin_flip", "gpqa", "gsm8k", "gsm8k_aug", "gsm8k_renumbered", "gsm_hard"),
+        *(
+            "last_letters",
+            "logiqa",
+            "logiqa2",
+            "math",
+            "math500",
+            "multiarith",
+            "prosqa",
+            "strategyqa",
+            "svamp",
+            "tracking",
+        ),
     )
 }
 """Where each task lives, `module:object`; a new task is one file and one name here."""

@@ -16,8 +16,14 @@ WHOLE = re.compile(r"\.0+(?![0-9])")
 CONTRADICTION = "equations that do not give the answer, and are no steps"
 """What is counted of rows whose publisher contradicts itself."""
 
+ANNOTATION = re.compile(r"<<.*?>>")
 EQUATION = re.compile(r"<<[^<>]*=([^<>=]+)>>")
 """An equation; the group is what stands right of its last `=`."""
+
+
+def annotations(text: str) -> tuple[str, ...]:
+    """The calculator annotations of a rationale, such as `<<48/2=24>>`, in order."""
+    return tuple(ANNOTATION.findall(text))
 
 
 def in_form(steps: tuple[str, ...], form: str, where: object, number: int | str) -> tuple[str, ...]:

@@ -50,7 +50,7 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
     blocks = model.config.memory.blocks if wanted.blocks is None else wanted.blocks
     prompt = prompt_text(method, model.config, model.backbone.tokenizer, blocks)
     sets = scored(model.folder)
-    expected = list(_expected(model, sets, blocks if prompt.choice else None))
+    expected = list(_expected(model, sets, prompt, blocks if prompt.choice else None))
     template = chat_template(prompt, model.backbone.tokenizer)
     with _whole_or_nothing(to) as scrap:
         write_model(model.backbone, template, model.evaluator.max_new_tokens(), wanted.dtype, scrap)
@@ -65,15 +65,16 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
     return outcome
 
 
-def _expected(model: Model, sets: Sequence[Scored], blocks: int | None) -> Iterator[Expected]:
+def _expected(model: Model, sets: Sequence[Scored], prompt: PromptText, blocks: int | None) -> Iterator[Expected]:
     """Prompts and answers of the run, for questions that it has answered before, and prompts of odd spellings."""
     special = special_tokens(model.backbone.tokenizer)
-    asked = [text for text in questions(sets, QUESTIONS) if not any(token in text for token in special)]
+    plain = [text for text in questions(sets, QUESTIONS) if not any(token in text for token in special)]
+    asked = [*filter(prompt.accepts, plain)]
     for question in asked or [PROBE]:
         final = model.prompt(question, blocks)
         ((tokens,),) = model.evaluator.tokens(model.backbone, [final])
         yield Expected(question, _ids(final), tokens)
-    for question in ODD:
+    for question in filter(prompt.accepts, ODD):
         yield Expected(question, _ids(model.prompt(question, blocks)), None)
 
 

@@ -31,8 +31,8 @@ PROBE = "How many are 2 and 3?"
 class PromptText:
     """What a prompt is made of, in order: `begin`, blocks that come first, the question, `end`, blocks, `cue`.
 
-    `blocks` has the text of each block. They are a choice (the template variable `blocks`) where `choice` is set, and
-    always all of them otherwise.
+    Question and `end` are written `readings` times. `blocks` has the text of each block. They are a choice (the
+    template variable `blocks`) where `choice` is set, and always all of them otherwise.
     """
 
     begin: str
@@ -41,6 +41,11 @@ class PromptText:
     blocks_first: bool
     choice: bool
     cue: str
+    readings: int = 1
+
+    def accepts(self, question: str) -> bool:
+        """Whether a template can write this question: spaces between two readings become tokens of both."""
+        return self.readings == 1 or question == question.lstrip()
 
 
 def prompt_text(method: Method, config: Config, tokenizer: PreTrainedTokenizerBase, blocks: int) -> PromptText:
@@ -68,6 +73,7 @@ def prompt_text(method: Method, config: Config, tokenizer: PreTrainedTokenizerBa
         blocks_first=first,
         choice=choice,
         cue=text(method.prompt(example, None, blocks if choice else None).final.cue),
+        readings=_readings(method, example, bare, tokenizer, config.data.question_end),
     )
 
 
@@ -100,6 +106,24 @@ def _probe(config: Config, tokenizer: PreTrainedTokenizerBase) -> tuple[EncodedE
     ids = tokenise_question(PROBE, tokenizer, config.data.question_end)
     plain = tokenizer(PROBE + config.data.question_end, add_special_tokens=False)["input_ids"]
     return encoded(PROBE, ids), len(ids) - len(plain)
+
+
+def _readings(method: Method, example: EncodedExample, bare: int, tokenizer: PreTrainedTokenizerBase, end: str) -> int:
+    """How many times the question is read, one after the other.
+
+    Raises:
+        ExportError: a text that is written as often becomes other tokens.
+    """
+    nodes = method.prompt(example).final.trunk.nodes
+    ids = [int(token) for node in nodes if node.kind == Kind.QUESTION for token in node.ids]
+    readings = (len(ids) - bare) // (len(example.question) - bare)
+    if tokenise_question((PROBE + end) * (readings - 1) + PROBE, tokenizer, end) != ids:
+        raise ExportError(
+            f"a question that is read {readings} times cannot be exported with this tokenizer: written one after the "
+            f"other the readings become other tokens than each alone, with {end!r} between them (data.question_end). "
+            "Train with a line break there, and with a byte-level tokenizer"
+        )
+    return readings
 
 
 def _around(method: Method, example: EncodedExample, bare: int, blocks: int | None) -> tuple[list[int], list[int]]:

@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 from rim.deployment.prompt import PromptText
 
 ONE_QUESTION = "this model answers one question: send a single user message and no system message"
+SPACE_FIRST = "this model reads a question more than once: it must not begin with a space"
 
 TEMPLATE = """\
 {%- if messages|length > 2 or messages[0]['role'] != 'user' or (messages|length == 2 and messages[1]['role'] != \
@@ -22,9 +23,10 @@ TEMPLATE = """\
 {%- else %}{%- set question = messages[0]['content']|map(attribute='text')|join('') %}{%- endif %}
 {%- for token in SPECIAL %}{%- if token in question %}\
 {{- raise_exception('the question spells the special token ' ~ token) }}{%- endif %}{%- endfor %}
+AGAIN\
 BEGIN\
 BEFORE\
-{{- question ~ END }}
+READ
 AFTER\
 CUE\
 {%- if messages|length == 2 %}{{- messages[1]['content'] ~ STOP }}{%- endif %}
@@ -40,10 +42,11 @@ def chat_template(prompt: PromptText, tokenizer: PreTrainedTokenizerBase) -> str
     parts = {
         "REFUSAL": _literal(ONE_QUESTION),
         "SPECIAL": _literal(special_tokens(tokenizer)),
+        "AGAIN": _refused_again() if prompt.readings > 1 else "",
         "BEGIN": _written(prompt.begin),
         "BEFORE": blocks if prompt.blocks_first else "",
         "AFTER": "" if prompt.blocks_first else blocks,
-        "END": _literal(prompt.end),
+        "READ": ("{{- question ~ " + _literal(prompt.end) + " }}") * prompt.readings,
         "CUE": _written(prompt.cue),
         "STOP": _literal(str(tokenizer.eos_token)),
     }
@@ -54,6 +57,11 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Texts that a tokenizer reads as special tokens, the memory tokens among them."""
     added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     return sorted({*tokenizer.all_special_tokens, *added})
+
+
+def _refused_again() -> str:
+    """A line that refuses what `PromptText.accepts` does not."""
+    return "{%- if question.lstrip() != question %}{{- raise_exception(" + _literal(SPACE_FIRST) + ") }}{%- endif %}\n"
 
 
 def _blocks(prompt: PromptText) -> str:

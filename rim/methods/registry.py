@@ -13,6 +13,7 @@ METHODS = {
     "memory_blocks": "rim.methods.memory_blocks:MemoryBlocks",
     "looped": "rim.methods.looped:Looped",
     "direct": "rim.methods.direct:Direct",
+    "repeat": "rim.methods.repeat:Repeat",
     "cot": "rim.methods.cot:ChainOfThought",
     "pause": "rim.methods.pause:Pause",
     "pause_curriculum": "rim.methods.pause_curriculum:PauseCurriculum",

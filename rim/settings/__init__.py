@@ -7,15 +7,15 @@ These files import nothing heavy, so that `--help` answers at once.
 
 from dataclasses import dataclass, field
 
-from rim.settings.data import Arithmetic, Data, Own, Tracking
+from rim.settings.data import Arithmetic, Columns, Data, Own, Renumbered, Tracking
 from rim.settings.evaluation import DecodeMode, Evaluation
 from rim.settings.model import ATTENTION, Backbone, Lora, Memory, Scratch
 from rim.settings.teaching import Method, Stage, default_stages
 from rim.settings.training import Training
 
 __all__ = [
-    "ATTENTION", "Arithmetic", "Backbone", "Config", "Data", "DecodeMode", "Evaluation", "Lora", "Memory", "Method",
-    "Own", "Run", "Scratch", "Stage", "Tracking", "Training", "default_stages",
+    "ATTENTION", "Arithmetic", "Backbone", "Columns", "Config", "Data", "DecodeMode", "Evaluation", "Lora", "Memory",
+    "Method", "Own", "Renumbered", "Run", "Scratch", "Stage", "Tracking", "Training", "default_stages",
 ]  # fmt: skip
 
 

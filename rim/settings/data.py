@@ -47,15 +47,55 @@ class Arithmetic:
 
 
 @dataclass
+class Renumbered:
+    """The generated task *gsm8k_renumbered*: GSM8K's questions with other numbers, and equations computed anew."""
+
+    versions: int = 10
+    """Versions of each row of the training split."""
+    test_versions: int = 1
+    """Versions of each row of validation and test."""
+    factor: float = 3.0
+    """Most that a number is multiplied or divided by; more than 1."""
+    seed: int = 0
+    """Seed of the numbers; another seed gives other versions."""
+
+
+@dataclass
+class Columns:
+    """Names that the columns of your rows have."""
+
+    question: str = "question"
+    """Column of the question."""
+    steps: str = "steps"
+    """Column of the steps; it may be absent under this name alone."""
+    answer: str = "answer"
+    """Column of the answer."""
+    id: str = "id"
+    """Column of a name of the row; it may be absent under this name alone."""
+
+
+@dataclass
 class Own:
-    """The task `own`: rows in JSON-lines files of yours, each `{"question", "steps" (optional), "answer"}`."""
+    """The task `own`: rows of yours in JSON-lines, JSON, CSV or Parquet files, or in a table of the hub."""
 
     train: str | None = None
-    """File of `own/train`; a path counts from the folder in which the command runs."""
+    """File of `own/train`; a path counts from the folder in which the command runs. With `table`: one of its splits."""
     validation: str | None = None
-    """File of `own/validation`."""
+    """File of `own/validation`, or a split of `table`; a part is written `train[:5%]`."""
     test: str | None = None
-    """File of `own/test`."""
+    """File of `own/test`, or a split of `table`."""
+    table: str | None = None
+    """Table of the Hugging Face hub, `owner/name`, whose splits the fields above name; empty: they name files."""
+    table_config: str | None = None
+    """Configuration of the table; empty: its only one."""
+    revision: str = "main"
+    """Commit, branch or tag of the table."""
+    columns: Columns = field(default_factory=Columns)
+    """What the columns are called, such as `{question: prompt, steps: rationale, answer: label}`."""
+    other_columns: Literal["refuse", "ignore"] = "refuse"
+    """Columns that are not read are refused, since a name may be misspelt, or passed over."""
+    split_steps: Literal["never", "line", "sentence", "annotation"] = "never"
+    """What the steps are in a text: its lines, its sentences, or its calculator annotations `<<48/2=24>>`."""
     answer_rule: str = "text"
     """How answers are graded, by name: text, integer, number, ...; a wrong name lists all."""
 
@@ -102,10 +142,12 @@ class Data:
     workers: int | None = None
     """Loader processes; 0 lays examples out in the training process. Empty: 1 where a GPU trains, else 0."""
     own: Own = field(default_factory=Own)
-    """The task `own`, in your own files."""
+    """The task `own`, in your own files or in a table of the hub."""
     modules: list[str] = field(default_factory=list)
     """Python files that each define a `TASK` of yours, found by its name."""
     tracking: Tracking = field(default_factory=Tracking)
     """The generated task `tracking`."""
     arithmetic: Arithmetic = field(default_factory=Arithmetic)
     """The generated task `arithmetic`."""
+    gsm8k_renumbered: Renumbered = field(default_factory=Renumbered)
+    """The generated task `gsm8k_renumbered`, over GSM8K's rows."""

@@ -11,7 +11,7 @@ class Method:
     """How a model is taught to answer."""
 
     name: Literal[
-        "memory_blocks", "looped", "direct", "cot", "pause", "pause_curriculum", "icot", "coconut", "codi"
+        "memory_blocks", "looped", "direct", "repeat", "cot", "pause", "pause_curriculum", "icot", "coconut", "codi"
     ] = "memory_blocks"
     """How a model is taught to answer: RiM, or one of its neighbours; each is a file of `rim/methods`."""
     grounding_target: Literal["next_step", "same_step"] = "next_step"
@@ -38,6 +38,8 @@ class Method:
     """Weight of the written chain's own loss where there is a distillation [CODI: 1]."""
     loops: int = 6
     """Passes over the blocks, each adding the last one's output to its input (looped) [LOTUS: 6]."""
+    repeats: int = 2
+    """Times that the question is read before the answer (repeat)."""
     latents: int = 6
     """Latent positions once all steps are replaced (coconut, pause_curriculum, codi) [papers: 6]."""
     latents_per_step: int = 2
@@ -95,7 +97,7 @@ def default_stages(method: str, training: str = "lora") -> list[Stage]:
     ]
     return {
         **{name: blocks for name in ("memory_blocks", "looped")},
-        **{name: [answers] for name in ("direct", "pause")},
+        **{name: [answers] for name in ("direct", "repeat", "pause")},
         "cot": [chains],
         "icot": removal,
         **{name: _latent_stages() for name in ("coconut", "pause_curriculum")},

@@ -63,7 +63,7 @@ def test_the_longest_of_a_batch_decides() -> None:
 
 def test_latents_and_blocks_generate_what_a_direct_answer_does() -> None:
     """Coconut gives the mark and writes none, so nobody pays for it."""
-    for method in ("memory_blocks", "coconut", "codi", "pause", "looped", "icot"):
+    for method in ("memory_blocks", "repeat", "coconut", "codi", "pause", "looped", "icot"):
         assert job(method, method, 9).tokens([0]) == Tokens(1, 3)
 
 

@@ -8,6 +8,7 @@ from rim.base.errors import SettingsError
 from rim.comparison.plan import check_plan, plan_runs
 from rim.comparison.sameness import ComparisonError
 from rim.comparison.settings import Budget, Comparison, Entry
+from rim.methods.registry import METHODS
 from rim.settings.load import save
 
 DIRECT, COT = Entry("direct", ["method.name=direct"]), Entry("cot", ["method.name=cot"])
@@ -70,8 +71,7 @@ def test_an_entry_that_cannot_be_trained_as_asked_is_refused(tmp_path: Path, ent
 
 
 def test_the_stages_of_every_method_share_a_budget_out(tmp_path: Path) -> None:
-    methods = ["memory_blocks", "looped", "direct", "cot", "pause", "pause_curriculum", "icot", "coconut", "codi"]
-    asked = comparison(tmp_path, *(Entry(name, [f"method.name={name}"]) for name in methods))
+    asked = comparison(tmp_path, *(Entry(name, [f"method.name={name}"]) for name in METHODS))
     check_plan(asked, plan_runs(asked))
 
 

@@ -16,7 +16,7 @@ from tests.data.reading import read
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
 ROWS = [re.split(r"\s*\|\s*", line.strip("| \n")) for line in DOCS.splitlines() if line.startswith("| `")]
-PUBLISHED = sorted(set(TASKS) - {"arithmetic", "tracking"})
+PUBLISHED = sorted(set(TASKS) - {"arithmetic", "tracking", "gsm8k_renumbered"})
 
 
 def rows(name: str) -> list[list[str]]:
@@ -41,8 +41,12 @@ def test_the_table_of_tasks_is_that_of_the_readers(name: str) -> None:
 
 def test_the_tasks_of_ones_own_work(in_folder: Path) -> None:
     section = DOCS.split("\n## Your own task")[1].split("\n## ")[0]
-    settings, module = re.findall(r"```(?:yaml|python)\n(.*?)```", section, re.DOTALL)
+    settings, *others = re.findall(r"```yaml\n(.*?)```", section, re.DOTALL)
+    [module] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
     (in_folder / "own.yaml").write_text(settings)
+    for name, other in enumerate(others):
+        (in_folder / f"{name}.yaml").write_text(other)
+    assert [load([f"{name}.yaml"]).data.own.train for name in (0, 1)] == ["my/train.parquet", "train[:95%]"]
     (in_folder / "my").mkdir()
     (in_folder / "my" / "riddles.py").write_text(module)
     (in_folder / "my" / "train.jsonl").write_text(json.dumps({"question": "q?", "steps": ["s"], "answer": "2"}))

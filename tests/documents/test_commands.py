@@ -16,7 +16,7 @@ WORK = {
     "rim.compare": ("rim.comparison.conduct.compare_planned", "rim.comparison.conduct.compare_named"),
     "rim.sweep": ("rim.sweeps.conduct.plan", "rim.sweeps.conduct.report", "rim.sweeps.conduct.sweep"),
     "rim.bench": ("rim.benchmark.conduct.conduct",),
-    "rim.show": ("rim.training.drawing.draw",),
+    "rim.show": ("rim.training.drawing.draw", "rim.training.preview.preview"),
 }
 """What each verb does once it has read its command line."""
 SHOWN = [(page, words) for page in pages() for words in commands(page.read_text(encoding="utf-8"))]

@@ -52,5 +52,7 @@ def test_the_generated_text_is_the_answer() -> None:
 def test_an_unknown_method_is_refused_by_name() -> None:
     settings = config("direct")
     settings.method.name = "coco"  # type: ignore[assignment]
-    with pytest.raises(MethodError, match="'coco' is not a method; known methods: memory_blocks, looped, direct, cot"):
+    with pytest.raises(
+        MethodError, match="'coco' is not a method; known methods: memory_blocks, looped, direct, repeat"
+    ):
         build_method(settings, BACKBONE.tokenizer)

@@ -7,7 +7,7 @@ from rim.settings import Config, Method, Stage, default_stages
 from tests.data.tokenizers import byte_level, metaspace, word_piece
 
 CHAINS = ("cot", "icot", "coconut", "pause_curriculum")
-ANSWERS = ("memory_blocks", "looped", "direct", "pause", "codi")
+ANSWERS = ("memory_blocks", "looped", "direct", "repeat", "pause", "codi")
 
 
 def config(method: str) -> Config:

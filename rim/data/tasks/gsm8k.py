@@ -8,14 +8,11 @@ A row is `{"question": ..., "answer": ...}`; the answer is one reasoning step pe
 `<<48/2=24>>` before the numbers that they give, and ends in `#### ` and the final number.
 """
 
-import re
-
 from rim.data import files, hub
 from rim.data.example import MARK, Example
 from rim.data.published import Published, Row, Source
-from rim.data.steps import WRITTEN, in_form
+from rim.data.steps import ANNOTATION, WRITTEN, annotations, in_form
 
-ANNOTATION = re.compile(r"<<.*?>>")
 REVISION = "740312add88f781978c0658806c59bc2815b9866"
 
 
@@ -25,7 +22,7 @@ def steps(rationale: str, form: str) -> tuple[str, ...]:
     The number after an annotation stays; empty lines are no steps.
     """
     if form != "sentences":
-        return tuple(ANNOTATION.findall(rationale))
+        return annotations(rationale)
     lines = (" ".join(ANNOTATION.sub("", line).split()) for line in rationale.split("\n"))
     return tuple(line for line in lines if line)
 

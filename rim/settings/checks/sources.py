@@ -19,6 +19,8 @@ def generated(config: Config) -> Iterator[tuple[str, str]]:
     """Generated tasks without stories of some length."""
     if not 3 <= config.data.tracking.people <= 8:
         yield "data.tracking.people", "must be 3 to 8"
+    if not 1 < config.data.gsm8k_renumbered.factor <= 100:
+        yield "data.gsm8k_renumbered.factor", "must be more than 1, and at most 100"
     sources = {*sources_in(config.data.train), *sources_in(config.data.validation), *config.data.test}
     for name in ("tracking", "arithmetic"):
         task = getattr(config.data, name)

@@ -13,6 +13,7 @@ OBJECTIVES = {
     "memory_blocks": ("grounding", "refinement"),
     "looped": ("grounding", "refinement"),
     "direct": ("answer",),
+    "repeat": ("answer",),
     "cot": ("chain",),
     "pause": ("answer",),
     "pause_curriculum": ("chain", "latent"),
@@ -105,6 +106,8 @@ def settings(config: Config) -> Iterator[tuple[str, str]]:
             "method.latents",
             "must be at least 1: codi projects states into latents; without latents it is method direct",
         )
+    if method.name == "repeat" and method.repeats == 1:
+        yield "method.repeats", "must be at least 2: a question that is read once is method direct"
     yield from _last_stage(config)
 
 

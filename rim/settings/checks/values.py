@@ -11,7 +11,7 @@ from rim.base.errors import did_you_mean
 from rim.settings import ATTENTION, Config, Scratch, schema
 
 _FROM_ZERO = {
-    *("run.seed", "data.tracking.seed", "data.arithmetic.seed", "data.workers"),
+    *("run.seed", "data.tracking.seed", "data.arithmetic.seed", "data.gsm8k_renumbered.seed", "data.workers"),
     *("method.latents", "memory.insertion_layer", "evaluation.probe_layer"),
 }
 """Whole numbers that may be 0; every other one is at least 1."""

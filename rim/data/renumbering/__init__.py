@@ -1,0 +1,1 @@
+"""New numbers for a question in words, and its chain of equations computed anew."""
