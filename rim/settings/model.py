@@ -63,6 +63,8 @@ class Backbone:
     """Hub name or local folder of a pretrained model and its tokenizer."""
     revision: str | None = None
     """Revision of the hub model; empty: the newest."""
+    gguf_file: str | None = None
+    """GGUF file in that folder or hub repository, such as model.Q8_0.gguf; its weights are unpacked. Empty: none."""
     start_from: str | None = None
     """Run folder (or file of its `weights/`) whose weights training begins with; empty: those of the source."""
     training: Literal["lora", "full"] = "lora"
