@@ -112,7 +112,8 @@ def _require_rows(model: PreTrainedModel, tokenizer: Tokenizer, special: Special
     """Every token of a text has a row that the model was trained with; special ones that no text spells need none."""
     table: Any = model.get_input_embeddings()
     rows, ends = len(table.weight), {tokenizer.bos_token_id, tokenizer.eos_token_id}
-    unread = {*special.memory_tokens, *tokenizer.all_special_ids} - ends
+    added = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
+    unread = {*special.memory_tokens, *tokenizer.all_special_ids, *added} - ends
     beyond = [name for name, id in tokenizer.get_vocab().items() if id >= rows and id not in unread]
     if beyond:
         raise BackboneError(
