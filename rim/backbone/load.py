@@ -25,11 +25,25 @@ from rim.backbone.tokenizer import (
     block_tokens,
     build_tokenizer,
 )
+from rim.base.chat import end_of_turn
 from rim.settings import Backbone as BackboneConfig
-from rim.settings import Scratch
+from rim.settings import Config, Scratch
 
 ALIGNED = 64
 """Rows of frozen matrices that grow are a multiple of this: products with them take a GPU's fast kernels."""
+
+
+def run_tokenizer(config: Config, texts: Callable[[], Iterable[str]]) -> Tokenizer:
+    """The tokenizer that a run begins with; where its questions are chats, texts end as the model ends a turn.
+
+    Raises:
+        BackboneError: as `load_tokenizer`.
+        ChatError: the tokenizer has no chat template, or one that cannot be used.
+    """
+    tokenizer = load_tokenizer(config.backbone, texts, Slots.of(config))
+    if config.data.template == "chat":
+        tokenizer.eos_token = end_of_turn(tokenizer)
+    return tokenizer
 
 
 def load_tokenizer(

@@ -22,6 +22,7 @@ TEMPLATE = """\
 {%- else %}{%- set question = messages[0]['content']|map(attribute='text')|join('') %}{%- endif %}
 {%- for token in SPECIAL %}{%- if token in question %}\
 {{- raise_exception('the question spells the special token ' ~ token) }}{%- endif %}{%- endfor %}
+TRIM\
 BEGIN\
 BEFORE\
 {{- question ~ END }}
@@ -40,6 +41,7 @@ def chat_template(prompt: PromptText, tokenizer: PreTrainedTokenizerBase) -> str
     parts = {
         "REFUSAL": _literal(ONE_QUESTION),
         "SPECIAL": _literal(special_tokens(tokenizer)),
+        "TRIM": "{%- set question = question|trim %}\n" if prompt.trims else "",
         "BEGIN": _written(prompt.begin),
         "BEFORE": blocks if prompt.blocks_first else "",
         "AFTER": "" if prompt.blocks_first else blocks,

@@ -77,7 +77,7 @@ def test_the_model_trains_saves_and_reads_trees(
 
 
 def smollm(text: str, tokenizer: PreTrainedTokenizerFast) -> list[int]:
-    """The rule in llama.cpp's words: every digit is a piece, the rest is split by GPT-2's rule, each piece is merged."""
+    """llama.cpp: every digit is a piece, the rest is split by the rule of GPT-2, and each piece is merged."""
     gpt2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
     pieces = [piece for part in regex.split(r"(\p{N})", text) for piece in regex.findall(gpt2, part)]
     return [id for piece in pieces for id in _merged(piece, tokenizer)]
