@@ -54,6 +54,10 @@ CASES: list[tuple[dict[str, Any], str]] = [
         {"data__template": "chat", "memory__placement": "before_question"},
         "needs memory.placement=after_question, not before_question: blocks stand where the model begins to write",
     ),
+    (
+        {"memory__token_source": "reserved", "backbone__source": "scratch"},
+        "belongs to backbone.source=pretrained: a vocabulary from scratch has none spare",
+    ),
     ({"memory__tokens": "per_slot", "method__name": "cot"}, "cot has no blocks; leave it shared"),
     ({"evaluation__blocks": [4, 0]}, "evaluation.blocks = [4, 0]: lists numbers of blocks"),
     ({"evaluation__blocks": [4], "method__name": "direct"}, "direct reads no blocks; leave []"),

@@ -15,7 +15,8 @@ from rim.backbone.activations import fuse_activations
 from rim.backbone.adapters import add_adapters
 from rim.backbone.attention import check_family, check_implementation
 from rim.backbone.backbone import Backbone, BackboneError
-from rim.backbone.pretrained import DTYPES, fetch_tokenizer, load_pretrained
+from rim.backbone.pretrained import DTYPES, embedding_rows, fetch_tokenizer, load_pretrained
+from rim.backbone.reserved import take_reserved
 from rim.backbone.tokenizer import (
     SHARED,
     Slots,
@@ -64,6 +65,8 @@ def load_tokenizer(
         tokenizer: Tokenizer = build_tokenizer(texts(), config.scratch.vocabulary)
     else:
         tokenizer = fetch_tokenizer(config)
+        if slots.source == "reserved":
+            tokenizer = take_reserved(tokenizer, slots.vocabulary(), embedding_rows(config))
     add_memory_tokens(tokenizer, slots)
     return tokenizer
 
@@ -210,11 +213,12 @@ def add_memory_rows(
         _cut_logits(model, tokens)
     generator = torch.Generator().manual_seed(seed)
     rows = torch.tensor(special.memory_tokens)
+    others = torch.ones(tokens, dtype=torch.bool).index_fill(0, rows, value=False)
     tables = (model.get_input_embeddings(), model.get_output_embeddings())
     weights: list[Tensor] = [table.weight for table in tables if isinstance(table, nn.Embedding | nn.Linear)]
     with torch.no_grad():
         for weight in {id(weight): weight for weight in weights}.values():
-            old = weight[: int(rows.min())].float()
+            old = weight[:tokens][others].float()
             noise = torch.randn(len(rows), weight.shape[1], generator=generator)
             weight[rows] = (old.mean(0) + noise * old.std(0)).to(weight.dtype)
 

@@ -43,6 +43,16 @@ def fetch_tokenizer(config: BackboneConfig) -> Tokenizer:
     return tokenizer
 
 
+def embedding_rows(config: BackboneConfig) -> int:
+    """Rows of the model's embedding, by its configuration alone.
+
+    Raises:
+        HubError, AttentionError, BackboneError: as `load_pretrained`.
+    """
+    published: PretrainedConfig = _fetched("configuration", AutoConfig.from_pretrained, config)
+    return int(_text_part(published, config).vocab_size)
+
+
 def load_pretrained(config: BackboneConfig) -> PreTrainedModel:
     """A pretrained causal language model with every one of its weights; of a larger model its part for text.
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+from rim.base.vocabulary import taken
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.form import Form, encode
@@ -18,9 +19,10 @@ def tokenise(examples: Sequence[Example], tokenizer: Any, config: Data) -> list[
     Steps and answers are bare. A text that spells a special token becomes ordinary tokens.
 
     Raises:
-        DataError: the tokenizer makes nothing of a question or a step; of an answer it may (`survival.py`). Or as
-            `Form.of`.
+        DataError: the tokenizer makes nothing of a question or a step; of an answer it may (`survival.py`). A text
+            spells a token whose place a memory token has taken. Or as `Form.of`.
     """
+    _require_unspelt(examples, taken(tokenizer))
     questions = Form.of(config, tokenizer).ids([example.question for example in examples], tokenizer)
     texts = list({text for example in examples for text in (example.answer, *example.steps)})  # short ones recur often
     bare = dict(zip(texts, encode(texts, tokenizer), strict=True))
@@ -48,6 +50,18 @@ def fingerprint(tokenizer: Any) -> str:
         state = {"class": type(tokenizer).__name__, "vocabulary": tokenizer.get_vocab()}
     state["special"] = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
     return sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+
+
+def _require_unspelt(examples: Sequence[Example], former: dict[str, str]) -> None:
+    """Refuse texts with a token that the model knows and the tokenizer no longer has."""
+    for example in examples if former else ():
+        text = "\n".join((example.question, *example.steps, example.answer))
+        for memory, token in former.items():
+            if token in text:
+                raise DataError(
+                    f"{example.id} spells {token}, whose place the memory token {memory} has taken "
+                    "(memory.token_source=reserved). Set memory.token_source=new, or mend the row"
+                )
 
 
 def _refuse(example: Example, segments: list[list[int]]) -> None:

@@ -16,8 +16,10 @@ from tests.data.test_form import ENDS, WRITTEN
 from tests.training.test_contract import SHORT, swiftly
 
 
-def write_base(folder: Path, shape: str) -> None:
+def write_base(folder: Path, shape: str, *spare: str) -> None:
+    """A tiny pretrained model; `spare` are special tokens besides those that its chat template writes."""
     tokenizer = CHATS[shape]()
+    tokenizer.add_tokens(list(spare), special_tokens=True)
     size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
     torch.manual_seed(0)
     settings = AutoConfig.for_model("llama", vocab_size=len(tokenizer), num_key_value_heads=1, **size)
@@ -25,13 +27,18 @@ def write_base(folder: Path, shape: str) -> None:
     tokenizer.save_pretrained(folder)
 
 
+def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> None:
+    """Fit a run on the base model in the folder, in chat form."""
+    base = ("backbone.source=pretrained", f"backbone.name={folder / 'base'}", "backbone.training=lora")
+    own = ("evaluation.max_new_tokens=null", f"run.folder={folder}", f"data.cache={folder}/cache")
+    swiftly(monkeypatch.setattr)
+    assert fit(load_settings([], [*SHORT, *own, *base, "memory.blocks=3", "data.template=chat", *more])) == 0
+
+
 @pytest.mark.parametrize("shape", CHATS)
 def test_a_chat_is_trained_asked_and_exported(shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_base(tmp_path / "base", shape)
-    base = ("backbone.source=pretrained", f"backbone.name={tmp_path / 'base'}", "backbone.training=lora")
-    own = ("evaluation.max_new_tokens=null", f"run.folder={tmp_path}", f"data.cache={tmp_path}/cache")
-    swiftly(monkeypatch.setattr)
-    assert fit(load_settings([], [*SHORT, *own, *base, "memory.blocks=3", "data.template=chat"])) == 0
+    trained(tmp_path, monkeypatch)
     run, tokenizer = load(tmp_path / "run"), AutoTokenizer.from_pretrained(tmp_path / "run" / "tokenizer")
     assert tokenizer.eos_token == ENDS[shape]
     question, *blocks = run.prompt("Who?").trunk.nodes
@@ -39,3 +46,17 @@ def test_a_chat_is_trained_asked_and_exported(shape: str, tmp_path: Path, monkey
     assert [tokenizer.decode(block.ids) for block in blocks] == ["<|b|><|m|><|m|><|/b|>"] * 3
     outcome = export(tmp_path / "run", tmp_path / "model", Wanted())
     assert (outcome.equal, outcome.questions, outcome.prompts) == (8, 8, 8 + len(ODD))
+
+
+def test_memory_in_spare_tokens_leaves_every_matrix_its_shape(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_base(tmp_path / "base", "smollm2", "<repo>", "<reserved 0>", "<reserved 1>")
+    trained(tmp_path, monkeypatch, "memory.token_source=reserved")
+    said = "memory        in the places of <reserved 0> (<|b|>), <reserved 1> (<|m|>), <repo> (<|/b|>)\n"
+    assert said in capsys.readouterr().out
+    outcome = export(tmp_path / "run", tmp_path / "model", Wanted())
+    assert (outcome.equal, outcome.prompts) == (8, 8 + len(ODD))
+    sizes = [AutoConfig.from_pretrained(tmp_path / name).vocab_size for name in ("base", "model")]
+    lengths = [len(AutoTokenizer.from_pretrained(tmp_path / name)) for name in ("base", "model")]
+    assert len({*sizes, *lengths}) == 1
