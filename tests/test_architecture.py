@@ -192,7 +192,8 @@ def test_nothing_imports_experiments_and_they_import_only_rim() -> None:
 
 def test_every_library_that_is_imported_is_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = {re.split(r"[<>=~!; ]", line)[0] for line in project["dependencies"]}
+    extras = project["optional-dependencies"]["gguf"]
+    declared = {re.split(r"[<>=~!; ]", line)[0] for line in [*project["dependencies"], *extras]}
     found = {name.split(".")[0] for m, path in MODULES.items() for name in imports(path.read_text(encoding="utf-8"), m)}
     libraries = {name.replace("_", "-") for name in found - {"rim", *sys.stdlib_module_names}}
     called = {"yaml": "pyyaml", "sklearn": "scikit-learn"}
@@ -203,8 +204,9 @@ def test_every_declared_library_is_pinned() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines if "==" in line}
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"], "setuptools"]
-    assert {re.split(r"[<>=~!; ]", line)[0] for line in wanted} - pinned == set()
+    extras = [line for extra in project["optional-dependencies"].values() for line in extra]
+    wanted = {re.split(r"[<>=~!; ]", line)[0] for line in [*project["dependencies"], *extras, "setuptools"]}
+    assert wanted - pinned == {"rim[gguf]"}, "an extra of ours within another"
     assert "torch==2.13.0" in lines and not [line for line in lines if "://" in line or "+" in line]
 
 

@@ -45,6 +45,23 @@ CASES: list[tuple[dict[str, Any], str]] = [
         {"memory__placement": "before_question", "memory__readout_sees_question": False},
         "needs memory.readout_sees_question=true",
     ),
+    ({"data__system": "Be brief."}, 'data.system = "Be brief.": belongs to data.template=chat; leave it empty'),
+    (
+        {"data__template": "chat", "backbone__source": "scratch"},
+        'data.template = "chat": needs the chat template of a pretrained model, and scratch has none; set plain',
+    ),
+    (
+        {"data__template": "chat", "method__name": "repeat"},
+        'data.template = "chat": a chat has its question once, and method.name=repeat reads it again; set plain',
+    ),
+    (
+        {"data__template": "chat", "memory__placement": "before_question"},
+        "needs memory.placement=after_question, not before_question: blocks stand where the model begins to write",
+    ),
+    (
+        {"memory__token_source": "reserved", "backbone__source": "scratch"},
+        "belongs to backbone.source=pretrained: a vocabulary from scratch has none spare",
+    ),
     ({"memory__tokens": "per_slot", "method__name": "cot"}, "cot has no blocks; leave it shared"),
     ({"evaluation__blocks": [4, 0]}, "evaluation.blocks = [4, 0]: lists numbers of blocks"),
     ({"evaluation__blocks": [4], "method__name": "direct"}, "direct reads no blocks; leave []"),

@@ -15,7 +15,8 @@ from rim.backbone.activations import fuse_activations
 from rim.backbone.adapters import add_adapters
 from rim.backbone.attention import check_family, check_implementation
 from rim.backbone.backbone import Backbone, BackboneError
-from rim.backbone.pretrained import DTYPES, fetch_tokenizer, load_pretrained
+from rim.backbone.pretrained import DTYPES, embedding_rows, fetch_tokenizer, load_pretrained
+from rim.backbone.reserved import take_reserved
 from rim.backbone.tokenizer import (
     SHARED,
     Slots,
@@ -25,11 +26,25 @@ from rim.backbone.tokenizer import (
     block_tokens,
     build_tokenizer,
 )
+from rim.base.chat import end_of_turn
 from rim.settings import Backbone as BackboneConfig
-from rim.settings import Scratch
+from rim.settings import Config, Scratch
 
 ALIGNED = 64
 """Rows of frozen matrices that grow are a multiple of this: products with them take a GPU's fast kernels."""
+
+
+def run_tokenizer(config: Config, texts: Callable[[], Iterable[str]]) -> Tokenizer:
+    """The tokenizer that a run begins with; where its questions are chats, texts end as the model ends a turn.
+
+    Raises:
+        BackboneError: as `load_tokenizer`.
+        ChatError: the tokenizer has no chat template, or one that cannot be used.
+    """
+    tokenizer = load_tokenizer(config.backbone, texts, Slots.of(config))
+    if config.data.template == "chat":
+        tokenizer.eos_token = end_of_turn(tokenizer)
+    return tokenizer
 
 
 def load_tokenizer(
@@ -50,6 +65,8 @@ def load_tokenizer(
         tokenizer: Tokenizer = build_tokenizer(texts(), config.scratch.vocabulary)
     else:
         tokenizer = fetch_tokenizer(config)
+        if slots.source == "reserved":
+            tokenizer = take_reserved(tokenizer, slots.vocabulary(), embedding_rows(config))
     add_memory_tokens(tokenizer, slots)
     return tokenizer
 
@@ -112,7 +129,8 @@ def _require_rows(model: PreTrainedModel, tokenizer: Tokenizer, special: Special
     """Every token of a text has a row that the model was trained with; special ones that no text spells need none."""
     table: Any = model.get_input_embeddings()
     rows, ends = len(table.weight), {tokenizer.bos_token_id, tokenizer.eos_token_id}
-    unread = {*special.memory_tokens, *tokenizer.all_special_ids} - ends
+    added = {id for id, token in tokenizer.added_tokens_decoder.items() if token.special}
+    unread = {*special.memory_tokens, *tokenizer.all_special_ids, *added} - ends
     beyond = [name for name, id in tokenizer.get_vocab().items() if id >= rows and id not in unread]
     if beyond:
         raise BackboneError(
@@ -195,11 +213,12 @@ def add_memory_rows(
         _cut_logits(model, tokens)
     generator = torch.Generator().manual_seed(seed)
     rows = torch.tensor(special.memory_tokens)
+    others = torch.ones(tokens, dtype=torch.bool).index_fill(0, rows, value=False)
     tables = (model.get_input_embeddings(), model.get_output_embeddings())
     weights: list[Tensor] = [table.weight for table in tables if isinstance(table, nn.Embedding | nn.Linear)]
     with torch.no_grad():
         for weight in {id(weight): weight for weight in weights}.values():
-            old = weight[: int(rows.min())].float()
+            old = weight[:tokens][others].float()
             noise = torch.randn(len(rows), weight.shape[1], generator=generator)
             weight[rows] = (old.mean(0) + noise * old.std(0)).to(weight.dtype)
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,7 +10,9 @@ from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PretrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
+from transformers.utils import CONFIG_NAME
 
+from rim.backbone import gguf
 from rim.backbone.attention import check_family
 from rim.backbone.backbone import BackboneError
 from rim.base.hub import check_reachable
@@ -35,7 +38,19 @@ def fetch_tokenizer(config: BackboneConfig) -> Tokenizer:
         BackboneError: it is missing or damaged.
     """
     tokenizer: Tokenizer = _fetched("tokenizer", AutoTokenizer.from_pretrained, config)
+    if config.gguf_file:
+        gguf.split_digits(tokenizer, config)
     return tokenizer
+
+
+def embedding_rows(config: BackboneConfig) -> int:
+    """Rows of the model's embedding, by its configuration alone.
+
+    Raises:
+        HubError, AttentionError, BackboneError: as `load_pretrained`.
+    """
+    published: PretrainedConfig = _fetched("configuration", AutoConfig.from_pretrained, config)
+    return int(_text_part(published, config).vocab_size)
 
 
 def load_pretrained(config: BackboneConfig) -> PreTrainedModel:
@@ -47,6 +62,8 @@ def load_pretrained(config: BackboneConfig) -> PreTrainedModel:
         BackboneError: files are missing or damaged, or hold other weights than the model has; names them.
     """
     published: PretrainedConfig = _fetched("configuration", AutoConfig.from_pretrained, config)
+    if config.gguf_file:
+        gguf.require_whole(config)
     text = _text_part(published, config)
     renamed = {} if text is published else {TEXT_PART: "model."}
     model, missing, unexpected, shapes = _load(config, text, renamed)
@@ -60,7 +77,7 @@ def load_pretrained(config: BackboneConfig) -> PreTrainedModel:
         raise BackboneError(_misfit(config, missing, unexpected, shapes, broken))
     entry, head = model.get_input_embeddings(), model.get_output_embeddings()
     model.config.tie_word_embeddings = head is not None and head.weight is entry.weight
-    return model
+    return gguf.plain(model) if config.gguf_file else model
 
 
 def _text_part(published: PretrainedConfig, config: BackboneConfig) -> PretrainedConfig:
@@ -135,13 +152,30 @@ def _fetched(what: str, load: Callable[..., Any], config: BackboneConfig) -> Any
         HubError: it is in neither, and the hub cannot be reached.
         BackboneError: it is missing or damaged, or the family refuses the attention implementation.
     """
-    check_reachable(config.name, "backbone.name", "a local folder with the model and its tokenizer")
+    where: dict[str, Any] = {"revision": config.revision}
+    if config.gguf_file:
+        gguf.require_reader(config)
+        where["gguf_file"] = config.gguf_file
+    check_reachable(
+        config.name, "backbone.name", "a local folder with the model and its tokenizer", config.gguf_file or CONFIG_NAME
+    )
     try:
-        return load(config.name, revision=config.revision)
+        return load(config.name, **where)
     except (OSError, ValueError, ImportError, KeyError, SafetensorError, RuntimeError) as error:
         reason = str(error).strip().partition("\n")[0]
         other = " Some families take backbone.attention=eager only." if "attention implementation" in str(error) else ""
         raise BackboneError(
-            f"backbone.name '{config.name}': its {what} cannot be loaded: {reason}.{other} A folder needs config.json, "
-            "model.safetensors and the files of its tokenizer, as save_pretrained writes them"
+            f"backbone.name '{config.name}': its {what} cannot be loaded: {reason}.{other} {_needed(config)}"
         ) from error
+
+
+def _needed(config: BackboneConfig) -> str:
+    """The files that a folder must have."""
+    if config.gguf_file:
+        return f"backbone.gguf_file={config.gguf_file} has to be of a family that transformers reads: {gguf.FAMILIES}"
+    found = ", ".join(sorted(file.name for file in Path(config.name).glob("*.gguf")))
+    other = f". It holds GGUF: backbone.gguf_file=NAME reads one of {found}" if found else ""
+    return (
+        "A folder needs config.json, model.safetensors and the files of its tokenizer, as save_pretrained writes them"
+        + other
+    )

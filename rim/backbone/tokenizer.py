@@ -33,12 +33,16 @@ class Slots:
     per_block: int = 2
     blocks: int = 1
     """As many blocks as can ever be trained."""
+    source: Literal["new", "reserved"] = "new"
+    """Where the tokens come from (`memory.token_source`)."""
 
     @classmethod
     def of(cls, config: Config) -> "Slots":
         """Those of a run, in grounding and refinement."""
         memory = config.memory
-        return cls(memory.tokens, memory.tokens_per_block, max(memory.blocks, config.data.max_steps))
+        return cls(
+            memory.tokens, memory.tokens_per_block, max(memory.blocks, config.data.max_steps), memory.token_source
+        )
 
     def names(self) -> list[list[str]]:
         """The tokens of the slots of each block; a single row where all blocks have the same."""
@@ -48,6 +52,10 @@ class Slots:
         if self.tokens == "per_slot":
             return [[f"<|m{slot}|>" for slot in slots]]
         return [[f"<|m{block}.{slot}|>" for slot in slots] for block in range(1, self.blocks + 1)]
+
+    def vocabulary(self) -> list[str]:
+        """All tokens that RiM adds, the marks of a block among them, each once."""
+        return [OPEN, MEMORY, CLOSE, *(name for row in self.names() for name in row if name != MEMORY)]
 
 
 SHARED = Slots()
@@ -104,8 +112,7 @@ def add_memory_tokens(tokenizer: PreTrainedTokenizerBase, slots: Slots = SHARED)
             f"the tokenizer '{tokenizer.name_or_path}' has no end token, so an answer could not end: "
             "set `eos_token` in its tokenizer_config.json, or choose another backbone.name"
         )
-    names = [name for row in slots.names() for name in row if name != MEMORY]
-    added = tokenizer.add_tokens([OPEN, MEMORY, CLOSE, *names], special_tokens=True)
+    added = tokenizer.add_tokens(slots.vocabulary(), special_tokens=True)
     ids = tokenizer.get_added_vocab()
     own = tuple(sorted(id for name, id in ids.items() if OWN.fullmatch(name)))
     pad = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id

@@ -45,10 +45,11 @@ def _answers(endpoint: str) -> bool:
     return True
 
 
-def check_reachable(name: str, field: str, instead: str) -> None:
+def check_reachable(name: str, field: str, instead: str, file: str = "config.json") -> None:
     """Pass where `name` is a local folder, lies in the local cache at any revision, or the hub answers.
 
-    What lies in the cache is read without the hub where that cannot be reached: the libraries would try for minutes.
+    A model lies in the cache where `file` of it does. It is then read without the hub where that cannot be reached: the
+    libraries would try for minutes.
 
     Raises:
         HubError: none of the three; says which setting takes which local copy. Or as `reachable`.
@@ -68,7 +69,7 @@ def check_reachable(name: str, field: str, instead: str) -> None:
         ) from None
     if reachable():
         return
-    if _is_cached(name):
+    if _is_cached(name, file):
         constants.HF_HUB_OFFLINE = True
         return
     raise HubError(
@@ -77,10 +78,10 @@ def check_reachable(name: str, field: str, instead: str) -> None:
     )
 
 
-def _is_cached(name: str) -> bool:
-    """Whether the local cache holds a model at some revision: the one that is asked for need not be `main`."""
+def _is_cached(name: str, file: str) -> bool:
+    """Whether the local cache holds a model's file at some revision: the one that is asked for need not be `main`."""
     from huggingface_hub import constants
     from huggingface_hub.file_download import repo_folder_name
 
     snapshots = Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=name, repo_type="model") / "snapshots"
-    return any(snapshots.glob("*/config.json"))
+    return any(snapshots.glob(f"*/{file}"))

@@ -14,7 +14,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.load import load_backbone, load_tokenizer
+from rim.backbone.load import load_backbone, run_tokenizer
 from rim.backbone.tokenizer import Slots, add_memory_tokens
 from rim.base.errors import UserError
 from rim.benchmark.settings import Benchmark
@@ -84,7 +84,7 @@ def build(bench: Benchmark) -> list[Job]:
     configs = {entry.name: bench.config(entry) for entry in bench.entries}
     first = next(iter(configs.values()))
     texts = lambda: training_texts(first.data, TEXTS)  # noqa: E731
-    tokenizer = load_tokenizer(first.backbone, texts, Slots.of(first))
+    tokenizer = run_tokenizer(first, texts)
     for config in configs.values():
         add_memory_tokens(tokenizer, Slots.of(config))
     plain = _endless(_model(bench, first, tokenizer))

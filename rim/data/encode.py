@@ -14,6 +14,7 @@ from rim.answers import RULES, AnswerError, size
 from rim.data import store, tokens
 from rim.data.errors import DataError
 from rim.data.example import Example
+from rim.data.form import Form
 from rim.data.store import EncodedExample, EncodedSplit, Longest, Report
 from rim.data.survival import Pair, Survival
 from rim.data.task_split import TaskSplit
@@ -80,6 +81,7 @@ def key(request: Request, config: Data, tokenizer: Any) -> str:
         "content": [[str(source), source.fingerprint(config)] for source in (request.source, *request.without)],
         "form": [config.steps, config.question_end, *limits],
         "tokenizer": tokens.fingerprint(tokenizer),
+        **Form.of(config, tokenizer).key,
     }
     return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -173,7 +175,7 @@ def _within_tokens(
 ) -> list[Pair]:
     """Examples and their tokens, without those over a limit."""
     kept = []
-    for example, segments in zip(examples, tokens.tokenise(examples, tokenizer, config.question_end), strict=True):
+    for example, segments in zip(examples, tokens.tokenise(examples, tokenizer, config), strict=True):
         over = None if request.role == "test" else _over(segments, config)
         if over is None:
             kept.append((example, segments))

@@ -5,35 +5,39 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
 
+from rim.base.vocabulary import taken
 from rim.data.errors import DataError
 from rim.data.example import Example
+from rim.data.form import Form, encode
+from rim.settings import Data
 
 
-def tokenise(examples: Sequence[Example], tokenizer: Any, question_end: str) -> list[list[list[int]]]:
+def tokenise(examples: Sequence[Example], tokenizer: Any, config: Data) -> list[list[list[int]]]:
     """For each example the token ids of its question, its answer and its steps, in this order.
 
-    A question begins with the tokens that the tokenizer's family puts before a text (such as a beginning-of-text
-    token), never ends in its end-of-text token, and carries `question_end`. Steps and answers are bare. A
-    text that spells a special token becomes ordinary tokens.
+    A question has the form that the settings name (`form.py`), and never ends in the tokenizer's end-of-text token.
+    Steps and answers are bare. A text that spells a special token becomes ordinary tokens.
 
     Raises:
-        DataError: the tokenizer makes nothing of a question or a step; of an answer it may (`survival.py`).
+        DataError: the tokenizer makes nothing of a question or a step; of an answer it may (`survival.py`). A text
+            spells a token whose place a memory token has taken. Or as `Form.of`.
     """
-    questions = _ids([example.question + question_end for example in examples], tokenizer, True)
+    _require_unspelt(examples, taken(tokenizer))
+    questions = Form.of(config, tokenizer).ids([example.question for example in examples], tokenizer)
     texts = list({text for example in examples for text in (example.answer, *example.steps)})  # short ones recur often
-    bare = dict(zip(texts, _ids(texts, tokenizer, False), strict=True))
+    bare = dict(zip(texts, encode(texts, tokenizer), strict=True))
     found = []
     for example, question in zip(examples, questions, strict=True):
-        segments = [_without_end(question, tokenizer), bare[example.answer], *(bare[step] for step in example.steps)]
+        segments = [question, bare[example.answer], *(bare[step] for step in example.steps)]
         if not (segments[0] and all(segments[2:])):
             _refuse(example, segments)
         found.append(segments)
     return found
 
 
-def tokenise_question(question: str, tokenizer: Any, question_end: str) -> list[int]:
+def tokenise_question(question: str, tokenizer: Any, config: Data) -> list[int]:
     """Token ids of a question that stands alone, as `tokenise` gives them; they may be none."""
-    return _without_end(_ids([question + question_end], tokenizer, True)[0], tokenizer)
+    return Form.of(config, tokenizer).ids([question], tokenizer)[0]
 
 
 def fingerprint(tokenizer: Any) -> str:
@@ -48,23 +52,16 @@ def fingerprint(tokenizer: Any) -> str:
     return sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
-def _ids(texts: list[str], tokenizer: Any, special: bool) -> list[list[int]]:
-    encoded = tokenizer(
-        texts,
-        add_special_tokens=special,
-        split_special_tokens=True,
-        padding=False,
-        truncation=False,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-        verbose=False,
-    )
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids
-
-
-def _without_end(ids: list[int], tokenizer: Any) -> list[int]:
-    return ids[:-1] if ids and ids[-1] == tokenizer.eos_token_id else ids
+def _require_unspelt(examples: Sequence[Example], former: dict[str, str]) -> None:
+    """Refuse texts with a token that the model knows and the tokenizer no longer has."""
+    for example in examples if former else ():
+        text = "\n".join((example.question, *example.steps, example.answer))
+        for memory, token in former.items():
+            if token in text:
+                raise DataError(
+                    f"{example.id} spells {token}, whose place the memory token {memory} has taken "
+                    "(memory.token_source=reserved). Set memory.token_source=new, or mend the row"
+                )
 
 
 def _refuse(example: Example, segments: list[list[int]]) -> None:

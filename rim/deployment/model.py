@@ -153,7 +153,7 @@ class Model:
         return self.evaluator.prompts(self.backbone, [self._encoded(text) for text in questions], blocks=blocks)
 
     def _encoded(self, question: str) -> EncodedExample:
-        ids = tokenise_question(question, self.backbone.tokenizer, self.config.data.question_end)
+        ids = tokenise_question(question, self.backbone.tokenizer, self.config.data)
         if not question.strip() or not ids:
             raise AskError(f"the question {question!r} is empty: ask one in words")
         return encoded(question, ids)

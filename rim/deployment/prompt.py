@@ -9,8 +9,8 @@ from itertools import pairwise
 
 from transformers import PreTrainedTokenizerBase
 
+from rim.data.form import Form, encode
 from rim.data.store import EncodedExample
-from rim.data.tokens import tokenise_question
 from rim.deployment.encode import encoded
 from rim.deployment.errors import ExportError
 from rim.methods.method import Method
@@ -31,12 +31,14 @@ PROBE = "How many are 2 and 3?"
 class PromptText:
     """What a prompt is made of, in order: `begin`, blocks that come first, the question, `end`, blocks, `cue`.
 
-    Question and `end` are written `readings` times. `blocks` has the text of each block. They are a choice (the
-    template variable `blocks`) where `choice` is set, and always all of them otherwise.
+    Question and `end` are written `readings` times. `trims`: outer space is taken off the question. `blocks` has the
+    text of each block. They are a choice (the template variable `blocks`) where `choice` is set, and always all of
+    them otherwise.
     """
 
     begin: str
     end: str
+    trims: bool
     blocks: tuple[str, ...]
     blocks_first: bool
     choice: bool
@@ -60,20 +62,22 @@ def prompt_text(method: Method, config: Config, tokenizer: PreTrainedTokenizerBa
     for problem in _problems(config):
         raise ExportError(f"{problem}. See docs/export.md for what can be exported")
     choice = config.method.name in WITH_BLOCKS
-    example, bare = _probe(config, tokenizer)
+    form = Form.of(config.data, tokenizer)
+    example, bare = _probe(form, tokenizer)
     parts = [_around(method, example, bare, number) for number in (range(blocks + 1) if choice else [None])]
     first = choice and parts[0][0] != parts[-1][0]
     sides = [before if first else after for before, after in parts]
     grown = [new[len(old) :] for old, new in pairwise(sides)] if choice else sides
     text = _Text(tokenizer)
     return PromptText(
-        begin=text(parts[0][0]),
-        end=config.data.question_end,
+        begin=text(parts[0][0]) + form.frame.before,
+        end=form.frame.after,
+        trims=form.frame.trims,
         blocks=tuple(text(each) for each in grown if each),
         blocks_first=first,
         choice=choice,
         cue=text(method.prompt(example, None, blocks if choice else None).final.cue),
-        readings=_readings(method, example, bare, tokenizer, config.data.question_end),
+        readings=_readings(method, example, bare, form, tokenizer),
     )
 
 
@@ -101,14 +105,16 @@ def _problems(config: Config) -> Iterator[str]:
         )
 
 
-def _probe(config: Config, tokenizer: PreTrainedTokenizerBase) -> tuple[EncodedExample, int]:
-    """A question, and the number of tokens that the tokenizer's family puts before a text."""
-    ids = tokenise_question(PROBE, tokenizer, config.data.question_end)
-    plain = tokenizer(PROBE + config.data.question_end, add_special_tokens=False)["input_ids"]
+def _probe(form: Form, tokenizer: PreTrainedTokenizerBase) -> tuple[EncodedExample, int]:
+    """A question, and the number of tokens before its text and what stands around that."""
+    (ids,) = form.ids([PROBE], tokenizer)
+    (plain,) = encode([form.text(PROBE)], tokenizer, special=True)
     return encoded(PROBE, ids), len(ids) - len(plain)
 
 
-def _readings(method: Method, example: EncodedExample, bare: int, tokenizer: PreTrainedTokenizerBase, end: str) -> int:
+def _readings(
+    method: Method, example: EncodedExample, bare: int, form: Form, tokenizer: PreTrainedTokenizerBase
+) -> int:
     """How many times the question is read, one after the other.
 
     Raises:
@@ -117,7 +123,8 @@ def _readings(method: Method, example: EncodedExample, bare: int, tokenizer: Pre
     nodes = method.prompt(example).final.trunk.nodes
     ids = [int(token) for node in nodes if node.kind == Kind.QUESTION for token in node.ids]
     readings = (len(ids) - bare) // (len(example.question) - bare)
-    if tokenise_question((PROBE + end) * (readings - 1) + PROBE, tokenizer, end) != ids:
+    end = form.frame.after
+    if form.ids([(PROBE + end) * (readings - 1) + PROBE], tokenizer) != [ids]:
         raise ExportError(
             f"a question that is read {readings} times cannot be exported with this tokenizer: written one after the "
             f"other the readings become other tokens than each alone, with {end!r} between them (data.question_end). "

@@ -24,6 +24,7 @@ TEMPLATE = """\
 {%- for token in SPECIAL %}{%- if token in question %}\
 {{- raise_exception('the question spells the special token ' ~ token) }}{%- endif %}{%- endfor %}
 AGAIN\
+TRIM\
 BEGIN\
 BEFORE\
 READ
@@ -43,6 +44,7 @@ def chat_template(prompt: PromptText, tokenizer: PreTrainedTokenizerBase) -> str
         "REFUSAL": _literal(ONE_QUESTION),
         "SPECIAL": _literal(special_tokens(tokenizer)),
         "AGAIN": _refused_again() if prompt.readings > 1 else "",
+        "TRIM": "{%- set question = question|trim %}\n" if prompt.trims else "",
         "BEGIN": _written(prompt.begin),
         "BEFORE": blocks if prompt.blocks_first else "",
         "AFTER": "" if prompt.blocks_first else blocks,

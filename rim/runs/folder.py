@@ -15,8 +15,7 @@ from typing import Any
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.load import load_backbone, load_tokenizer
-from rim.backbone.tokenizer import Slots
+from rim.backbone.load import load_backbone, run_tokenizer
 from rim.base.errors import UserError
 from rim.base.files import write_atomically, write_json
 from rim.data.same_rows import changes
@@ -158,7 +157,7 @@ class RunFolder:
         folder = self.path / "tokenizer"
         if folder.exists() and (self.begun or not _built_from_rows(config)):
             return AutoTokenizer.from_pretrained(folder)
-        return load_tokenizer(config.backbone, texts, Slots.of(config))
+        return run_tokenizer(config, texts)
 
     def keep(self, backbone: Backbone, start: Path | None = None) -> None:
         """Write tokenizer, architecture and the weights that the run starts from, once; each whole or not at all.

@@ -130,13 +130,21 @@ class Data:
     over_steps: Literal["drop", "cap"] = "drop"
     """A longer chain is dropped, or capped to its first `max_steps` steps; both are counted [open]."""
     max_question_tokens: int = 512
-    """Training questions with more tokens are dropped and counted."""
+    """Training questions with more tokens are dropped and counted; a chat template's tokens count."""
     max_step_tokens: int = 128
     """Training examples with a longer step are dropped and counted, in tokens."""
     max_answer_tokens: int = 32
     """Training examples with a longer answer are dropped and counted, in tokens."""
     question_end: str = "\n"
-    """Text between the question and what follows it [open]."""
+    """Text between the question and what follows it, in the form plain [open]."""
+    template: Literal["plain", "chat"] = "plain"
+    """Form of a question: its text and `question_end`, or one user message in the model's own chat template, up to
+    where the model begins to write; steps, answers and chains then end as the model ends a turn."""
+    system: str | None = None
+    """System message before the question (template chat); empty: what the chat template itself writes."""
+    bos: Literal["auto", "always", "never"] = "auto"
+    """Token at the very beginning, at most once: what the tokenizer puts before a text (Llama 3 and Gemma a
+    beginning-of-text token, GPT-2 and Qwen 3 none), its `bos_token` always, or none but what a chat template writes."""
     cache: str = ".cache/rim"
     """Folder of encoded data, keyed by everything that changes it."""
     workers: int | None = None

@@ -63,6 +63,8 @@ class Backbone:
     """Hub name or local folder of a pretrained model and its tokenizer."""
     revision: str | None = None
     """Revision of the hub model; empty: the newest."""
+    gguf_file: str | None = None
+    """GGUF file in that folder or hub repository, such as model.Q8_0.gguf; its weights are unpacked. Empty: none."""
     start_from: str | None = None
     """Run folder (or file of its `weights/`) whose weights training begins with; empty: those of the source."""
     training: Literal["lora", "full"] = "lora"
@@ -93,6 +95,9 @@ class Memory:
     """Where blocks stand: after the question [paper], before it, or spread over the ends of its sentences."""
     tokens: Literal["shared", "per_slot", "per_slot_and_block"] = "shared"
     """One memory token for all M slots of all blocks [paper], one for each slot, or one for each slot of each block."""
+    token_source: Literal["new", "reserved"] = "new"
+    """New tokens, for which the embedding grows, or tokens and rows that a pretrained vocabulary has spare: no matrix
+    changes its shape, and every engine loads the export. Which ones were taken is printed, and kept with the run."""
     insertion_layer: int = 0
     """Layer at whose input the blocks enter, 0 to layers - 1; below it they do not exist. 0: as tokens [paper]."""
     insertion_position: bool = True

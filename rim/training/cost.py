@@ -18,8 +18,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.load import load_backbone, load_tokenizer
-from rim.backbone.tokenizer import Slots
+from rim.backbone.load import load_backbone, run_tokenizer
 from rim.base.errors import UserError
 from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.joined import JoinedSplit, Split
@@ -194,7 +193,7 @@ class _Costing:
     """Everything that the cost of a configuration depends on, built once for any length of its training."""
 
     def __init__(self, config: Config) -> None:
-        tokenizer = load_tokenizer(config.backbone, lambda: training_texts(config.data), Slots.of(config))
+        tokenizer = run_tokenizer(config, lambda: training_texts(config.data))
         self.config = config
         self.train = prepare(config.data, tokenizer, config.run.seed).train
         backbone, method = load_backbone(config.backbone, tokenizer, config.run.seed), build_method(config, tokenizer)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from rim.backbone.load import load_tokenizer
-from rim.backbone.tokenizer import Slots, token_text
+from rim.backbone.load import run_tokenizer
+from rim.backbone.tokenizer import token_text
 from rim.base.errors import UserError
 from rim.data.prepare import prepare, training_texts
 from rim.methods.registry import build_method
@@ -38,7 +38,7 @@ def draw(config: Config, row: int, figure: str | None) -> None:
     """
     if figure and Path(figure).suffix not in ("", *SUFFIXES):
         raise FigureError(f"--figure {figure}: the name of a figure ends in {', '.join(SUFFIXES)}")
-    tokenizer = load_tokenizer(config.backbone, lambda: training_texts(config.data), Slots.of(config))
+    tokenizer = run_tokenizer(config, lambda: training_texts(config.data))
     train = prepare(config.data, tokenizer, config.run.seed).train
     if not 0 <= row < len(train):
         raise RowError(f"--row {row}: the training split has rows 0 to {len(train) - 1}")

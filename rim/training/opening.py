@@ -6,6 +6,7 @@ import lightning.pytorch as pl
 
 from rim.backbone.adapters import adapted, in_words
 from rim.backbone.tokenizer import token_text
+from rim.base.vocabulary import taken
 from rim.data.encode import EncodedExample
 from rim.data.joined import JoinedSplit, Split
 from rim.report.figures.outline import tree_text
@@ -39,6 +40,8 @@ def announce(prepared: Prepared, updates: int) -> None:
     )
     for line in _adapter_lines(prepared):
         print(line)
+    if former := taken(prepared.backbone.tokenizer):
+        print(f"memory        in the places of {', '.join(f'{old} ({new})' for new, old in former.items())}")
     if config.backbone.start_from is not None:
         print(f"start         from the weights of {config.backbone.start_from}")
     print(

@@ -14,12 +14,14 @@ from rim.settings import Backbone as BackboneConfig
 from rim.settings import Config
 from rim.settings.load import differences
 
+PUBLISHED = ("backbone.name:", "backbone.revision:", "backbone.gguf_file:")
+"""Settings that say which pretrained model it is."""
 DECIDING = {
     ("scratch", "full"): ("backbone.scratch.",),
     # the frozen base is drawn by the seed
     ("scratch", "lora"): ("backbone.scratch.", "backbone.dtype:", "backbone.lora.", "run.seed:"),
-    ("pretrained", "full"): ("backbone.name:", "backbone.revision:"),
-    ("pretrained", "lora"): ("backbone.name:", "backbone.revision:", "backbone.dtype:", "backbone.lora."),
+    ("pretrained", "full"): PUBLISHED,
+    ("pretrained", "lora"): (*PUBLISHED, "backbone.dtype:", "backbone.lora."),
 }
 """(source, training) to the settings that decide which weights fit."""
 ASIDE = (

@@ -22,7 +22,7 @@ from rim.backbone.tokenizer import (
 )
 from rim.data.example import Example
 from rim.data.tokens import tokenise
-from rim.settings import Config
+from rim.settings import Config, Data
 from tests.models import TEXTS
 
 
@@ -164,7 +164,7 @@ def test_text_of_a_user_that_spells_a_special_token_stays_text(spelt: str) -> No
     add_memory_tokens(tokenizer, OWN["per_slot"])
     special = add_memory_tokens(tokenizer, OWN["per_slot_and_block"])
     text = f"Who has {spelt}?"
-    (question, answer, step), *_ = tokenise([Example("a/b/0", text, (f"<<{spelt}>>",), spelt)], tokenizer, "\n")
+    (question, answer, step), *_ = tokenise([Example("a/b/0", text, (f"<<{spelt}>>",), spelt)], tokenizer, Data())
     assert not {*special.memory_tokens, special.end, special.pad} & {*question, *answer, *step}
     decoded = [tokenizer.decode(ids, skip_special_tokens=True) for ids in (question, answer, step)]
     assert decoded == [f"{text}\n", spelt, f"<<{spelt}>>"]

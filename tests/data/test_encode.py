@@ -84,7 +84,7 @@ def test_stored_rows_are_the_rows_encoded_one_by_one(source: str, config: Data, 
 )
 def test_a_question_begins_as_its_family_does_and_never_ends_the_text(template: str, first: int | None) -> None:
     tokenizer = make_tokenizer(template)
-    [[question, answer, step]] = tokens.tokenise([Example("x", "Who?", ("Bob",), "Tom")], tokenizer, "\n")
+    [[question, answer, step]] = tokens.tokenise([Example("x", "Who?", ("Bob",), "Tom")], tokenizer, Data())
     prefix = [] if first is None else [first]
     assert question == prefix + tokenizer.encode("Who?\n", add_special_tokens=False)
     assert tokenizer.decode(answer) == "Tom" and tokenizer.decode(step) == "Bob"
@@ -94,7 +94,7 @@ def test_text_that_spells_a_special_token_stays_text() -> None:
     tokenizer = make_tokenizer("<bos> $A <eos>", added=["<|memory|>"])
     special = set(tokenizer.all_special_ids) | {tokenizer.convert_tokens_to_ids("<|memory|>")}
     text = "Is <|memory|> or <eos> a token?<eos>"
-    [segments] = tokens.tokenise([Example("x", text, ("<eos>",), "<|memory|>")], tokenizer, "<eos>")
+    [segments] = tokens.tokenise([Example("x", text, ("<eos>",), "<|memory|>")], tokenizer, Data(question_end="<eos>"))
     assert tokenizer.decode(segments[0][1:]) == text + "<eos>"
     assert not special & set(segments[0][1:]) and not any(special & set(ids) for ids in segments[1:])
     assert tokenizer("<eos>", add_special_tokens=False)["input_ids"] == [1]  # the tokenizer itself is left as it was
@@ -103,7 +103,7 @@ def test_text_that_spells_a_special_token_stays_text() -> None:
 def test_a_text_without_tokens_is_an_error_that_names_the_example() -> None:
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE({"W": 0, "h": 1, "o": 2}, [])))
     with pytest.raises(DataError, match="no tokens of step 1 of task/split/3"):
-        tokens.tokenise([Example("task/split/3", "Who", ("x",), "o")], tokenizer, "")
+        tokens.tokenise([Example("task/split/3", "Who", ("x",), "o")], tokenizer, Data(question_end=""))
 
 
 def test_right_answers_that_will_be_scored_are_read_before_training(config: Data, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ LOSES["word level, ends in a word"] = LOSES["word level"] | {"text: no none"}
 def test_answers_that_do_not_come_back_are_found(name: str) -> None:
     tokenizer, lost = TOKENIZERS[name](), set()
     for rule, answer in ANSWERS:
-        [segments] = tokens.tokenise([Example("x", "Who?", (), answer)], tokenizer, "\n")
+        [segments] = tokens.tokenise([Example("x", "Who?", (), answer)], tokenizer, Data())
         survival = Survival(tokenizer, rule, keep=False)
         if not survival.sift([(Example("x", "Who?", (), answer), segments)]):
             lost.add(f"{rule}: {answer}")
@@ -60,7 +60,7 @@ def test_every_answer_is_judged_as_the_slow_way_judges_it() -> None:
     examples = [Example(f"own/train/{n}", "Who?", (), ("half", "a → b", "Tom", "méyl")[n % 4]) for n in range(40)]
     kept: list[Example] = []
     for batch in (examples[:25], examples[25:]):
-        pairs = list(zip(batch, tokens.tokenise(batch, tokenizer, ""), strict=True))
+        pairs = list(zip(batch, tokens.tokenise(batch, tokenizer, Data(question_end="")), strict=True))
         kept += [example for example, _ in survival.sift(pairs)]
     slow = []
     for example in examples:
@@ -74,7 +74,7 @@ def test_an_answer_ends_where_its_end_token_stands() -> None:
     """Decoding passes over special tokens, and generating stops at the end: `no none yes` would be given as `no`."""
     example = Example("x", "Who?", (), "no none yes")
     tokenizer = word_level("none")
-    [segments] = tokens.tokenise([example], tokenizer, "")
+    [segments] = tokens.tokenise([example], tokenizer, Data(question_end=""))
     survival = Survival(tokenizer, "text", keep=False)
     assert survival.sift([(example, segments)]) == []
     with pytest.raises(DataError, match="x: 'no none yes' comes back as 'no'"):
@@ -167,7 +167,7 @@ def test_questions_and_steps_with_unknown_tokens_are_counted(name: str, config: 
 
 def test_a_tokenizer_that_knows_all_has_nothing_to_count() -> None:
     example = Example("x", "Who → has ½ é 猫 🐈?\u00a0\u200b", ("a → b",), "c")
-    [segments] = tokens.tokenise([example], byte_level(), "\n")
+    [segments] = tokens.tokenise([example], byte_level(), Data())
     assert Unknown(byte_level()).count([(example, segments)]) == Counter()
     gpt2 = byte_level()
     gpt2.unk_token = "<end>"  # as GPT-2's wrapper has it

@@ -18,7 +18,7 @@ __all__ = ["CONTROLS", "OBJECTIVES", "WITH_BLOCKS", "check", "problems", "steps_
 
 RULES = (
     *(values.sizes, values.names, values.batches, values.types, values.heads, values.rates),
-    *(sources.generated, sources.usable, stages.fitting, stages.durations),
+    *(sources.generated, sources.usable, sources.templates, stages.fitting, stages.durations),
     *(scoring.possible, stages.settings, memory.readable, memory.recomputable, memory.compilable),
 )
 """In the order in which their findings are told."""

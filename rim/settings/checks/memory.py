@@ -20,6 +20,8 @@ def readable(config: Config) -> Iterator[tuple[str, str]]:
     settings, method = config.memory, config.method
     if settings.tokens != "shared" and method.name not in WITH_BLOCKS:
         yield "memory.tokens", f"belongs to {listed(WITH_BLOCKS)}: {method.name} has no blocks; leave it shared"
+    if settings.token_source == "reserved" and config.backbone.source == "scratch":
+        yield "memory.token_source", "belongs to backbone.source=pretrained: a vocabulary from scratch has none spare"
     if settings.placement != "after_question" and method.name not in MOVABLE:
         yield "memory.placement", f"belongs to {listed(MOVABLE)}, not to {method.name}; leave it after_question"
     if settings.placement == "before_question" and not settings.readout_sees_question:

@@ -53,6 +53,24 @@ def usable(config: Config) -> Iterator[tuple[str, str]]:
             yield "data.test", f"'{name}' stands there {count} times; once will do"
 
 
+def templates(config: Config) -> Iterator[tuple[str, str]]:
+    """Forms of a question that the model or the blocks do not allow."""
+    if config.data.system is not None and config.data.template != "chat":
+        yield "data.system", "belongs to data.template=chat; leave it empty, or set that"
+    if config.data.template != "chat":
+        return
+    if config.backbone.source == "scratch":
+        yield "data.template", "needs the chat template of a pretrained model, and scratch has none; set plain"
+    if config.method.name == "repeat":
+        yield "data.template", "a chat has its question once, and method.name=repeat reads it again; set plain"
+    if config.memory.placement != "after_question":
+        yield (
+            "data.template",
+            f"needs memory.placement=after_question, not {config.memory.placement}: blocks stand where the model "
+            "begins to write, not within its template",
+        )
+
+
 def _revisions(config: Config) -> Iterator[tuple[str, str]]:
     """Tables that no task reads, so that another commit of them would be asked for in vain."""
     for index, entry in enumerate(config.data.revisions):
