@@ -42,7 +42,7 @@ def announce(prepared: Prepared, updates: int) -> None:
     if config.backbone.start_from is not None:
         print(f"start         from the weights of {config.backbone.start_from}")
     print(
-        f"batch         {training.batch_size} examples an update on {training.devices} device(s), lines of "
+        f"batch         {training.batch_size} examples an update on {_devices(training)}, lines of "
         f"{tokens_per_line(config)} tokens or the longest example, passes of {_passes(training)}"
     )
     for plan in prepared.plan.stages:
@@ -95,6 +95,11 @@ def _firsts(train: Split) -> dict[str, EncodedExample]:
 
 def _fenced(text: str) -> str:
     return "    " + text.replace("\n", "\n    ")
+
+
+def _devices(training: Training) -> str:
+    machines = f"{training.nodes} machines of " if training.nodes > 1 else ""
+    return f"{machines}{training.devices} device(s)"
 
 
 def _passes(training: Training) -> str:

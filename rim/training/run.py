@@ -28,6 +28,7 @@ from rim.methods.registry import build_method
 from rim.runs.environment import describe, use_threads
 from rim.runs.folder import RunFolder
 from rim.runs.lock import alone
+from rim.runs.world import find_world, is_first_process
 from rim.settings import Config
 from rim.settings.checks import steps_taught
 from rim.training.conclusion import conclude
@@ -42,7 +43,7 @@ from rim.training.prepared import Prepared
 from rim.training.progress import StageProgress
 from rim.training.saving import told_when_full
 from rim.training.start import begin_with, find_start
-from rim.training.trainer import is_first_process, make_trainer
+from rim.training.trainer import make_trainer
 from rim.training.trial import Trial
 
 CHECKED = 4
@@ -59,11 +60,12 @@ def fit(config: Config) -> int:
     The status is the first process's: Lightning kills all processes as soon as another one ends with one of its own.
 
     Raises:
+        WorldError: other processes were started than the settings ask for.
         RunBusy: another process trains this run.
     """
     quiet_libraries()
     folder = Path(config.run.folder) / config.run.name
-    with alone(folder) if is_first_process() else nullcontext():
+    with alone(folder) if find_world(config.training).first else nullcontext():
         return _fit(config)
 
 
