@@ -249,9 +249,7 @@ def test_a_missing_file_names_the_nearest() -> None:
 def test_the_last_writer_of_a_value_is_blamed() -> None:
     first, second = write("first.yaml", "training: {devices: 2}"), write("second.yaml", "training: {devices: 65}")
     batch = write("batch.yaml", "training: {batch_size: 64}")
-    with pytest.raises(
-        SettingsError, match=r"^batch.yaml: training.batch_size = 64: must be at least nodes x devices = 65"
-    ):
+    with pytest.raises(SettingsError, match=r"^batch.yaml: training.batch_size = 64: must be at least nodes x devices"):
         load([first, second, batch])
 
 

@@ -109,9 +109,9 @@ def _own(env: Mapping[str, str], nodes: int, devices: int) -> World:
     node, local_rank = int(env.get("NODE_RANK", "0")), int(env.get("LOCAL_RANK", "0"))
     if node >= nodes or local_rank >= devices:
         raise WorldError(
-            f"this is process LOCAL_RANK={local_rank} of machine NODE_RANK={node}, each counted from 0, and the settings "
-            f"ask for training.nodes={nodes} machines with training.devices={devices} processes each: set both to what "
-            "was started"
+            f"this is process LOCAL_RANK={local_rank} of machine NODE_RANK={node}, each counted from 0, and the "
+            f"settings ask for training.nodes={nodes} machines with training.devices={devices} processes each: set "
+            "both to what was started"
         )
     return World("own", node * devices + local_rank, nodes * devices, local_rank, node)
 

@@ -51,7 +51,8 @@ def announce(prepared: Prepared, updates: int) -> None:
             f"{plan.stage.learning_rate:g} after {plan.warmup} of warm-up, dropout {_rate(plan.stage.dropout)}"
         )
     if updates:
-        print(f"resumed       after update {updates:,} of {prepared.plan.length:,}")
+        changed = "".join(f"; {line}" for line in prepared.folder.changed_settings(config))
+        print(f"resumed       after update {updates:,} of {prepared.plan.length:,}{changed}")
     print(end="", flush=True)
 
 

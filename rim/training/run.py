@@ -40,6 +40,7 @@ from rim.training.module import NonFiniteLoss, RimModule
 from rim.training.opening import announce, draw_example
 from rim.training.plan import make_plan
 from rim.training.prepared import Prepared
+from rim.training.processes import Agreement, View, end_together, told_when_one_is_lost
 from rim.training.progress import StageProgress
 from rim.training.saving import told_when_full
 from rim.training.start import begin_with, find_start
@@ -62,10 +63,13 @@ def fit(config: Config) -> int:
     Raises:
         WorldError: other processes were started than the settings ask for.
         RunBusy: another process trains this run.
+        TogetherError: processes do not train the same run, or one of them has been lost.
     """
     quiet_libraries()
     folder = Path(config.run.folder) / config.run.name
-    with alone(folder) if find_world(config.training).first else nullcontext():
+    world = find_world(config.training)
+    end_together(world)
+    with alone(folder) if world.first else nullcontext(), told_when_one_is_lost(world):
         return _fit(config)
 
 
@@ -98,14 +102,12 @@ def prepare_run(config: Config) -> Prepared:
         require_compiler(scoring_device(config.training.accelerator).type)
     folder = RunFolder(Path(config.run.folder) / config.run.name)
     first = is_first_process()
-    if folder.config_file.exists():
-        folder.begin(config, {})
+    folder.check_settings(config)
     start = find_start(folder, config.backbone)
     tokenizer = folder.tokenizer(config, lambda: training_texts(config.data))
     splits = prepare(config.data, tokenizer, config.run.seed)
     require_steps(splits.train, steps_taught(config))
-    reports = [asdict(split.report) for _, split in splits.named()]
-    folder.check_rows(reports)
+    folder.check_rows(splits.reports())
     backbone = load_backbone(config.backbone, tokenizer, config.run.seed)
     method = build_method(config, tokenizer)
     method.equip(backbone)
@@ -120,7 +122,7 @@ def prepare_run(config: Config) -> Prepared:
         folder.keep(backbone, start)
         if config.backbone.training == "lora":
             write_json(folder.path / "adapters.json", asdict(adapted(backbone)))
-        if folder.keep_rows(reports):
+        if folder.keep_rows(splits.reports()):
             write_json(folder.path / "lengths.json", asdict(prepared.evaluator.lengths))
     return prepared
 
@@ -141,7 +143,8 @@ def train(prepared: Prepared, updates: int) -> None:
     config, folder = prepared.config, prepared.folder
     prove(prepared)
     curriculum = Curriculum(folder.path)
-    callbacks = [Logbook(config, curriculum, folder.path), StageProgress(curriculum), curriculum]
+    agreement = Agreement(View(config, prepared.splits.reports(), updates))
+    callbacks = [agreement, Logbook(config, curriculum, folder.path), StageProgress(curriculum), curriculum]
     module = RimModule(
         prepared.backbone, prepared.method, prepared.plan, config, prepared.evaluator, prepared.splits.validation
     )
