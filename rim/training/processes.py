@@ -108,7 +108,7 @@ def end_together(world: World) -> None:
     else:
         os.environ[PARENT] = str(os.getpid())
         # says which process has ended before Lightning ends the others
-        logging.getLogger("lightning.pytorch.strategies.launchers.subprocess_script").setLevel(logging.INFO)
+        logging.getLogger("lightning.fabric.strategies.launchers.subprocess_script").setLevel(logging.INFO)
 
 
 def _end_with_parent(parent: int) -> None:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from rim.data.joined import Split
 from rim.data.prepare import prepare, require_steps, training_texts
 from rim.evaluation.device import scoring_device
 from rim.methods.registry import build_method
+from rim.runs.checkpoint import CheckpointError
 from rim.runs.environment import describe, use_threads
 from rim.runs.folder import RunFolder
 from rim.runs.lock import alone
@@ -35,6 +37,7 @@ from rim.training.conclusion import conclude
 from rim.training.curriculum import Curriculum, Interrupted
 from rim.training.datamodule import DataModule
 from rim.training.dropout import check_rates
+from rim.training.event_files import put_before_now
 from rim.training.logs import Logbook
 from rim.training.module import NonFiniteLoss, RimModule
 from rim.training.opening import announce, draw_example
@@ -64,12 +67,13 @@ def fit(config: Config) -> int:
         WorldError: other processes were started than the settings ask for.
         RunBusy: another process trains this run.
         TogetherError: processes do not train the same run, or one of them has been lost.
+        SaveError: the disk is full, or the run folder may only be read; the last checkpoint is intact.
     """
     quiet_libraries()
     folder = Path(config.run.folder) / config.run.name
     world = find_world(config.training)
     end_together(world)
-    with alone(folder) if world.first else nullcontext(), told_when_one_is_lost(world):
+    with alone(folder) if world.first else nullcontext(), told_when_one_is_lost(world), told_when_full(folder):
         return _fit(config)
 
 
@@ -138,7 +142,6 @@ def train(prepared: Prepared, updates: int) -> None:
     Raises:
         Interrupted: SIGTERM arrived; the state is saved.
         NonFiniteLoss: a loss or gradient was not finite; the last checkpoint is intact.
-        SaveError: the disk is full; the last checkpoint is intact.
     """
     config, folder = prepared.config, prepared.folder
     prove(prepared)
@@ -149,6 +152,8 @@ def train(prepared: Prepared, updates: int) -> None:
         prepared.backbone, prepared.method, prepared.plan, config, prepared.evaluator, prepared.splits.validation
     )
     module.updates = updates
+    if is_first_process():
+        put_before_now(folder.path)
     segments = prepared.plan.segments(updates)
     trainer = make_trainer(config.training, folder.path, segments=segments, updates=updates, callbacks=callbacks)
     if trainer.is_global_zero and not updates:
@@ -157,7 +162,7 @@ def train(prepared: Prepared, updates: int) -> None:
     room = Trial(module)
     data = DataModule(prepared.splits, config, layout, prepared.plan, lambda: module.updates, pad, room)
     try:
-        with told_when_full(folder.path), curriculum.stop.listening():
+        with curriculum.stop.listening():
             trainer.fit(module, data, ckpt_path=folder.resume if folder.resume.exists() else None)
     except SIGTERMException:  # it came while Lightning alone listened, and nothing has been trained since
         raise Interrupted(module.updates) from None
@@ -236,5 +241,13 @@ def _check_reading(prepared: Prepared, limit: int) -> None:
 def _updates_done(folder: RunFolder) -> int:
     if not folder.resume.exists():
         return 0
-    checkpoint: dict[str, Any] = torch.load(folder.resume, map_location="cpu", mmap=True, weights_only=True)
-    return checkpoint["rim"]["updates"]
+    try:
+        checkpoint: dict[str, Any] = torch.load(folder.resume, map_location="cpu", mmap=True, weights_only=True)
+        return checkpoint["rim"]["updates"]
+    except (RuntimeError, EOFError, UnpicklingError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(
+            f"{folder.resume} is damaged, from which the run would go on ({reason}). It was whole when it was written: "
+            f"bring a copy back if there is one. Otherwise remove it, and the run begins anew with the same settings; "
+            f"the checkpoints in {folder.weights} can be used until then (python -m rim.evaluate --run {folder.path})"
+        ) from error
