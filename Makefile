@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo smollm2 test test-pretrained bench lint format clean
+.PHONY: help setup demo smollm2 test test-pretrained torture bench lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -35,6 +35,13 @@ test test-pretrained: export HF_HUB_OFFLINE = 1
 test test-pretrained: export TOKENIZERS_PARALLELISM = false
 test: lint ## Lint, format, types, all tests: what CI runs, without a network or an accelerator
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+torture: export RIM_TORTURE = long
+torture: export OMP_NUM_THREADS = 1
+torture: export HF_HUB_OFFLINE = 1
+torture: export TOKENIZERS_PARALLELISM = false
+torture: $(READY) ## Kill, stop and starve runs at length, which make test does shortly: some minutes
+	$(BIN)/python -m pytest tests/torture $(PYTEST_ARGS)
 
 bench: $(READY) ## Compare the speed and memory of training with a commit before, and print tables
 	$(BIN)/python experiments/training_speed/measure.py

@@ -82,7 +82,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"memory__blocks": 0}, "memory.blocks = 0: must be at least 1; a model without blocks is method.name=direct"),
     (
         {"training__batch_size": 3, "training__devices": 4},
-        "training.batch_size = 3: must be at least devices = 4: every device needs an example",
+        "training.batch_size = 3: must be at least nodes x devices = 4: every device needs an example",
     ),
     ({"training__tokens_per_line": 0}, "training.tokens_per_line = 0: must be at least 1"),
     ({"training__tokens_per_pass": 0}, "training.tokens_per_pass = 0: must be at least 1"),

@@ -227,7 +227,7 @@ def test_a_wrong_file_is_a_lesson(text: str, message: str) -> None:
         ("data.test=[gsm8k/test", 'data.test = "[gsm8k/test": allowed is a list of texts'),
         ("run.name=${", "allowed is text; ${...} refers to another setting, and text is marked \\${"),
         ("training=64", "training = 64: allowed is a section with duration, batch_size,"),
-        ("training.devices=130", "defaults: training.batch_size = 128: must be at least devices = 130"),
+        ("training.devices=130", "defaults: training.batch_size = 128: must be at least nodes x devices = 130"),
     ],
 )
 def test_a_wrong_override_is_a_lesson(override: str, message: str) -> None:
@@ -249,7 +249,7 @@ def test_a_missing_file_names_the_nearest() -> None:
 def test_the_last_writer_of_a_value_is_blamed() -> None:
     first, second = write("first.yaml", "training: {devices: 2}"), write("second.yaml", "training: {devices: 65}")
     batch = write("batch.yaml", "training: {batch_size: 64}")
-    with pytest.raises(SettingsError, match=r"^batch.yaml: training.batch_size = 64: must be at least devices = 65"):
+    with pytest.raises(SettingsError, match=r"^batch.yaml: training.batch_size = 64: must be at least nodes x devices"):
         load([first, second, batch])
 
 

@@ -1,5 +1,6 @@
 """Writing files so that a kill or a full disk leaves either the old content or the new, never half of it."""
 
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -12,6 +13,15 @@ from rim.base.errors import UserError
 
 class SaveError(UserError):
     """A file that could not be written; what stood there before is untouched."""
+
+
+def refused(path: object, error: OSError, state: str = "") -> str:
+    """What is said where the system refuses to write, with the way out; `state` tells what was there before."""
+    way = "Make it writable" if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else "Make room"
+    return (
+        f"{path} could not be written: {error.strerror or error}{state}. {way} or choose another run.folder, then "
+        "repeat the command: it goes on from the last checkpoint"
+    )
 
 
 def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
@@ -32,10 +42,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
         with suppress(OSError):  # as where a folder of the path is a file
             scrap.unlink(missing_ok=True)
         state = "the previous file is intact" if path.exists() else "nothing was left behind"
-        raise SaveError(
-            f"{path} could not be written: {error.strerror or error}; {state}. Make room or choose another run.folder, "
-            "then repeat the command: it goes on from the last checkpoint"
-        ) from error
+        raise SaveError(refused(path, error, f"; {state}")) from error
     except BaseException:
         scrap.unlink(missing_ok=True)
         raise

@@ -9,6 +9,7 @@ from rim.base.errors import UserError
 from rim.comparison.plan import PlannedRun
 from rim.runs.children import POLL_SECONDS, Job, Stopped, end, how_it_ended, launch, listening
 from rim.runs.lock import locked, log_of
+from rim.runs.machine import Machine
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Child:
     run: PlannedRun
     process: subprocess.Popen[bytes]
     since: float
+    place: int
 
 
 @dataclass
@@ -36,7 +38,7 @@ class Pool:
     """
 
     waiting: list[PlannedRun]
-    places: int
+    machine: Machine
     job: Callable[[PlannedRun], Job]
     started: Callable[[PlannedRun, Job], None]
     finished: Callable[[PlannedRun, float], None]
@@ -50,7 +52,7 @@ class Pool:
             Stopped: a signal asked to; a repeated command goes on.
         """
         try:
-            with listening() as stop:
+            with listening() as stop, self.machine.at_work():
                 while (self.waiting or self.running) and not stop.received:
                     self._collect()
                     self._fill()
@@ -77,19 +79,20 @@ class Pool:
             self.waiting.remove(run)
             self._fail(run, f"it starts from {run.start}, which has failed")
         ready = [run for run in self.waiting if run.start is None or (run.start / "result.json").exists()]
-        if ready and len(self.running) < self.places:
+        if ready and len(self.running) < self.machine.jobs:
             self.waiting.remove(ready[0])
             self._start(ready[0])
 
     def _start(self, run: PlannedRun) -> None:
         try:
             job = self.job(run)
+            place = min(set(range(self.machine.jobs)) - {child.place for child in self.running})
             with locked(log_of(run.folder)) as log:
-                process = launch(job, log, alone=self.places == 1)
+                process = launch(job, log, self.machine.share(place))
         except UserError as error:
             self._fail(run, str(error))
             return
-        self.running.append(Child(run, process, time.monotonic()))
+        self.running.append(Child(run, process, time.monotonic(), place))
         self.started(run, job)
 
     def _fail(self, run: PlannedRun, reason: str) -> None:

@@ -10,6 +10,7 @@ from rim.comparison.settings import Budget, Comparison, Entry
 from rim.settings import Config
 from rim.settings.duration import updates as updates_in
 from rim.settings.load import differences, load
+from rim.settings.resuming import FREE, path_of
 
 OWN = ("run.name", "run.folder", "run.seed", "training.duration")
 """Settings that the comparison gives every run."""
@@ -164,8 +165,9 @@ def check_folder(run: PlannedRun, updates: int | None) -> None:
     file = run.folder / "config.yaml"
     if not file.exists():
         return
-    free = ("training.threads:",) if updates else ("training.threads:", "training.duration:")
-    changed = [line for line in differences(load([file]), run.config(updates or FINE)) if not line.startswith(free)]
+    free = FREE if updates else (*FREE, "training.duration")
+    found = differences(load([file]), run.config(updates or FINE))
+    changed = [line for line in found if path_of(line) not in free]
     if changed:
         raise ComparisonError(
             f"{run.folder} holds a run with other settings than the comparison asks for: {'; '.join(changed)}. Choose "

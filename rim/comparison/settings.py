@@ -59,8 +59,9 @@ class Comparison:
     """`key=value` of every run; they win over files."""
     seeds: list[int] = field(default_factory=lambda: [0])
     """Seeds of every entry without its own."""
-    jobs: int = 1
-    """Runs side by side, each a process of its own; more than one: of one thread each."""
+    jobs: int | None = None
+    """Runs side by side, each with GPUs of its own, or its share of the cores; empty: as many as there are GPUs for,
+    one on the CPU."""
     reference: str | None = None
     """Entry that the others are compared with, pair by pair; empty: the first."""
     transfer: bool = False
@@ -117,7 +118,7 @@ def problems(comparison: Comparison) -> Iterator[str]:
         empty = [name for name in ("entries", "budgets", "seeds") if not getattr(comparison, name)]
         yield f"{' and '.join(empty)} empty: a comparison trains entries x seeds under a budget, and has one of each"
         return
-    if comparison.jobs < 1:
+    if comparison.jobs is not None and comparison.jobs < 1:
         yield f"jobs = {comparison.jobs}: must be at least 1"
     yield from _names("entries", [entry.name for entry in comparison.entries])
     yield from _names("budgets", [budget.name for budget in comparison.budgets])

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from rim.comparison.budget import Ledger
 from rim.comparison.children import Failure, Pool, check_free
-from rim.comparison.plan import PlannedRun, check_folder
+from rim.comparison.plan import FINE, PlannedRun, check_folder
 from rim.comparison.settings import Comparison
 from rim.report.tables import table
 from rim.runs.children import Job, fit_command
 from rim.runs.folder import RunFolder
 from rim.runs.lock import log_of
+from rim.runs.machine import Machine
 
 
 def train(comparison: Comparison, runs: Sequence[PlannedRun], ledger: Ledger) -> list[Failure]:
@@ -21,9 +22,10 @@ def train(comparison: Comparison, runs: Sequence[PlannedRun], ledger: Ledger) ->
     """
     waiting = [run for run in runs if not run.done]
     check_free(waiting)
-    print(f"{len(runs) - len(waiting)} of {len(runs)} runs are done; {comparison.jobs} side by side", flush=True)
+    machine = Machine(comparison.jobs, [run.config(FINE).training for run in runs])
+    print(f"{len(runs) - len(waiting)} of {len(runs)} runs are done; {machine.jobs} side by side", flush=True)
     lines = _Lines(len(runs), len(runs) - len(waiting))
-    return Pool(waiting, comparison.jobs, lambda run: make_job(run, ledger), lines.started, lines.finished).work()
+    return Pool(waiting, machine, lambda run: make_job(run, ledger), lines.started, lines.finished).work()
 
 
 class _Lines:
@@ -54,8 +56,7 @@ def make_job(run: PlannedRun, ledger: Ledger) -> Job:
     """
     updates = ledger.updates(run)
     check_folder(run, updates)
-    words = fit_command(run.folder, run.comparison.base, run.overrides(updates), alone=run.comparison.jobs == 1)
-    return Job(words, f"{updates:,} updates")
+    return Job(fit_command(run.comparison.base, run.overrides(updates)), f"{updates:,} updates")
 
 
 def plan_table(runs: Sequence[PlannedRun], ledger: Ledger) -> str:

@@ -1,7 +1,7 @@
 """Encodes the training set, the validation set and the test sets of a run."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -33,6 +33,10 @@ class Splits:
             ("validation", self.validation),
             *(("test", test) for test in self.tests.values()),
         ]
+
+    def reports(self) -> list[dict[str, Any]]:
+        """What is told of every split, in the order of `named`, as plain containers."""
+        return [asdict(split.report) for _, split in self.named()]
 
 
 def prepare(config: Data, tokenizer: Any, seed: int) -> Splits:

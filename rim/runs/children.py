@@ -5,7 +5,6 @@ survived its parent is not started a second time. Children sit in sessions of th
 alone, which sends them SIGTERM, upon which they save and leave.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -15,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from rim.runs.machine import Share
 from rim.runs.signals import StopRequest
-from rim.settings.load import load
 
 POLL_SECONDS = 0.1
 LAST_LINES = 8
@@ -35,11 +34,10 @@ class Job:
     description: str
 
 
-def launch(job: Job, log: BinaryIO, alone: bool) -> subprocess.Popen[bytes]:
-    """Several runs side by side have one thread each: more threads than cores cost a factor of 20."""
-    environment = os.environ if alone else {**os.environ, "OMP_NUM_THREADS": "1"}
+def launch(job: Job, log: BinaryIO, share: Share) -> subprocess.Popen[bytes]:
+    """Start a run on its share of the machine."""
     return subprocess.Popen(
-        job.words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment,
+        job.words, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=share.environment(),
         start_new_session=True,
     )  # fmt: skip
 
@@ -53,29 +51,15 @@ def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
         process.wait()
 
 
-def fit_command(folder: Path, base: Sequence[str], overrides: Sequence[str], alone: bool) -> list[str]:
+def fit_command(base: Sequence[str], overrides: Sequence[str]) -> list[str]:
     """The command that trains or resumes a run.
 
     Args:
         base: files of its settings.
         overrides: everything beyond the files.
-        alone: whether the run has the machine for itself.
-
-    Raises:
-        SettingsError: the settings cannot be used.
     """
     files = ["--config", *base] if base else []
-    return [sys.executable, "-m", "rim.fit", *files, *overrides, *_threads(folder, base, overrides, alone)]
-
-
-def _threads(folder: Path, base: Sequence[str], overrides: Sequence[str], alone: bool) -> list[str]:
-    """A run keeps the threads that it has begun with; a new one has one where several stand side by side."""
-    file = folder / "config.yaml"
-    if file.exists():
-        threads = load([file]).training.threads
-        return [f"training.threads={'null' if threads is None else threads}"]
-    own = alone or load(base, overrides).training.threads is not None
-    return [] if own else ["training.threads=1"]
+    return [sys.executable, "-m", "rim.fit", *files, *overrides]
 
 
 @contextmanager

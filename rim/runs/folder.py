@@ -23,12 +23,8 @@ from rim.methods.registry import build_method
 from rim.runs.checkpoint import load_weights, read_about
 from rim.settings import Config
 from rim.settings.load import differences, load, load_as, save
+from rim.settings.resuming import FREE, path_of
 
-PLACES = (
-    *("data.root:", "data.cache:", "data.revisions:", "data.modules:"),
-    *("data.own.train:", "data.own.validation:", "data.own.test:"),
-)
-"""Settings that say where rows are found. A run that goes on may find them elsewhere: what is found is compared."""
 RESULT, DATA = "result.json", "data.json"
 
 
@@ -72,23 +68,33 @@ class RunFolder:
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
     def begin(self, config: Config, environment: dict[str, Any]) -> None:
-        """Write the settings of a new run, or make sure that the folder's run is the same.
+        """Write the settings of a run that has trained nothing yet; of any other, make sure that they are the same.
 
         Raises:
-            RunError: the folder holds a run with other settings; names each.
+            RunError: the folder holds a run with other settings that change its numbers; names each.
         """
-        if not self.config_file.exists():
+        self.check_settings(config)
+        if not self.begun:
             self.path.mkdir(parents=True, exist_ok=True)
             write_json(self.path / "environment.json", environment)
             save(config, self.config_file)
-            return
-        places = PLACES if self.begun else ()
-        changed = [line for line in differences(self.config_as_saved(), config) if not line.startswith(places)]
+
+    def check_settings(self, config: Config) -> None:
+        """Make sure that the folder, where it has a run, has one with these settings, but for those that may change.
+
+        Raises:
+            RunError: others differ; names each.
+        """
+        changed = [line for line in self.changed_settings(config) if path_of(line) not in FREE]
         if changed:
             raise RunError(
                 f"{self.path} holds a run with other settings: {'; '.join(changed)}. Choose another run.name, remove "
-                "the folder, or repeat the command that made it to resume"
+                f"the folder, or repeat the command that made it to resume. Only these may change: {', '.join(FREE)}"
             )
+
+    def changed_settings(self, config: Config) -> list[str]:
+        """What differs from the settings that the folder's run began with, a line each; nothing where there is none."""
+        return differences(self.config_as_saved(), config) if self.config_file.exists() else []
 
     def check_rows(self, reports: Sequence[dict[str, Any]]) -> None:
         """Make sure that a run which goes on has the rows that it began with; one that is finished goes on with none.

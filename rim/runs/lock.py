@@ -12,17 +12,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from rim.base.errors import UserError
+from rim.base.files import SaveError, refused
+from rim.runs.holder import RunBusy, busy, holder_of, named
 
 PATIENCE_SECONDS = 10.0
 """How long a repeated command waits: loader processes of a run that was killed notice it within five seconds."""
 STEP_SECONDS = 0.2
 NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 STDOUT = 1
-
-
-class RunBusy(UserError):
-    """A run that another process is training."""
 
 
 def log_of(folder: Path) -> Path:
@@ -39,11 +36,19 @@ def locked(path: Path, patience: float = 0.0) -> Iterator[BinaryIO]:
 
     Raises:
         RunBusy: another process has it.
+        SaveError: the log cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as log:
+    with _opened(path) as log:
         _lock(log.fileno(), path, patience)
         yield log
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "ab")
+    except OSError as error:
+        raise SaveError(refused(path, error)) from error
 
 
 @contextmanager
@@ -53,43 +58,45 @@ def alone(folder: Path) -> Iterator[None]:
     A child whose output goes to the log already holds it. A log that was made for its lock alone goes at the end.
 
     Raises:
-        RunBusy: another process trains it.
+        RunBusy: another process trains it, here or on another machine.
+        SaveError: nothing can be written beside the run folder.
     """
     path = log_of(folder)
     if _is_output(path):
-        _lock(STDOUT, path, PATIENCE_SECONDS)
-        yield
+        with named(folder, _lock(STDOUT, path, PATIENCE_SECONDS)):
+            yield
         return
     while True:
-        with locked(path, PATIENCE_SECONDS) as log:
+        with _opened(path) as log:
+            held = _lock(log.fileno(), path, PATIENCE_SECONDS)
             if not _same(log.fileno(), path):  # the process that had it has removed it meanwhile
                 continue
             try:
-                yield
+                with named(folder, held):
+                    yield
             finally:
                 if os.fstat(log.fileno()).st_size == 0:
                     path.unlink(missing_ok=True)
             return
 
 
-def _lock(descriptor: int, path: Path, patience: float) -> None:
+def _lock(descriptor: int, path: Path, patience: float) -> bool:
+    """Whether the lock is held; False where the file system has none."""
     until = time.monotonic() + patience
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
+            return True
         except BlockingIOError:
             if time.monotonic() >= until:
-                raise RunBusy(
-                    f"{path.with_suffix('')} is being trained by another process (it holds {path}): wait until it has "
-                    "finished, or stop it, then repeat the command; or choose another run.name"
-                ) from None
+                folder = path.with_name(path.name.removesuffix(".log"))
+                raise RunBusy(busy(folder, holder_of(folder))) from None
             time.sleep(STEP_SECONDS)
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
-            print(f"note          {path.parent} has no file locks: do not train a run twice at once", flush=True)
-            return
+            print(f"note          {path.parent} has no file locks: a file beside the run guards it", flush=True)
+            return False
 
 
 def _is_output(path: Path) -> bool:

@@ -39,7 +39,14 @@ class Training:
     """Run the layers under torch.compile in training: the same losses and gradients; the first updates take minutes."""
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     """Kind of device."""
+    nodes: int = 1
+    """Machines that train together, each with `devices` processes; docs/clusters.md says how they are started."""
     devices: int = 1
-    """Processes, one device each; more than one runs under DDP."""
+    """Processes of a machine, one device each; more than one process runs under DDP."""
     threads: int | None = None
     """CPU threads of each process; empty: OMP_NUM_THREADS, or usable cores / devices. Too many cost a factor of 20."""
+
+    @property
+    def processes(self) -> int:
+        """Processes on all machines together, among which an update and a validation are divided."""
+        return self.nodes * self.devices

@@ -16,6 +16,7 @@ from optuna.trial import TrialState, create_trial
 from rim.settings import Config
 from rim.settings.load import differences, to_yaml
 from rim.settings.merge import Merge
+from rim.settings.resuming import FREE, path_of
 from rim.settings.schema import shown
 from rim.sweeps.axes import AnyAxis, Listed
 from rim.sweeps.outcome import FORMER, VALIDATION
@@ -27,8 +28,6 @@ ABOUT, WHOLE = "sweep", "whole"
 """User attributes of a study: what it was made for; that all trials have been copied into it."""
 FILLING_SECONDS = 20
 """How long another machine may take to fill a study; two that fill it queue points twice, which are then put aside."""
-FREE = ("run.", "data.root:", "data.cache:", "data.workers:", "training.threads:")
-"""Settings that may differ between machines."""
 SCALARS = ("seeds", "metric", "sampler", "pruner")
 """Settings of the sweep that stay as they are; more trials, hours, jobs and baselines are welcome."""
 
@@ -114,7 +113,12 @@ def _settings(known: dict[str, Any], part: Part) -> Iterator[str]:
     merge = Merge()
     merge.place("", Config, OmegaConf.to_container(OmegaConf.create(known["settings"])), part.study_name)
     now = part.runs(known["point"])[0].config()
-    yield from (line for line in differences(merge.finish(), now) if not line.startswith(FREE))
+    yield from (line for line in differences(merge.finish(), now) if not _may_differ(line))
+
+
+def _may_differ(line: str) -> bool:
+    """Whether a setting may be another one in each command of a sweep."""
+    return line.startswith("run.") or path_of(line) in FREE
 
 
 def _refusal(part: Part, changed: list[str]) -> str:

@@ -14,7 +14,7 @@ from rim.sweeps.agreement import agreed, seal
 from rim.sweeps.badge import badge
 from rim.sweeps.progress import Lines
 from rim.sweeps.settings import Sweep
-from rim.sweeps.space import Part
+from rim.sweeps.space import Part, machine_for
 from rim.sweeps.storage import SweepError, open_storage, shown_address, turn
 from rim.sweeps.study import DONE, REASON, Found, fill, load_study
 from rim.sweeps.trial import Interrupted
@@ -103,11 +103,12 @@ def _work(parts: Sequence[Part], storage: RDBStorage, asked: Sweep) -> bool:
     found = _found(parts, storage)
     done = sum(trial.state in DONE for each in found.values() for trial in each.standing.values())
     total = sum(part.points for part in parts)
-    print(f"{done} of {total} trials are done; {asked.jobs} side by side", flush=True)
+    machine = machine_for(parts)
+    print(f"{done} of {total} trials are done; {machine.jobs} side by side", flush=True)
     until = None if asked.hours is None else time.monotonic() + asked.hours * 3600
-    with badge(asked.path) as name, listening() as stop:
-        crew = Crew(parts, storage, name, asked.path, Lines(total, done), stop, until)
-        workers = [Worker(crew) for _ in range(asked.jobs)]
+    with badge(asked.path) as name, listening() as stop, machine.at_work():
+        crew = Crew(parts, storage, name, asked.path, Lines(total, done), stop, machine, until)
+        workers = [Worker(crew, place) for place in range(machine.jobs)]
         for worker in workers:
             worker.start()
         while any(worker.thread.is_alive() for worker in workers):

@@ -15,8 +15,9 @@ from typing import Any
 
 from rim.report.tables import table
 from rim.runs.lock import log_of
+from rim.runs.machine import Share
 from rim.runs.signals import StopRequest
-from rim.sweeps.space import Part, Run, spread
+from rim.sweeps.space import Part, Run, machine_for, spread
 from rim.sweeps.study import DONE, Found, records_of
 from rim.sweeps.trial import RunFailed, train
 from rim.training.logs import read_curve
@@ -65,9 +66,10 @@ def estimate(parts: Sequence[Part], found: Mapping[str, Found], stop: StopReques
         Interrupted: a signal asked to stop; what was being timed has ended.
     """
     runs = sum(_remaining(part, found[part.folder]) for part in parts)
-    jobs = parts[0].sweep.jobs
     if not runs:
         return "Estimated time: none, all trials are done."
+    machine = machine_for(parts)
+    jobs = machine.jobs
     minutes = [record["minutes"] for part in parts for record in records_of(found[part.folder].standing.values())]
     if minutes:
         return (
@@ -75,7 +77,7 @@ def estimate(parts: Sequence[Part], found: Mapping[str, Found], stop: StopReques
             f"{_words(fmean(minutes))}, the mean of {len(minutes)} finished ones, {jobs} side by side."
         )
     chosen = spread([run for part in parts for run in _pending(part, found[part.folder])], MOST_POINTS)
-    timed, problems = _timed(chosen, jobs == 1, stop)
+    timed, problems = _timed(chosen, machine.share(0), stop)
     if not timed:
         return "\n".join(["Estimated time: not known, because no run could be timed.", *problems])
     each = fmean(timing.seconds * timing.updates / 60 for timing in timed)
@@ -101,19 +103,19 @@ def _pending(part: Part, found: Found) -> list[Run]:
     return [part.runs(point)[0] for point in points if found.state(part.name(point)) not in ("done", "given up")]
 
 
-def _timed(runs: Sequence[Run], alone: bool, stop: StopRequest) -> tuple[list[Timing], list[str]]:
+def _timed(runs: Sequence[Run], share: Share, stop: StopRequest) -> tuple[list[Timing], list[str]]:
     timings: list[Timing] = []
     failed: dict[str, list[str]] = {}
     for number, run in enumerate(runs, start=1):
         print(f"timing point {number} of {len(runs)}: {run.name}", file=sys.stderr, flush=True)
         try:
-            timings.append(time_run(run, alone, stop))
+            timings.append(time_run(run, share, stop))
         except RunFailed as error:
             failed.setdefault(str(error), []).append(run.name)
     return timings, [f"{', '.join(names)} could not be timed: {reason}" for reason, names in failed.items()]
 
 
-def time_run(run: Run, alone: bool, stop: StopRequest) -> Timing:
+def time_run(run: Run, share: Share, stop: StopRequest) -> Timing:
     """Train a run for a few updates in a folder that is removed afterwards.
 
     Raises:
@@ -131,7 +133,7 @@ def time_run(run: Run, alone: bool, stop: StopRequest) -> Timing:
 
     try:
         with suppress(_Enough):
-            train(trial, alone, stop, watch)
+            train(trial, share, stop, watch)
         return _timing(trial)
     except RunFailed as error:  # the log is gone with the folder
         raise RunFailed(str(error).replace(str(log_of(trial.folder)), "its log")) from None

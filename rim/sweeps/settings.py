@@ -62,8 +62,9 @@ class Sweep:
     """Score that points are ranked by: validation, or a test source where nothing learns from it."""
     storage: str | None = None
     """Address of the Optuna study, such as postgresql://user@host/db; empty: `<folder>/<name>/study.db`."""
-    jobs: int = 1
-    """Trials side by side in this command, each run a process of its own; more than one: of one thread each."""
+    jobs: int | None = None
+    """Trials side by side in this command, each with GPUs of its own, or its share of the cores; empty: as many as
+    there are GPUs for, one on the CPU."""
 
     @property
     def path(self) -> Path:
@@ -147,7 +148,7 @@ def problems(sweep: Sweep) -> Iterator[str]:
         yield f"name = '{sweep.name}': names a folder: letters, digits, and . _ + - only, with / between folders"
     if not sweep.seeds or len(set(sweep.seeds)) < len(sweep.seeds) or min(sweep.seeds) < 0:
         yield f"seeds = {sweep.seeds}: at least one; each stands there once, and is 0 or more"
-    if sweep.jobs < 1:
+    if sweep.jobs is not None and sweep.jobs < 1:
         yield f"jobs = {sweep.jobs}: must be at least 1"
     if sweep.hours is not None and not 0 < sweep.hours < float("inf"):
         yield f"hours = {sweep.hours}: must be above 0; empty is no limit"

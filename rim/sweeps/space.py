@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rim.base.errors import SettingsError, did_you_mean
+from rim.runs.machine import Machine
 from rim.settings import Config
 from rim.settings.load import load
 from rim.sweeps.axes import AnyAxis, label, read_axes, read_baselines
@@ -201,3 +202,9 @@ def spread(points: Sequence[Any], most: int) -> list[Any]:
     if len(points) <= most:
         return list(points)
     return [points[round(index * (len(points) - 1) / (most - 1))] for index in range(most)]
+
+
+def machine_for(parts: Sequence[Part]) -> Machine:
+    """Shares of this machine for the trials side by side."""
+    runs = [part.runs(corner)[0] for part in parts for corner in part.corners()]
+    return Machine(parts[-1].sweep.jobs, [run.config().training for run in runs])

@@ -9,7 +9,9 @@ from typing import Any, BinaryIO
 
 from rim.runs.checkpoint import with_present_names
 from rim.runs.children import POLL_SECONDS, Job, end, fit_command, how_it_ended, launch
-from rim.runs.lock import RunBusy, locked, log_of
+from rim.runs.holder import RunBusy
+from rim.runs.lock import locked, log_of
+from rim.runs.machine import Share
 from rim.runs.signals import StopRequest
 from rim.sweeps.outcome import VALIDATION
 from rim.sweeps.space import Run
@@ -23,13 +25,13 @@ class Interrupted(Exception):
     """A signal asked to stop; the run has saved and ended."""
 
 
-def train(run: Run, alone: bool, stop: StopRequest, watch: Callable[[], None]) -> float:
+def train(run: Run, share: Share, stop: StopRequest, watch: Callable[[], None]) -> float:
     """Train a run, or go on with it; returns the minutes that it took, 0 where it was done.
 
     Where a process that outlived its worker is still at it, that one is waited for.
 
     Args:
-        alone: whether no other run stands beside it.
+        share: what it has of the machine.
         watch: called again and again while the run trains; what it raises ends the run, which saves.
 
     Raises:
@@ -40,7 +42,7 @@ def train(run: Run, alone: bool, stop: StopRequest, watch: Callable[[], None]) -
     with _own_log(run, stop) as log:
         if run.done:
             return 0.0
-        process = launch(Job(command(run, alone), run.name), log, alone)
+        process = launch(Job(command(run), run.name), log, share)
     try:
         while process.poll() is None:
             if stop.received:
@@ -54,8 +56,8 @@ def train(run: Run, alone: bool, stop: StopRequest, watch: Callable[[], None]) -
     return (time.monotonic() - since) / 60
 
 
-def command(run: Run, alone: bool) -> list[str]:
-    return fit_command(run.folder, run.sweep.base, run.words(), alone)
+def command(run: Run) -> list[str]:
+    return fit_command(run.sweep.base, run.words())
 
 
 @contextmanager

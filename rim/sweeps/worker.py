@@ -17,6 +17,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from rim.base.errors import UserError
+from rim.runs.machine import Machine
 from rim.runs.signals import StopRequest
 from rim.sweeps import storage
 from rim.sweeps.badge import has_died
@@ -55,6 +56,7 @@ class Crew:
     folder: Path
     lines: Lines
     stop: StopRequest
+    machine: Machine
     until: float | None
 
     @property
@@ -67,6 +69,7 @@ class Worker:
     """One thread's loop."""
 
     crew: Crew
+    place: int
     error: BaseException | None = None
     thread: threading.Thread = field(init=False)
 
@@ -90,7 +93,7 @@ class Worker:
             views = [(outlook(part, study), part, study) for part, study in studies]
             chances = [(part, study) for view, part, study in views if view == "work"]
             if chances:
-                Trial(self.crew, *chances[0]).run()
+                Trial(self.crew, *chances[0], self.place).run()
             elif all(view == "done" for view, _, _ in views):
                 return
             else:
@@ -118,8 +121,8 @@ def _age(trial: FrozenTrial) -> float:
 class Trial:
     """One trial of a worker, from its claim to its state."""
 
-    def __init__(self, crew: Crew, part: Part, study: optuna.Study) -> None:
-        self.crew, self.part, self.study = crew, part, study
+    def __init__(self, crew: Crew, part: Part, study: optuna.Study, place: int) -> None:
+        self.crew, self.part, self.study, self.place = crew, part, study, place
         self.number: int | None = None
         self.stopped = self.crashed = False
 
@@ -168,7 +171,7 @@ class Trial:
         if known is not None:
             return renamed(known)
         judge = Judge(trial, run, self.crew.lines, name) if first and self.part.pruned else None
-        minutes = train(run, self.part.sweep.jobs == 1, self.crew.stop, judge or (lambda: None))
+        minutes = train(run, self.crew.machine.share(self.place), self.crew.stop, judge or (lambda: None))
         if judge is not None:
             deque(judge.report(), maxlen=0)  # what came between the last look and the end
         record = seed_record(run, minutes)

@@ -138,7 +138,7 @@ class DataModule(pl.LightningDataModule):
         """The updates of this process from the present one to the next validation."""
         stage = self.plan.at(self.updates())
         segment = stage.segment(self.updates())
-        places = list(self.places(stage.index, segment, self._rank(), self.config.training.devices))
+        places = list(self.places(stage.index, segment, self._rank(), self.config.training.processes))
         on_gpu = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
         workers = self.config.data.workers
         workers = int(on_gpu) if workers is None else workers
@@ -158,7 +158,7 @@ class DataModule(pl.LightningDataModule):
             tokens_per_line=tokens_per_line(self.config),
             tokens_per_pass=tokens_per_pass,
             pad_id=self.pad_id,
-            numbers=(self._rank(), training.devices),
+            numbers=(self._rank(), training.processes),
         )
         return StageDataset(self.splits.train, self.layout, stage, places, cut)
 
@@ -177,7 +177,7 @@ class DataModule(pl.LightningDataModule):
     def _heaviest(self, stage: StagePlan, tokens_per_pass: int) -> list[TrainingBatch]:
         """The rows of the stage's longest updates, as they would be at its beginning and at its end: trees may grow or
         shrink on the way. Longest are those with the most tokens and with the longest row."""
-        size, processes = self.config.training.batch_size, self.config.training.devices
+        size, processes = self.config.training.batch_size, self.config.training.processes
         rows = self.splits.train.stream(0, stage.length * size, (self.config.run.seed, stage.index))
         lengths = self._lengths[rows].reshape(stage.length, size)
         longest = {int(lengths.sum(1).argmax()), int(lengths.max(1).argmax())}
@@ -200,7 +200,7 @@ class DataModule(pl.LightningDataModule):
         No row is answered twice, except where there are fewer rows than processes: all of them have to take part.
         """
         count = len(self.splits.validation)
-        rows = range(min(self._rank(), count - 1), count, self.config.training.devices)
+        rows = range(min(self._rank(), count - 1), count, self.config.training.processes)
         size = self.config.evaluation.batch_size
         batches = [list(rows[start : start + size]) for start in range(0, len(rows), size)]
         return DataLoader(_Rows(batches), batch_size=None)

@@ -45,7 +45,7 @@ def announce(prepared: Prepared, updates: int) -> None:
     if config.backbone.start_from is not None:
         print(f"start         from the weights of {config.backbone.start_from}")
     print(
-        f"batch         {training.batch_size} examples an update on {training.devices} device(s), lines of "
+        f"batch         {training.batch_size} examples an update on {_devices(training)}, lines of "
         f"{tokens_per_line(config)} tokens or the longest example, passes of {_passes(training)}"
     )
     for plan in prepared.plan.stages:
@@ -54,7 +54,8 @@ def announce(prepared: Prepared, updates: int) -> None:
             f"{plan.stage.learning_rate:g} after {plan.warmup} of warm-up, dropout {_rate(plan.stage.dropout)}"
         )
     if updates:
-        print(f"resumed       after update {updates:,} of {prepared.plan.length:,}")
+        changed = "".join(f"; {line}" for line in prepared.folder.changed_settings(config))
+        print(f"resumed       after update {updates:,} of {prepared.plan.length:,}{changed}")
     print(end="", flush=True)
 
 
@@ -98,6 +99,11 @@ def _firsts(train: Split) -> dict[str, EncodedExample]:
 
 def _fenced(text: str) -> str:
     return "    " + text.replace("\n", "\n    ")
+
+
+def _devices(training: Training) -> str:
+    machines = f"{training.nodes} machines of " if training.nodes > 1 else ""
+    return f"{machines}{training.devices} device(s)"
 
 
 def _passes(training: Training) -> str:

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -25,24 +26,28 @@ from rim.data.joined import Split
 from rim.data.prepare import prepare, require_steps, training_texts
 from rim.evaluation.device import scoring_device
 from rim.methods.registry import build_method
+from rim.runs.checkpoint import CheckpointError
 from rim.runs.environment import describe, use_threads
 from rim.runs.folder import RunFolder
 from rim.runs.lock import alone
+from rim.runs.world import find_world, is_first_process
 from rim.settings import Config
 from rim.settings.checks import steps_taught
 from rim.training.conclusion import conclude
 from rim.training.curriculum import Curriculum, Interrupted
 from rim.training.datamodule import DataModule
 from rim.training.dropout import check_rates
+from rim.training.event_files import put_before_now
 from rim.training.logs import Logbook
 from rim.training.module import NonFiniteLoss, RimModule
 from rim.training.opening import announce, draw_example
 from rim.training.plan import make_plan
 from rim.training.prepared import Prepared
+from rim.training.processes import Agreement, View, end_together, told_when_one_is_lost
 from rim.training.progress import StageProgress
 from rim.training.saving import told_when_full
 from rim.training.start import begin_with, find_start
-from rim.training.trainer import is_first_process, make_trainer
+from rim.training.trainer import make_trainer
 from rim.training.trial import Trial
 
 CHECKED = 4
@@ -59,11 +64,16 @@ def fit(config: Config) -> int:
     The status is the first process's: Lightning kills all processes as soon as another one ends with one of its own.
 
     Raises:
+        WorldError: other processes were started than the settings ask for.
         RunBusy: another process trains this run.
+        TogetherError: processes do not train the same run, or one of them has been lost.
+        SaveError: the disk is full, or the run folder may only be read; the last checkpoint is intact.
     """
     quiet_libraries()
     folder = Path(config.run.folder) / config.run.name
-    with alone(folder) if is_first_process() else nullcontext():
+    world = find_world(config.training)
+    end_together(world)
+    with alone(folder) if world.first else nullcontext(), told_when_one_is_lost(world), told_when_full(folder):
         return _fit(config)
 
 
@@ -96,14 +106,12 @@ def prepare_run(config: Config) -> Prepared:
         require_compiler(scoring_device(config.training.accelerator).type)
     folder = RunFolder(Path(config.run.folder) / config.run.name)
     first = is_first_process()
-    if folder.config_file.exists():
-        folder.begin(config, {})
+    folder.check_settings(config)
     start = find_start(folder, config.backbone)
     tokenizer = folder.tokenizer(config, lambda: training_texts(config.data))
     splits = prepare(config.data, tokenizer, config.run.seed)
     require_steps(splits.train, steps_taught(config))
-    reports = [asdict(split.report) for _, split in splits.named()]
-    folder.check_rows(reports)
+    folder.check_rows(splits.reports())
     backbone = load_backbone(config.backbone, tokenizer, config.run.seed)
     method = build_method(config, tokenizer)
     method.equip(backbone)
@@ -118,7 +126,7 @@ def prepare_run(config: Config) -> Prepared:
         folder.keep(backbone, start)
         if config.backbone.training == "lora":
             write_json(folder.path / "adapters.json", asdict(adapted(backbone)))
-        if folder.keep_rows(reports):
+        if folder.keep_rows(splits.reports()):
             write_json(folder.path / "lengths.json", asdict(prepared.evaluator.lengths))
     return prepared
 
@@ -134,16 +142,18 @@ def train(prepared: Prepared, updates: int) -> None:
     Raises:
         Interrupted: SIGTERM arrived; the state is saved.
         NonFiniteLoss: a loss or gradient was not finite; the last checkpoint is intact.
-        SaveError: the disk is full; the last checkpoint is intact.
     """
     config, folder = prepared.config, prepared.folder
     prove(prepared)
     curriculum = Curriculum(folder.path)
-    callbacks = [Logbook(config, curriculum, folder.path), StageProgress(curriculum), curriculum]
+    agreement = Agreement(View(config, prepared.splits.reports(), updates))
+    callbacks = [agreement, Logbook(config, curriculum, folder.path), StageProgress(curriculum), curriculum]
     module = RimModule(
         prepared.backbone, prepared.method, prepared.plan, config, prepared.evaluator, prepared.splits.validation
     )
     module.updates = updates
+    if is_first_process():
+        put_before_now(folder.path)
     segments = prepared.plan.segments(updates)
     trainer = make_trainer(config.training, folder.path, segments=segments, updates=updates, callbacks=callbacks)
     if trainer.is_global_zero and not updates:
@@ -152,7 +162,7 @@ def train(prepared: Prepared, updates: int) -> None:
     room = Trial(module)
     data = DataModule(prepared.splits, config, layout, prepared.plan, lambda: module.updates, pad, room)
     try:
-        with told_when_full(folder.path), curriculum.stop.listening():
+        with curriculum.stop.listening():
             trainer.fit(module, data, ckpt_path=folder.resume if folder.resume.exists() else None)
     except SIGTERMException:  # it came while Lightning alone listened, and nothing has been trained since
         raise Interrupted(module.updates) from None
@@ -231,5 +241,13 @@ def _check_reading(prepared: Prepared, limit: int) -> None:
 def _updates_done(folder: RunFolder) -> int:
     if not folder.resume.exists():
         return 0
-    checkpoint: dict[str, Any] = torch.load(folder.resume, map_location="cpu", mmap=True, weights_only=True)
-    return checkpoint["rim"]["updates"]
+    try:
+        checkpoint: dict[str, Any] = torch.load(folder.resume, map_location="cpu", mmap=True, weights_only=True)
+        return checkpoint["rim"]["updates"]
+    except (RuntimeError, EOFError, UnpicklingError, KeyError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(
+            f"{folder.resume} is damaged, from which the run would go on ({reason}). It was whole when it was written: "
+            f"bring a copy back if there is one. Otherwise remove it, and the run begins anew with the same settings; "
+            f"the checkpoints in {folder.weights} can be used until then (python -m rim.evaluate --run {folder.path})"
+        ) from error

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 
-from rim.base.files import SaveError, write_atomically
+from rim.base.files import SaveError, refused, write_atomically
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -39,14 +39,13 @@ def told_when_full(folder: Path) -> Iterator[None]:
     """Turn a full disk into an error that says what to do, whoever met it: curve and TensorBoard append as they go.
 
     Raises:
-        SaveError: no space, or no more of the user's share, in the run folder.
+        SaveError: no space, or no more of the user's share; or a run folder that may only be read.
     """
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        inside = Path(str(error.filename or folder)).resolve().is_relative_to(folder.resolve())
+        may_not = error.errno in (errno.EROFS, errno.EACCES, errno.EPERM) and inside
+        if not may_not and error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise SaveError(
-            f"{error.filename or folder} could not be written: {error.strerror}. Make room or choose another "
-            "run.folder, then repeat the command: it goes on from the last checkpoint"
-        ) from error
+        raise SaveError(refused(error.filename or folder, error)) from error

@@ -4,17 +4,19 @@ import os
 from pathlib import Path
 
 import lightning.pytorch as pl
+from lightning.fabric.plugins.environments import (
+    ClusterEnvironment,
+    LightningEnvironment,
+    SLURMEnvironment,
+    TorchElasticEnvironment,
+)
 
+from rim.runs.world import find_world
 from rim.settings import Training
 from rim.training.events import RunLogger
 from rim.training.saving import AtomicCheckpointIO
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
-
-
-def is_first_process() -> bool:
-    """Whether this process writes files and prints; DDP starts the others with LOCAL_RANK set."""
-    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 
 def make_trainer(
@@ -29,8 +31,9 @@ def make_trainer(
     """
     return pl.Trainer(
         accelerator=training.accelerator,
+        num_nodes=training.nodes,
         devices=training.devices,
-        strategy="ddp" if training.devices > 1 else "auto",
+        strategy="ddp" if training.processes > 1 else "auto",
         precision=PRECISION[training.precision],  # type: ignore[arg-type]
         max_epochs=segments,
         reload_dataloaders_every_n_epochs=1,
@@ -40,6 +43,18 @@ def make_trainer(
         enable_model_summary=False,
         logger=RunLogger(folder, updates),
         callbacks=callbacks,
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), cluster(training)],
         default_root_dir=folder,
     )
+
+
+def cluster(training: Training) -> ClusterEnvironment:
+    """What tells Lightning of the processes, the same that `find_world` has found; its own choice knows no single task
+    of SLURM that starts processes itself."""
+    launcher = find_world(training).launcher
+    if launcher == "torchrun":
+        return TorchElasticEnvironment()
+    if launcher == "own":
+        return LightningEnvironment()
+    os.environ.setdefault("SLURM_NTASKS_PER_NODE", str(training.devices))  # set for --ntasks-per-node alone
+    return SLURMEnvironment(auto_requeue=False)  # a job that is asked to stop saves by itself

@@ -84,7 +84,8 @@ def test_runs_are_trained_and_compared(first: tuple[Path, str, str]) -> None:
     table = (folder / "x" / "table.md").read_text()
     assert "| direct |     2 |" in table and "| blocks |     2 |" in table and "minus direct" in table
     settings = (folder / "x" / names[3] / "config.yaml").read_text()
-    assert f"start_from: {folder}/x/{names[2]}\n" in settings and "threads: 1\n" in settings
+    assert f"start_from: {folder}/x/{names[2]}\n" in settings
+    assert json.loads((folder / "x" / names[2] / "environment.json").read_text())["threads"] == 1
 
 
 def test_every_entry_is_timed_once_and_its_cost_is_known(first: tuple[Path, str, str]) -> None:

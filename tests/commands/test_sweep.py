@@ -52,7 +52,7 @@ def test_a_sweep_trains_reports_and_is_done(tmp_path: Path) -> None:
         assert seed["scores"]["tracking/test"]["correct"] == round(8 * result["accuracy"]["tracking/test"])
         assert seed["scores"]["validation"]["correct"] == result["weights"]["validation_correct"]
         assert (seed["updates"], seed["flops"]) == (20, result["training"]["flops"]) and seed["minutes"] > 0
-        assert "threads: 1\n" in (folder / name / "seed-0" / "config.yaml").read_text()
+        assert json.loads((folder / name / "seed-0" / "environment.json").read_text())["threads"] == 1
     assert record["versions"][0]["rim"] and (folder / "heat_map.png").exists()
     status, text = run("--config", file)
     assert status == 0 and text.startswith("4 of 4 trials are done; 2 side by side\n\n") and "started" not in text
@@ -80,7 +80,7 @@ def test_a_dry_run_times_some_points_and_leaves_nothing_behind(
     """At 16 examples a second, 8 an update: 20 updates take 10 seconds; 8 runs, two at once, 40."""
     file, seen, place = write(tmp_path), [], tmp_path / "temporary"
 
-    def command(run: Run, alone: bool) -> list[str]:
+    def command(run: Run) -> list[str]:
         seen.append(run.overrides)
         return [sys.executable, "-S", "-c", TIMED, str(run.folder)]
 
@@ -107,7 +107,7 @@ def test_a_signal_ends_a_dry_run_and_what_it_times(tmp_path: Path, monkeypatch: 
     begun = place / "begun"
     asks = "import os, signal, sys, time; open(sys.argv[1], 'w').write(str(os.getpid()));"
     asks += "os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
-    monkeypatch.setattr(trial, "command", lambda run, alone: [sys.executable, "-S", "-c", asks, str(begun)])
+    monkeypatch.setattr(trial, "command", lambda run: [sys.executable, "-S", "-c", asks, str(begun)])
     monkeypatch.setattr(estimate.tempfile, "tempdir", str(place))
     place.mkdir()
     assert run("--config", write(tmp_path), "--dry-run", "space={memory.blocks: [1]}")[0] == 143
@@ -118,7 +118,7 @@ def test_a_signal_ends_a_dry_run_and_what_it_times(tmp_path: Path, monkeypatch: 
 
 def test_a_point_that_cannot_be_timed_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        trial, "command", lambda run, alone: [sys.executable, "-S", "-c", "raise SystemExit('error: too long')"]
+        trial, "command", lambda run: [sys.executable, "-S", "-c", "raise SystemExit('error: too long')"]
     )
     status, text = run("--config", write(tmp_path), "--dry-run", "space={memory.blocks: [1, 2]}")
     assert status == 0 and text.endswith(

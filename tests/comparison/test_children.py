@@ -18,7 +18,10 @@ from rim.comparison.children import Failure, Pool, check_free
 from rim.comparison.plan import PlannedRun
 from rim.comparison.settings import Budget, Comparison, Entry
 from rim.runs.children import Job, Stopped
-from rim.runs.lock import RunBusy, log_of
+from rim.runs.holder import RunBusy
+from rim.runs.lock import log_of
+from rim.runs.machine import Machine
+from rim.settings import Training
 
 FIT = """
 import json, os, signal, sys, time
@@ -54,8 +57,9 @@ class Watch:
     def __init__(self, runs: list[PlannedRun], places: int) -> None:
         self.started: list[str] = []
         self.finished: list[str] = []
+        machine = Machine(places, [Training(accelerator="cpu")])
         self.pool = Pool(
-            list(runs), places, self.job, lambda run, _: self.started.append(run.entry.name),
+            list(runs), machine, self.job, lambda run, _: self.started.append(run.entry.name),
             lambda run, _: self.finished.append(run.entry.name),
         )  # fmt: skip
 
@@ -87,6 +91,8 @@ def times(run: PlannedRun) -> tuple[float, float]:
 @pytest.mark.parametrize("places", [1, 2])
 def test_as_many_at_once_as_there_are_places(tmp_path: Path, places: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.setattr("rim.runs.machine.usable_cores", lambda: 8)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))  # nobody else is at work
     names = ["a", "b", "c", "d"] if places == 1 else ["meets1", "meets2", "c", "d"]  # who meets ends when both run
     runs = [run(tmp_path, name) for name in names]
     watch = Watch(runs, places)
@@ -94,7 +100,7 @@ def test_as_many_at_once_as_there_are_places(tmp_path: Path, places: int, monkey
     spans = [times(each) for each in runs]
     assert max(sum(begin <= at < end for begin, end in spans) for at, _ in spans) == places
     threads = {json.loads((each.folder / "began").read_text())["threads"] for each in runs}
-    assert threads == {"7" if places == 1 else "1"}
+    assert threads == {"7" if places == 1 else "4"}
 
 
 def test_a_run_waits_for_the_one_that_it_starts_from(tmp_path: Path) -> None:
@@ -153,8 +159,8 @@ def test_a_run_whose_parent_was_killed_is_not_started_twice(tmp_path: Path) -> N
     log_of(slow.folder).parent.mkdir(parents=True)
     parent = (
         "import sys; from pathlib import Path; from rim.runs.children import Job, launch\n"
-        "from rim.runs.lock import locked\n"
-        "with locked(Path(sys.argv[1])) as log: print(launch(Job(sys.argv[2:], ''), log, alone=True).pid)"
+        "from rim.runs.lock import locked; from rim.runs.machine import Share\n"
+        "with locked(Path(sys.argv[1])) as log: print(launch(Job(sys.argv[2:], ''), log, Share((), 1)).pid)"
     )
     words = [sys.executable, "-c", FIT, str(slow.folder), "slow"]
     done = subprocess.run(

@@ -85,6 +85,6 @@ def summary(parts: Sequence[Part], found: Mapping[str, Found]) -> None:
 if __name__ == "__main__":
     if "GRACE" in os.environ:
         storage.HEARTBEAT_SECONDS, storage.GRACE_SECONDS = 1, int(os.environ["GRACE"])
-    trial.command = lambda run, alone: command(Path(sys.argv[1]), run)
+    trial.command = lambda run: command(Path(sys.argv[1]), run)
     conduct._publish = summary
     sys.exit(sweep.main(sys.argv[2:]))

@@ -36,7 +36,7 @@ def reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[SweepResult
         found.append(result)
         return f"report of {len(result.points)} points"
 
-    monkeypatch.setattr(trial, "command", lambda run, alone: stub.command(tmp_path, run))
+    monkeypatch.setattr(trial, "command", lambda run: stub.command(tmp_path, run))
     monkeypatch.setattr(publish, "publish", keep)
     return found
 

@@ -64,12 +64,36 @@ def fit_in_child(folder: Path, overrides: Sequence[str], patch: Patch | None = N
 
 def fit_on_two(folder: Path, overrides: Sequence[str], patch: Patch | None = None) -> list[Ended]:
     """The same on two processes that were started from outside, as a launcher does; they talk over gloo."""
+    ranks = [{"WORLD_SIZE": "2", "NODE_RANK": "0", "LOCAL_RANK": str(rank)} for rank in (0, 1)]
+    return fit_together(folder, [*overrides, "training.devices=2"], ranks, patch)
+
+
+def fit_together(
+    folder: Path, overrides: Sequence[str], places: Sequence[dict[str, str]], patch: Patch | None = None
+) -> list[Ended]:
+    """One process for each place, given by the variables that a launcher sets; they find each other on this machine."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": LOOPBACK, "WORLD_SIZE": "2"}
-    ranks = [shared | {"NODE_RANK": "0", "LOCAL_RANK": str(rank)} for rank in (0, 1)]
-    return fit_in_children(folder, [[*overrides, "training.devices=2"]] * 2, ranks, patch)
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "GLOO_SOCKET_IFNAME": LOOPBACK}
+    return fit_in_children(folder, [overrides] * len(places), [shared | place for place in places], patch)
+
+
+def torchrun(nodes: int, devices: int) -> list[dict[str, str]]:
+    """Places of processes as torchrun sets them, with as many `devices` on each of the `nodes`."""
+    sizes = {"WORLD_SIZE": str(nodes * devices), "LOCAL_WORLD_SIZE": str(devices)}
+    return [
+        sizes | {"RANK": str(node * devices + local), "LOCAL_RANK": str(local), "GROUP_RANK": str(node)}
+        for node in range(nodes)
+        for local in range(devices)
+    ]
+
+
+def slurm(tasks: int) -> list[dict[str, str]]:
+    """Places of the tasks of one node as srun sets them."""
+    shared = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "rim", "SLURM_STEP_ID": "0", "SLURM_NODEID": "0"}
+    shared |= {"SLURM_NNODES": "1", "SLURM_NTASKS": str(tasks), "SLURM_NTASKS_PER_NODE": str(tasks)}
+    return [shared | {"SLURM_PROCID": str(task), "SLURM_LOCALID": str(task)} for task in range(tasks)]
 
 
 def forked() -> ForkServerContext:

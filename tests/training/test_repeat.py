@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 import rim.fit as command
+from rim.settings.resuming import FREE
 from rim.training import run
 from tests.runs import overrides
 
@@ -36,7 +37,8 @@ def test_other_settings_are_refused_by_name(straight: Path, capsys: pytest.Captu
         command.main(overrides(straight.parent, "run.name=straight", "stages.1.learning_rate=1e-2", "memory.blocks=4"))
     assert capsys.readouterr().err == (
         f"error: {straight} holds a run with other settings: memory.blocks: 3 -> 4; stages[1].learning_rate: 0.005 -> "
-        "0.01. Choose another run.name, remove the folder, or repeat the command that made it to resume\n"
+        "0.01. Choose another run.name, remove the folder, or repeat the command that made it to resume. Only these "
+        f"may change: {', '.join(FREE)}\n"
     )
     assert state(straight) == before
 

@@ -60,9 +60,11 @@ def names(config: Config) -> Iterator[tuple[str, str]]:
 
 def batches(config: Config) -> Iterator[tuple[str, str]]:
     """A batch that has not an example for every device."""
-    size, devices = config.training.batch_size, config.training.devices
-    if not _any_below_one(size, devices) and size < devices:
-        yield "training.batch_size", f"must be at least devices = {devices}: every device needs an example"
+    training = config.training
+    sizes = (training.batch_size, training.nodes, training.devices)
+    if not _any_below_one(*sizes) and training.batch_size < training.processes:
+        rule = f"must be at least nodes x devices = {training.processes}: every device needs an example"
+        yield "training.batch_size", rule
 
 
 def types(config: Config) -> Iterator[tuple[str, str]]:
