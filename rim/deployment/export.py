@@ -111,6 +111,7 @@ def _facts(run: Path, model: Model, prompt: PromptText, wanted: Wanted, outcome:
         "license": wanted.license,
         "base_model": wanted.base_model,
         "prompt": asdict(prompt),
+        "chain": model.evaluator.method.writes_chain(),
         "max_new_tokens": model.evaluator.max_new_tokens(),
         "memory_tokens": list(model.backbone.special.memory_tokens),
         "check": asdict(outcome),
