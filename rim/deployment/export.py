@@ -9,6 +9,7 @@ from typing import Any
 
 from rim.backbone.decode import Prompt
 from rim.base.files import write_json
+from rim.deployment.benchmarks import write_results
 from rim.deployment.card import write_card
 from rim.deployment.check import ODD, Expected, Outcome, check_export
 from rim.deployment.errors import ExportError
@@ -16,7 +17,8 @@ from rim.deployment.folder import write_model
 from rim.deployment.harness import write_tasks
 from rim.deployment.model import Model, load
 from rim.deployment.prompt import PROBE, PromptText, prompt_text
-from rim.deployment.scored import Scored, questions, scored
+from rim.deployment.push import check_push, push
+from rim.deployment.scored import Scored, of_checkpoint, questions, scored
 from rim.deployment.template import chat_template, special_tokens
 from rim.runs.environment import describe
 
@@ -26,13 +28,16 @@ QUESTIONS = 32
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an export is asked for: checkpoint, type of the weights, number of blocks, and facts of the card."""
+    """What an export is asked for: checkpoint, type of the weights, number of blocks, facts of the card, and the name
+    under which it is pushed to the hub.
+    """
 
     checkpoint: str | None = None
     dtype: str = "fp32"
     blocks: int | None = None
     license: str | None = None
     base_model: str | None = None
+    push: str | None = None
 
 
 def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
@@ -42,9 +47,12 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
         ExportError: the run cannot be exported, `to` exists, or the folder does not answer as the run does (in fp32
             token by token; where weights are bf16, the share of equal answers is printed and stands in the card).
         RunError, CheckpointError: there is no such run or checkpoint.
+        HubError: it cannot be pushed, or the hub refused; the folder is kept then.
     """
     if to.exists():
         raise ExportError(f"{to} exists: name a new folder with --to, or remove it")
+    if wanted.push:
+        check_push(wanted.push)
     model = load(run, wanted.checkpoint, device="cpu")
     method = model.evaluator.method
     blocks = model.config.memory.blocks if wanted.blocks is None else wanted.blocks
@@ -60,8 +68,11 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
         facts = _facts(run, model, prompt, wanted, outcome)
         write_json(scrap / "rim.json", facts)
         write_tasks(scrap / "lm_eval", model, sets)
-        write_card(scrap / "README.md", to.name, model, facts, sets)
+        write_card(scrap / "README.md", wanted.push or to.name, model, facts, sets)
+        write_results(scrap, of_checkpoint(sets, model.about["name"]))
     print("\n".join(_report(to, model, outcome)))
+    if wanted.push:
+        print(f"pushed        {push(to, wanted.push)}")
     return outcome
 
 
