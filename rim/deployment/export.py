@@ -14,6 +14,7 @@ from rim.deployment.card import write_card
 from rim.deployment.check import ODD, Expected, Outcome, check_export
 from rim.deployment.errors import ExportError
 from rim.deployment.folder import write_model
+from rim.deployment.gguf import TYPES, find_converter, write_gguf
 from rim.deployment.harness import write_tasks
 from rim.deployment.model import Model, load
 from rim.deployment.prompt import PROBE, PromptText, prompt_text
@@ -28,8 +29,8 @@ QUESTIONS = 32
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an export is asked for: checkpoint, type of the weights, number of blocks, facts of the card, and the name
-    under which it is pushed to the hub.
+    """What an export is asked for: checkpoint, type of the weights, number of blocks, facts of the card, llama.cpp's
+    converter (None: no GGUF; empty: the environment's), and the name under which it is pushed to the hub.
     """
 
     checkpoint: str | None = None
@@ -37,6 +38,7 @@ class Wanted:
     blocks: int | None = None
     license: str | None = None
     base_model: str | None = None
+    gguf: str | None = None
     push: str | None = None
 
 
@@ -51,6 +53,7 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
     """
     if to.exists():
         raise ExportError(f"{to} exists: name a new folder with --to, or remove it")
+    converter = None if wanted.gguf is None else find_converter(wanted.gguf)
     if wanted.push:
         check_push(wanted.push)
     model = load(run, wanted.checkpoint, device="cpu")
@@ -66,11 +69,14 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
         if wanted.dtype == model.config.backbone.dtype == "fp32" and outcome.first_difference:
             raise ExportError(f"the export differs from its run, and nothing was kept: {outcome.first_difference}")
         facts = _facts(run, model, prompt, wanted, outcome)
+        if converter is not None:
+            file = scrap / f"{to.name}-{TYPES[wanted.dtype]}.gguf"
+            facts["gguf"] = {"file": file.name, "prompts": write_gguf(scrap, converter, wanted.dtype, file, expected)}
         write_json(scrap / "rim.json", facts)
         write_tasks(scrap / "lm_eval", model, sets)
         write_card(scrap / "README.md", wanted.push or to.name, model, facts, sets)
         write_results(scrap, of_checkpoint(sets, model.about["name"]))
-    print("\n".join(_report(to, model, outcome)))
+    print("\n".join(_report(to, model, outcome, facts.get("gguf"))))
     if wanted.push:
         print(f"pushed        {push(to, wanted.push)}")
     return outcome
@@ -130,7 +136,7 @@ def _facts(run: Path, model: Model, prompt: PromptText, wanted: Wanted, outcome:
     }
 
 
-def _report(to: Path, model: Model, outcome: Outcome) -> Sequence[str]:
+def _report(to: Path, model: Model, outcome: Outcome, gguf: dict[str, Any] | None) -> Sequence[str]:
     """What a person is told at the end."""
     won = outcome.memory_won
     memory = (
@@ -143,6 +149,13 @@ def _report(to: Path, model: Model, outcome: Outcome) -> Sequence[str]:
         f"self-check    {outcome.prompts} prompts have the run's token ids; {outcome.equal} of {outcome.questions} "
         "answers are the run's token by token",
         f"              {memory}",
+        *([] if gguf is None else [_of_gguf(gguf)]),
         f"wrote         {to} (checkpoint {model.about['name']})",
         f"try it        transformers serve {to}    (docs/serve.md)",
     ]
+
+
+def _of_gguf(gguf: dict[str, Any]) -> str:
+    if gguf["prompts"] is None:
+        return f"gguf          {gguf['file']}; token ids were NOT compared: that takes pip install llama-cpp-python"
+    return f"gguf          {gguf['file']}; {gguf['prompts']} prompts have the run's token ids in llama.cpp"
