@@ -1,9 +1,10 @@
 # Everything starts here; each target sets up .venv by itself, with the versions of constraints.txt.
-# Variables: PYTHON=python3.12 (another interpreter), PYTEST_ARGS="-k tree" (part of the tests), JOBS=4.
+# Variables: PYTHON=python3.12 (another interpreter), PYTEST_ARGS="-k tree" (part of the tests), JOBS=4, ENGINES=vllm.
 
 PYTHON ?=
 PYTEST_ARGS ?=
 JOBS ?= 2
+ENGINES ?=
 BIN := .venv/bin
 READY := .venv/.ready
 
@@ -11,10 +12,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test bench lint format clean
+.PHONY: help setup demo test test-engines bench lint format clean
 
 help: ## List the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 21
 
 setup: $(READY) ## Make .venv with pinned versions; done again when pyproject.toml or constraints.txt change
 
@@ -27,6 +28,9 @@ test: export HF_HUB_OFFLINE = 1
 test: export TOKENIZERS_PARALLELISM = false
 test: lint ## Lint, format, types, all tests: what CI runs, without a network or an accelerator
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+test-engines: $(READY) ## Compare exports in transformers serve, vLLM, llama.cpp, ONNX Runtime, lm_eval (.cache/engines)
+	$(BIN)/python -m tests.engines $(ENGINES)
 
 bench: $(READY) ## Compare the speed and memory of training with a commit before, and print tables
 	$(BIN)/python experiments/training_speed/measure.py

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from rim.backbone.decode import Prompt
 from rim.base.files import write_json
 from rim.deployment.benchmarks import write_results
@@ -76,7 +78,7 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
         write_tasks(scrap / "lm_eval", model, sets)
         write_card(scrap / "README.md", wanted.push or to.name, model, facts, sets)
         write_results(scrap, of_checkpoint(sets, model.about["name"]))
-    print("\n".join(_report(to, model, outcome, facts.get("gguf"))))
+    print("\n".join(_report(to, model, outcome, facts)))
     if wanted.push:
         print(f"pushed        {push(to, wanted.push)}")
     return outcome
@@ -111,8 +113,9 @@ def _whole_or_nothing(to: Path) -> Iterator[Path]:
         scrap.mkdir(parents=True)
         yield scrap
         scrap.rename(to)
-    except OSError as error:
-        raise ExportError(f"{to} could not be written: {error.strerror or error}; nothing was left behind") from error
+    except (OSError, SafetensorError) as error:  # weights are written by safetensors, which has an error of its own
+        reason = getattr(error, "strerror", None) or error
+        raise ExportError(f"{to} could not be written: {reason}; nothing was left behind") from error
     finally:
         shutil.rmtree(scrap, ignore_errors=True)
 
@@ -136,9 +139,10 @@ def _facts(run: Path, model: Model, prompt: PromptText, wanted: Wanted, outcome:
     }
 
 
-def _report(to: Path, model: Model, outcome: Outcome, gguf: dict[str, Any] | None) -> Sequence[str]:
+def _report(to: Path, model: Model, outcome: Outcome, facts: dict[str, Any]) -> Sequence[str]:
     """What a person is told at the end."""
     won = outcome.memory_won
+    so_far = "" if facts["finished"] else " of a run that has not ended"
     memory = (
         "memory tokens never had the largest logit, so engines that ignore suppress_tokens agree"
         if not won
@@ -149,8 +153,8 @@ def _report(to: Path, model: Model, outcome: Outcome, gguf: dict[str, Any] | Non
         f"self-check    {outcome.prompts} prompts have the run's token ids; {outcome.equal} of {outcome.questions} "
         "answers are the run's token by token",
         f"              {memory}",
-        *([] if gguf is None else [_of_gguf(gguf)]),
-        f"wrote         {to} (checkpoint {model.about['name']})",
+        *([_of_gguf(facts["gguf"])] if "gguf" in facts else []),
+        f"wrote         {to} (checkpoint {model.about['name']}{so_far})",
         f"try it        transformers serve {to}    (docs/serve.md)",
     ]
 

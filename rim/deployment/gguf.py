@@ -87,6 +87,7 @@ def compare(file: Path, tokenizer: PreTrainedTokenizerBase, expected: Sequence[E
         if ids != each.prompt:
             raise ExportError(
                 f"llama.cpp reads {each.question!r} as {len(ids)} tokens that differ from the run's "
-                f"{len(each.prompt)}: it splits text by another rule than the tokenizer. Nothing was kept; export without --gguf"
+                f"{len(each.prompt)}: it splits text by another rule than the tokenizer. Nothing was kept; export "
+                "without --gguf"
             )
     return len(expected)

@@ -13,7 +13,8 @@ from rim.deployment.export import Wanted, export
 from rim.deployment.score import score_folder
 from rim.evaluation.predictions import read_jsonl
 from rim.runs.folder import RunFolder
-from tests.deployment.conftest import Trained, write_base
+from tests.deployment.conftest import Trained
+from tests.deployment.pretrained import write_base
 
 TEST = "tracking/test"
 
