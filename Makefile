@@ -1,9 +1,10 @@
 # Everything starts here; each target sets up .venv by itself, with the versions of constraints.txt.
-# Variables: PYTHON=python3.12 (another interpreter), PYTEST_ARGS="-k tree" (part of the tests), JOBS=4.
+# Variables: PYTHON=python3.12 (another interpreter), PYTEST_ARGS="-k tree" (part of the tests), JOBS=4, ENGINES=vllm.
 
 PYTHON ?=
 PYTEST_ARGS ?=
 JOBS ?= 2
+ENGINES ?=
 BIN := .venv/bin
 READY := .venv/.ready
 SMOLLM2 := models/smollm2-135m
@@ -12,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo smollm2 test test-pretrained torture bench lint format clean
+.PHONY: help setup demo smollm2 test test-pretrained test-engines torture bench lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -42,6 +43,9 @@ torture: export HF_HUB_OFFLINE = 1
 torture: export TOKENIZERS_PARALLELISM = false
 torture: $(READY) ## Kill, stop and starve runs at length, which make test does shortly: some minutes
 	$(BIN)/python -m pytest tests/torture $(PYTEST_ARGS)
+
+test-engines: $(READY) ## Compare exports in transformers serve, vLLM, llama.cpp, ONNX Runtime, lm_eval (.cache/engines)
+	$(BIN)/python -m tests.engines $(ENGINES)
 
 bench: $(READY) ## Compare the speed and memory of training with a commit before, and print tables
 	$(BIN)/python experiments/training_speed/measure.py

@@ -3,14 +3,14 @@
 Writes accuracy after every block, by steps and by size, with the controls, and
 the predictions as JSON lines. Settings come from the run folder; overrides may
 change evaluation.*, data.*, memory.blocks, training.accelerator and
-training.threads.
+training.threads. --export scores a Hugging Face folder in the place of a run.
 
 Example:
   python -m rim.evaluate --run runs/demo evaluation.batch_size=8
 """
 
 import sys
-from argparse import ArgumentParser
+from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from rim.settings.commandline import CommandLine, UsageError, parse, user_errors
@@ -20,7 +20,9 @@ OPEN = ("evaluation.", "data.", "memory.blocks", "training.accelerator", "traini
 
 
 def _options(parser: ArgumentParser) -> None:
-    parser.add_argument("--run", required=True, metavar="DIR", help="run folder, such as runs/demo (required)")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--run", metavar="DIR", help="run folder, such as runs/demo")
+    which.add_argument("--export", metavar="FOLDER", help="folder of rim.export, or any with a chat template")
     parser.add_argument("--test", nargs="+", metavar="SOURCE", help="test sets, task/split; default: the run's own")
     parser.add_argument("--weights", metavar="NAME", help="a file of DIR/weights; default: the final pick")
     instead = parser.add_mutually_exclusive_group()
@@ -33,11 +35,29 @@ def main(argv: list[str] | None = None) -> int:
     """Read the command line (light), then do the work (heavy imports)."""
     line = parse("evaluate", __doc__, argv, _options, config=False)
     overrides, sources = named_tests(line)
+    options = line.options
+    if options.export:
+        return _score_folder(options, overrides, sources)
     from rim.evaluation.standalone import evaluate
 
-    options = line.options
     form = {"protocol": options.protocol, "adaptive": options.adaptive}
     evaluate(Path(options.run), overrides, sources, options.weights, **form)
+    return 0
+
+
+def _score_folder(options: Namespace, overrides: list[str], sources: list[str]) -> int:
+    """Score an exported folder.
+
+    Raises:
+        UsageError: something is asked for that only a run has.
+    """
+    given = {"--weights": options.weights, "--protocol": options.protocol, "--adaptive": options.adaptive}
+    given["memory.blocks"] = any(override.startswith("memory.") for override in overrides)
+    if wrong := [name for name, value in given.items() if value]:
+        raise UsageError(f"--export takes no {' or '.join(wrong)}, which are of a run: name it with --run")
+    from rim.deployment.score import score_folder
+
+    score_folder(Path(options.export), overrides, sources)
     return 0
 
 

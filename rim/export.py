@@ -23,6 +23,9 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--blocks", type=int, metavar="K", help="memory blocks by default; default: the run's own")
     parser.add_argument("--license", metavar="L", help="licence of the card, such as mit; never guessed")
     parser.add_argument("--base-model", metavar="OWNER/NAME", help="base model of the card, where the run has a folder")
+    converter = "also as GGUF, by llama.cpp's converter; default: RIM_LLAMA_CPP"
+    parser.add_argument("--gguf", nargs="?", const="", metavar="CONVERTER", help=converter)
+    parser.add_argument("--push", metavar="OWNER/NAME", help="also upload it to the Hugging Face hub")
 
 
 @user_errors()
@@ -32,7 +35,8 @@ def main(argv: list[str] | None = None) -> int:
 
     from rim.deployment.export import Wanted, export
 
-    wanted = Wanted(options.checkpoint, options.dtype, options.blocks, options.license, options.base_model)
+    facts = (options.license, options.base_model, options.gguf, options.push)
+    wanted = Wanted(options.checkpoint, options.dtype, options.blocks, *facts)
     export(Path(options.run), Path(options.to), wanted)
     return 0
 

@@ -109,6 +109,7 @@ def load_backbone(
     """
     check_implementation(config.attention)
     special = add_memory_tokens(tokenizer)
+    trained: frozenset[int] = frozenset()
     with torch.random.fork_rng(devices=[]):  # weights are made in main memory; GPUs are none of their concern
         torch.manual_seed(seed)
         if config.source == "scratch" or architecture is not None:
@@ -116,10 +117,11 @@ def load_backbone(
         else:
             model = load_pretrained(config)
             _require_rows(model, tokenizer, special)
+            trained = _with_rows(config, tokenizer, special)
         check_family(model.config)
         fuse_activations(model)
         tokens = 1 + max(tokenizer.get_vocab().values())
-        add_memory_rows(model, special, tokens, seed, frozen=config.training == "lora")
+        add_memory_rows(model, special, tokens, seed, frozen=config.training == "lora", trained=trained)
         model.config.use_cache = False
         adapted = add_adapters(model, config.lora, special) if config.training == "lora" else model
     return Backbone(adapted, tokenizer, special)
@@ -137,6 +139,12 @@ def _require_rows(model: PreTrainedModel, tokenizer: Tokenizer, special: Special
             f"the model has no weights for {len(beyond)} tokens of the tokenizer, such as {sorted(beyond)[:3]}: its "
             f"embedding has {rows} rows. Use the tokenizer that the model was trained with"
         )
+
+
+def _with_rows(config: BackboneConfig, tokenizer: Tokenizer, special: SpecialTokens) -> frozenset[int]:
+    """Memory tokens that the pretrained model has trained rows for, as the export of a run has."""
+    known, here = fetch_tokenizer(config).get_added_vocab(), tokenizer.get_added_vocab()
+    return frozenset(id for name, id in here.items() if id in special.memory_tokens and known.get(name) == id)
 
 
 def _random(config: BackboneConfig, tokenizer: Tokenizer, architecture: Path | None) -> PreTrainedModel:
@@ -189,7 +197,13 @@ def scratch_config(shape: Scratch, vocabulary: int, end: int) -> PretrainedConfi
 
 
 def add_memory_rows(
-    model: PreTrainedModel, special: SpecialTokens, tokens: int, seed: int, *, frozen: bool = False
+    model: PreTrainedModel,
+    special: SpecialTokens,
+    tokens: int,
+    seed: int,
+    *,
+    frozen: bool = False,
+    trained: frozenset[int] = frozenset(),
 ) -> None:
     """Give the memory tokens embedding rows near the mean of the others, in the output matrix too where it is untied.
 
@@ -201,6 +215,7 @@ def add_memory_rows(
         seed: of the rows.
         frozen: the matrices are stored in no run, so where they grow they do so to a multiple of `ALIGNED` rows. There
             are no logits of the further ones: all numbers are those of matrices without them.
+        trained: memory tokens whose rows stay as they are.
     """
     for module in model.modules():
         if isinstance(module, nn.Embedding):
@@ -214,13 +229,14 @@ def add_memory_rows(
     generator = torch.Generator().manual_seed(seed)
     rows = torch.tensor(special.memory_tokens)
     others = torch.ones(tokens, dtype=torch.bool).index_fill(0, rows, value=False)
+    new = torch.tensor([token not in trained for token in special.memory_tokens])
     tables = (model.get_input_embeddings(), model.get_output_embeddings())
     weights: list[Tensor] = [table.weight for table in tables if isinstance(table, nn.Embedding | nn.Linear)]
     with torch.no_grad():
         for weight in {id(weight): weight for weight in weights}.values():
             old = weight[:tokens][others].float()
             noise = torch.randn(len(rows), weight.shape[1], generator=generator)
-            weight[rows] = (old.mean(0) + noise * old.std(0)).to(weight.dtype)
+            weight[rows[new]] = (old.mean(0) + noise * old.std(0))[new].to(weight.dtype)
 
 
 def _cut_logits(model: PreTrainedModel, tokens: int) -> None:

@@ -10,6 +10,11 @@ MARK = "####"
 """Stands before the answer of a written chain, as in GSM8K."""
 
 
+def after_mark(text: str) -> str:
+    """The answer within a generated chain; nothing where it did not come to its mark."""
+    return text.rsplit(MARK, 1)[1].strip() if MARK in text else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A question, the steps that solve it, and the answer.

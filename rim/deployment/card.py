@@ -6,10 +6,11 @@ from typing import Any
 
 from huggingface_hub import EvalResult, ModelCardData
 
+from rim.deployment.benchmarks import dataset_name, training_datasets
 from rim.deployment.harness import task_name
 from rim.deployment.model import Model
 from rim.deployment.prompt import PROBE
-from rim.deployment.scored import Scored, questions
+from rim.deployment.scored import Scored, of_checkpoint, questions
 from rim.report.tables import table, with_bounds
 
 TEXT = """\
@@ -75,6 +76,7 @@ def _metadata(name: str, model: Model, facts: dict[str, Any], sets: Sequence[Sco
     return ModelCardData(
         license=facts["license"],
         base_model=facts["base_model"] or known,
+        datasets=training_datasets(model.config.data.train) or None,
         library_name="transformers",
         pipeline_tag="text-generation",
         tags=["rim", "latent-reasoning", facts["method"]],
@@ -83,22 +85,17 @@ def _metadata(name: str, model: Model, facts: dict[str, Any], sets: Sequence[Sco
     )
 
 
-def _of(model: Model, sets: Sequence[Scored]) -> list[Scored]:
-    """Those that this checkpoint was scored on."""
-    return [each for each in sets if each.checkpoint == model.about["name"]]
-
-
 def _eval_results(model: Model, sets: Sequence[Scored]) -> list[EvalResult]:
     return [
         EvalResult(
             task_type="text-generation",
-            dataset_type=each.source.partition("/")[0],
+            dataset_type=dataset_name(each.source.partition("/")[0]),
             dataset_name=each.source.partition("/")[0],
             dataset_split=each.source.partition("/")[2],
             metric_type="accuracy",
             metric_value=each.share.value,
         )
-        for each in _of(model, sets)
+        for each in of_checkpoint(sets, model.about["name"])
     ]
 
 
@@ -124,7 +121,10 @@ def _chain(model: Model) -> str:
 
 def _results(model: Model, sets: Sequence[Scored]) -> str:
     confidence = model.config.evaluation.confidence
-    rows = [(each.source, *with_bounds(each.share, confidence), f"{each.share.count:,}") for each in _of(model, sets)]
+    rows = [
+        (each.source, *with_bounds(each.share, confidence), f"{each.share.count:,}")
+        for each in of_checkpoint(sets, model.about["name"])
+    ]
     if not rows:
         return "This checkpoint has not been scored on a test set."
     tasks = ", ".join(f"`{task_name(each)}`" for each in sets)

@@ -7,16 +7,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from rim.backbone.decode import Prompt
 from rim.base.files import write_json
+from rim.deployment.benchmarks import write_results
 from rim.deployment.card import write_card
 from rim.deployment.check import ODD, Expected, Outcome, check_export
 from rim.deployment.errors import ExportError
 from rim.deployment.folder import write_model
+from rim.deployment.gguf import TYPES, find_converter, write_gguf
 from rim.deployment.harness import write_tasks
 from rim.deployment.model import Model, load
 from rim.deployment.prompt import PROBE, PromptText, prompt_text
-from rim.deployment.scored import Scored, questions, scored
+from rim.deployment.push import check_push, push
+from rim.deployment.scored import Scored, of_checkpoint, questions, scored
 from rim.deployment.template import chat_template, special_tokens
 from rim.runs.environment import describe
 
@@ -26,13 +31,17 @@ QUESTIONS = 32
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an export is asked for: checkpoint, type of the weights, number of blocks, and facts of the card."""
+    """What an export is asked for: checkpoint, type of the weights, number of blocks, facts of the card, llama.cpp's
+    converter (None: no GGUF; empty: the environment's), and the name under which it is pushed to the hub.
+    """
 
     checkpoint: str | None = None
     dtype: str = "fp32"
     blocks: int | None = None
     license: str | None = None
     base_model: str | None = None
+    gguf: str | None = None
+    push: str | None = None
 
 
 def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
@@ -42,9 +51,13 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
         ExportError: the run cannot be exported, `to` exists, or the folder does not answer as the run does (in fp32
             token by token; where weights are bf16, the share of equal answers is printed and stands in the card).
         RunError, CheckpointError: there is no such run or checkpoint.
+        HubError: it cannot be pushed, or the hub refused; the folder is kept then.
     """
     if to.exists():
         raise ExportError(f"{to} exists: name a new folder with --to, or remove it")
+    converter = None if wanted.gguf is None else find_converter(wanted.gguf)
+    if wanted.push:
+        check_push(wanted.push)
     model = load(run, wanted.checkpoint, device="cpu")
     method = model.evaluator.method
     blocks = model.config.memory.blocks if wanted.blocks is None else wanted.blocks
@@ -58,10 +71,16 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
         if wanted.dtype == model.config.backbone.dtype == "fp32" and outcome.first_difference:
             raise ExportError(f"the export differs from its run, and nothing was kept: {outcome.first_difference}")
         facts = _facts(run, model, prompt, wanted, outcome)
+        if converter is not None:
+            file = scrap / f"{to.name}-{TYPES[wanted.dtype]}.gguf"
+            facts["gguf"] = {"file": file.name, "prompts": write_gguf(scrap, converter, wanted.dtype, file, expected)}
         write_json(scrap / "rim.json", facts)
         write_tasks(scrap / "lm_eval", model, sets)
-        write_card(scrap / "README.md", to.name, model, facts, sets)
-    print("\n".join(_report(to, model, outcome)))
+        write_card(scrap / "README.md", wanted.push or to.name, model, facts, sets)
+        write_results(scrap, of_checkpoint(sets, model.about["name"]))
+    print("\n".join(_report(to, model, outcome, facts)))
+    if wanted.push:
+        print(f"pushed        {push(to, wanted.push)}")
     return outcome
 
 
@@ -95,8 +114,9 @@ def _whole_or_nothing(to: Path) -> Iterator[Path]:
         scrap.mkdir(parents=True)
         yield scrap
         scrap.rename(to)
-    except OSError as error:
-        raise ExportError(f"{to} could not be written: {error.strerror or error}; nothing was left behind") from error
+    except (OSError, SafetensorError) as error:  # weights are written by safetensors, which has an error of its own
+        reason = getattr(error, "strerror", None) or error
+        raise ExportError(f"{to} could not be written: {reason}; nothing was left behind") from error
     finally:
         shutil.rmtree(scrap, ignore_errors=True)
 
@@ -112,6 +132,7 @@ def _facts(run: Path, model: Model, prompt: PromptText, wanted: Wanted, outcome:
         "license": wanted.license,
         "base_model": wanted.base_model,
         "prompt": asdict(prompt),
+        "chain": model.evaluator.method.writes_chain(),
         "max_new_tokens": model.evaluator.max_new_tokens(),
         "memory_tokens": list(model.backbone.special.memory_tokens),
         "check": asdict(outcome),
@@ -119,9 +140,10 @@ def _facts(run: Path, model: Model, prompt: PromptText, wanted: Wanted, outcome:
     }
 
 
-def _report(to: Path, model: Model, outcome: Outcome) -> Sequence[str]:
+def _report(to: Path, model: Model, outcome: Outcome, facts: dict[str, Any]) -> Sequence[str]:
     """What a person is told at the end."""
     won = outcome.memory_won
+    so_far = "" if facts["finished"] else " of a run that has not ended"
     memory = (
         "memory tokens never had the largest logit, so engines that ignore suppress_tokens agree"
         if not won
@@ -132,6 +154,13 @@ def _report(to: Path, model: Model, outcome: Outcome) -> Sequence[str]:
         f"self-check    {outcome.prompts} prompts have the run's token ids; {outcome.equal} of {outcome.questions} "
         "answers are the run's token by token",
         f"              {memory}",
-        f"wrote         {to} (checkpoint {model.about['name']})",
+        *([_of_gguf(facts["gguf"])] if "gguf" in facts else []),
+        f"wrote         {to} (checkpoint {model.about['name']}{so_far})",
         f"try it        transformers serve {to}    (docs/serve.md)",
     ]
+
+
+def _of_gguf(gguf: dict[str, Any]) -> str:
+    if gguf["prompts"] is None:
+        return f"gguf          {gguf['file']}; token ids were NOT compared: that takes pip install llama-cpp-python"
+    return f"gguf          {gguf['file']}; {gguf['prompts']} prompts have the run's token ids in llama.cpp"

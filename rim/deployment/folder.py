@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from peft import PeftModel
 from torch import nn
-from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.memory_rows import MemoryEmbedding
@@ -73,6 +73,10 @@ def greedy_everywhere(backbone: Backbone, max_new_tokens: int) -> GenerationConf
 
 def load_model(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Model and tokenizer of an exported folder, as anyone would load them."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    return AutoModelForCausalLM.from_pretrained(folder).eval(), load_tokenizer(folder)
 
-    return AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Tokenizer of an exported folder."""
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder)
+    return tokenizer

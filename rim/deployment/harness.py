@@ -47,8 +47,9 @@ def _head(each: Scored) -> str:
     """The command, and where this score may differ from the run's."""
     difference = DIFFERENCES.get(each.rule)
     return (
-        f"# lm_eval --model hf --model_args pretrained=FOLDER,dtype=float32 --include_path FOLDER/lm_eval \\\n"
-        f"#   --tasks {task_name(each)} --apply_chat_template     (from the folder that holds FOLDER)\n"
+        f"# Run in the folder of the model, since paths are taken from there:\n"
+        f"# lm_eval --model hf --model_args pretrained=.,dtype=float32 --include_path lm_eval \\\n"
+        f"#   --tasks {task_name(each)} --apply_chat_template\n"
         f"# The run's answer rule is {each.rule}.{f' Scores may differ: {difference}.' if difference else ''}\n"
     )
 
@@ -57,7 +58,7 @@ def _task(each: Scored, model: Model) -> dict[str, Any]:
     return {
         "task": task_name(each),
         "dataset_path": "json",
-        "dataset_kwargs": {"data_files": {"test": f"FOLDER/lm_eval/{each.file.name}"}},
+        "dataset_kwargs": {"data_files": {"test": f"lm_eval/{each.file.name}"}},
         "test_split": "test",
         "output_type": "generate_until",
         "doc_to_text": "{{question}}",

@@ -85,8 +85,8 @@ class Evaluator:
         prompts = asked(examples)
         edit = cache_edit(control, rows, split, lambda row: asked([split[row]])[0].final.trunk)
         read = self.read(backbone, prompts, stage, edit, observe)
-        unmarked = [_unmarked(example, *each) for example, each in zip(examples, read, strict=True)]
-        by_rule = (marked([each], split.rule_of(row)) for row, each in zip(rows, unmarked, strict=True))
+        plain = [unmarked(example, *each) for example, each in zip(examples, read, strict=True)]
+        by_rule = (marked([each], split.rule_of(row)) for row, each in zip(rows, plain, strict=True))
         return [one for each in by_rule for one in each]
 
     def read(
@@ -166,7 +166,7 @@ class Evaluator:
                 )
 
 
-def _unmarked(example: EncodedExample, answers: tuple[str, ...], written: Sequence[str]) -> Prediction:
+def unmarked(example: EncodedExample, answers: tuple[str, ...], written: Sequence[str]) -> Prediction:
     """All marks wrong; what was written is kept where it is more than the answers."""
     more = tuple(written) if answers != tuple(text.strip() for text in written) else ()
     return Prediction(

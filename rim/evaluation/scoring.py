@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from rim import answers
-from rim.backbone.backbone import Backbone
 from rim.base.files import write_json
 from rim.data.encode import EncodedSplit
+from rim.data.joined import Split
 from rim.evaluation.controls import VERSION
-from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.metrics import Score, score
 from rim.evaluation.predictions import Prediction, marked, write_jsonl
 from rim.evaluation.report import accuracy_report, to_json
@@ -42,20 +41,28 @@ class TestResult:
         )
 
 
-def score_source(
-    evaluator: Evaluator, backbone: Backbone, source: str, split: EncodedSplit, settings: Evaluation
-) -> TestResult:
+class Scorer(Protocol):
+    """Answers and grades a test set with a model, as `Evaluator` does with a backbone."""
+
+    def run(
+        self, model: Any, split: Split, batch_size: int, /, *, control: str | None = None, blocks: int | None = None
+    ) -> list[Prediction]: ...
+
+    def controls(self, split: Split, /) -> tuple[str, ...]: ...
+
+
+def score_source(scorer: Scorer, model: Any, source: str, split: EncodedSplit, settings: Evaluation) -> TestResult:
     """Answer a test set as it is, once more under every control that applies, and with each other number of blocks.
 
     The answers as they are are also marked by each further rule that can read the right ones.
     """
 
     def scored(control: str | None = None, blocks: int | None = None) -> Score:
-        return score(evaluator.run(backbone, split, settings.batch_size, control=control, blocks=blocks))
+        return score(scorer.run(model, split, settings.batch_size, control=control, blocks=blocks))
 
     before, own = answers.undecided(), split.answer_rule
-    predictions = evaluator.run(backbone, split, settings.batch_size)
-    controls = [name for name in settings.controls if name in evaluator.controls(split)]
+    predictions = scorer.run(model, split, settings.batch_size)
+    controls = [name for name in settings.controls if name in scorer.controls(split)]
     return TestResult(
         source,
         predictions,

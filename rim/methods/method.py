@@ -20,7 +20,7 @@ from rim.backbone.observer import Observer
 from rim.backbone.reading import Reader, Wanted, read_once
 from rim.backbone.tokenizer import SpecialTokens, add_memory_tokens
 from rim.data.encode import EncodedExample
-from rim.data.example import MARK
+from rim.data.example import MARK, after_mark
 from rim.methods.distillation import distance
 from rim.settings import Config, Stage
 from rim.settings.moment import Moment
@@ -134,7 +134,7 @@ class Method(ABC):
         """The answer within generated text; nothing where a chain did not come to its mark."""
         if not self.writes_chain(stage):
             return text.strip()
-        return text.rsplit(MARK, 1)[1].strip() if MARK in text else ""
+        return after_mark(text)
 
     def answer_begins(self, tokens: Sequence[int]) -> int:
         """Number of generated tokens before the answer's first one; all of them where there is no answer."""

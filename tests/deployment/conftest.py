@@ -4,14 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from tokenizers.processors import TemplateProcessing
-from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
-from rim.backbone.tokenizer import build_tokenizer
 from rim.data.prepare import training_texts
 from rim.settings.load import load
 from rim.training.run import fit
+from tests.deployment.pretrained import write_base
 from tests.training.test_contract import SHORT, swiftly
 from tests.variants import VARIANTS
 
@@ -36,24 +33,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         return known[key]
 
     return run
-
-
-def write_base(folder: Path, texts: list[str]) -> None:
-    """A tiny pretrained model as instruct models come: it begins texts, has a chat template, and samples."""
-    tokenizer = build_tokenizer(texts, 280)
-    tokenizer.add_special_tokens({"bos_token": "<|begin|>"})
-    begin = ("<|begin|>", tokenizer.bos_token_id)
-    pieces = {"single": "<|begin|> $A", "pair": "<|begin|> $A $B", "special_tokens": [begin]}
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(**pieces)
-    tokenizer.chat_template = "{% for message in messages %}User: {{ message['content'] }}{% endfor %}"
-    size = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
-    more = {"num_key_value_heads": 1, "max_position_embeddings": 160, "tie_word_embeddings": False}
-    torch.manual_seed(0)
-    settings = AutoConfig.for_model("llama", vocab_size=len(tokenizer), **size, **more)
-    model = AutoModelForCausalLM.from_config(settings)
-    model.generation_config = GenerationConfig(do_sample=True, temperature=0.6, top_p=0.9, repetition_penalty=1.1)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 @pytest.fixture(scope="session", params=["fp32", "bf16"])

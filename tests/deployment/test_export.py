@@ -1,6 +1,7 @@
 """An export answers as its run does, in a process that has none of our code; what is refused leaves nothing behind."""
 
 import json
+import resource
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from tests.deployment.conftest import Trained
 
 EXPORTED = {
     "rim": ("memory_blocks",),
+    "direct": ("direct",),
     "llama, a cue": ("memory_blocks", "backbone.scratch.shape=llama", "method.answer_cue=So: "),
     "qwen, untied, after the last block": (
         *("memory_blocks", "backbone.scratch.shape=qwen", "backbone.scratch.tied=false"),
@@ -171,24 +173,34 @@ def test_an_export_that_differs_is_not_kept(trained: Trained, tmp_path: Path, mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_leaves_nothing(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(exporting, "write_card", full)
-    with pytest.raises(UserError, match="could not be written: No space left on device; nothing was left behind"):
-        export(trained(), tmp_path / "model", Wanted())
+def test_a_full_disk_leaves_nothing(trained: Trained, tmp_path: Path) -> None:
+    """Files may have 40,000 bytes, and the weights take more; the run stays as it was."""
+    run = trained()
+    before = {file: file.read_bytes() for file in run.rglob("*") if file.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, limits[1]))
+    try:
+        with pytest.raises(UserError, match=r"could not be written: .*too large.*; nothing was left behind"):
+            export(run, tmp_path / "model", Wanted())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
+    assert {file: file.read_bytes() for file in run.rglob("*") if file.is_file()} == before
 
 
-def test_a_run_that_has_not_ended_is_exported_by_its_best_checkpoint(trained: Trained, tmp_path: Path) -> None:
+def test_a_run_that_has_not_ended_is_exported_by_its_best_checkpoint(
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shutil.copytree(trained(), tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "results")
     (tmp_path / "run" / "result.json").unlink()
-    export(tmp_path / "run", tmp_path / "model", Wanted(checkpoint="grounding-best"))
-    facts = json.loads((tmp_path / "model" / "rim.json").read_text())
-    assert (facts["checkpoint"]["name"], facts["finished"]) == ("grounding-best", False)
-    assert "has not been scored on a test set" in (tmp_path / "model" / "README.md").read_text()
+    best = json.loads((tmp_path / "run" / "selection.json").read_text())["final"]
+    for named, name in ((None, best), ("grounding-last", "grounding-last")):
+        export(tmp_path / "run", tmp_path / name, Wanted(checkpoint=named))
+        facts = json.loads((tmp_path / name / "rim.json").read_text())
+        assert (facts["checkpoint"]["name"], facts["finished"]) == (name, False)
+        assert f"(checkpoint {name} of a run that has not ended)" in capsys.readouterr().out
+        assert "has not been scored on a test set" in (tmp_path / name / "README.md").read_text()
 
 
 def test_card_and_tasks_carry_the_scores_of_the_run(trained: Trained, tmp_path: Path) -> None:
