@@ -25,6 +25,7 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="NAME", help="a file of DIR/weights; default: the final pick")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--protocol", action="store_true", help="the paper's selection on splits of the test set")
+    instead.add_argument("--base", nargs="?", type=int, const=4, metavar="N", help="the base model; N examples (4)")
     instead.add_argument("--adaptive", action="store_true", help="choose among K answers (docs/adaptive.md)")
 
 
@@ -36,6 +37,13 @@ def main(argv: list[str] | None = None) -> int:
     from rim.evaluation.standalone import evaluate
 
     options = line.options
+    if options.base is not None:
+        if options.weights:
+            raise UsageError("--base takes no --weights: the base model has its own, which nothing has changed")
+        from rim.evaluation.base_run import evaluate_base
+
+        evaluate_base(Path(options.run), overrides, sources, options.base)
+        return 0
     form = {"protocol": options.protocol, "adaptive": options.adaptive}
     evaluate(Path(options.run), overrides, sources, options.weights, **form)
     return 0
