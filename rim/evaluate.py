@@ -27,6 +27,7 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--weights", metavar="NAME", help="a file of DIR/weights; default: the final pick")
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--protocol", action="store_true", help="the paper's selection on splits of the test set")
+    instead.add_argument("--base", nargs="?", type=int, const=4, metavar="N", help="the base model; N examples (4)")
     instead.add_argument("--adaptive", action="store_true", help="choose among K answers (docs/adaptive.md)")
 
 
@@ -38,10 +39,26 @@ def main(argv: list[str] | None = None) -> int:
     options = line.options
     if options.export:
         return _score_folder(options, overrides, sources)
+    if options.base is not None:
+        return _score_base(options, overrides, sources)
     from rim.evaluation.standalone import evaluate
 
     form = {"protocol": options.protocol, "adaptive": options.adaptive}
     evaluate(Path(options.run), overrides, sources, options.weights, **form)
+    return 0
+
+
+def _score_base(options: Namespace, overrides: list[str], sources: list[str]) -> int:
+    """Score the untouched base model of a run.
+
+    Raises:
+        UsageError: a checkpoint is asked for.
+    """
+    if options.weights:
+        raise UsageError("--base takes no --weights: the base model has its own, which nothing has changed")
+    from rim.evaluation.base_run import evaluate_base
+
+    evaluate_base(Path(options.run), overrides, sources, options.base)
     return 0
 
 
@@ -52,6 +69,7 @@ def _score_folder(options: Namespace, overrides: list[str], sources: list[str]) 
         UsageError: something is asked for that only a run has.
     """
     given = {"--weights": options.weights, "--protocol": options.protocol, "--adaptive": options.adaptive}
+    given["--base"] = options.base is not None
     given["memory.blocks"] = any(override.startswith("memory.") for override in overrides)
     if wrong := [name for name, value in given.items() if value]:
         raise UsageError(f"--export takes no {' or '.join(wrong)}, which are of a run: name it with --run")

@@ -1,10 +1,10 @@
-"""Print the settings of a run, and the token tree of a training example; or with --data, what is read of the data.
+"""Print the settings of a run, and the token tree of a training example.
 
-The tree is drawn as it is laid out at the beginning of every stage.
+The tree is drawn as it is laid out at the beginning of every stage. With --data
+the data are listed instead.
 
-Examples:
+Example:
   python -m rim.show --config conf/demo.yaml memory.blocks=4 --row 3
-  python -m rim.show --config conf/demo.yaml --data
 """
 
 import sys

@@ -10,7 +10,11 @@ from tests.documents.pages import ROOT, commands, name, pages
 
 WORK = {
     "rim.fit": ("rim.training.run.fit",),
-    "rim.evaluate": ("rim.evaluation.standalone.evaluate", "rim.deployment.score.score_folder"),
+    "rim.evaluate": (
+        "rim.evaluation.standalone.evaluate",
+        "rim.evaluation.base_run.evaluate_base",
+        "rim.deployment.score.score_folder",
+    ),
     "rim.ask": ("rim.deployment.console.ask",),
     "rim.export": ("rim.deployment.export.export",),
     "rim.compare": ("rim.comparison.conduct.compare_planned", "rim.comparison.conduct.compare_named"),
