@@ -36,6 +36,9 @@ test test-pretrained: export TOKENIZERS_PARALLELISM = false
 test: lint ## Lint, format, types, all tests: what CI runs, without a network or an accelerator
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
 
+test-pretrained: smollm2 ## The tests that need a real pretrained model: SmolLM2-135M-Instruct, on one thread, in minutes
+	$(BIN)/python -m pytest -m pretrained tests/pretrained $(PYTEST_ARGS)
+
 bench: $(READY) ## Compare the speed and memory of training with a commit before, and print tables
 	$(BIN)/python experiments/training_speed/measure.py
 
