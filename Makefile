@@ -47,6 +47,9 @@ torture: $(READY) ## Kill, stop and starve runs at length, which make test does 
 test-engines: $(READY) ## Compare exports in transformers serve, vLLM, llama.cpp, ONNX Runtime, lm_eval (.cache/engines)
 	$(BIN)/python -m tests.engines $(ENGINES)
 
+test-pretrained: smollm2 ## The tests that need a real pretrained model: SmolLM2-135M-Instruct, on one thread, in minutes
+	$(BIN)/python -m pytest -m pretrained tests/pretrained $(PYTEST_ARGS)
+
 bench: $(READY) ## Compare the speed and memory of training with a commit before, and print tables
 	$(BIN)/python experiments/training_speed/measure.py
 
