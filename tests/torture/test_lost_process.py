@@ -15,10 +15,10 @@ from tests.torture.test_launchers import MINUTE, TORCHRUN, assert_goes_on, membe
 OWN = ("-m", "rim.fit", "training.devices=2")
 
 
-@pytest.mark.parametrize("launcher", [TORCHRUN, OWN], ids=lambda words: words[1])
+@pytest.mark.parametrize("launcher", [TORCHRUN, OWN], ids=["torchrun", "own"])
 @pytest.mark.parametrize("victim", [-2, -1], ids=["first", "second"])
 def test_a_process_that_is_killed_ends_all_within_a_minute(launcher: Sequence[str], victim: int, still: Path) -> None:
-    folder, name = still.parent, f"lost-{launcher[1]}-{victim}"
+    folder, name = still.parent, f"lost-{len(launcher)}{victim}"
     with started(launcher, folder, name) as process:
         os.kill(members(folder, name)[victim], signal.SIGKILL)
         out, _ = process.communicate(timeout=MINUTE)
