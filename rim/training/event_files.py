@@ -12,8 +12,14 @@ def put_before_now(folder: Path) -> None:
     TensorBoard reads files by their names. It would read what a run adds first, and drop from sight all that is behind.
     """
     now = int(time.time())
-    files = [(file, *file.name.removeprefix(BEGINNING).split(".", 1)) for file in folder.rglob(f"{BEGINNING}*")]
-    known = sorted((int(begun), file, rest) for file, begun, rest in files if begun.isdigit())
+    known = sorted((_begun(file), file) for file in folder.rglob(f"{BEGINNING}*"))
     if known and known[-1][0] >= now:
-        for before, (_, file, rest) in enumerate(reversed(known), start=1):
+        for before, (_, file) in enumerate(reversed(known), start=1):
+            rest = file.name.removeprefix(BEGINNING).partition(".")[2]
             file.rename(file.with_name(f"{BEGINNING}{now - before:010d}.{rest}"))
+
+
+def _begun(file: Path) -> int:
+    """Seconds in the name of a file; 0: it is named otherwise."""
+    told = file.name.removeprefix(BEGINNING).partition(".")[0]
+    return int(told) if told.isdigit() else 0

@@ -38,15 +38,17 @@ def started(launcher: Sequence[str], folder: Path, name: str) -> Iterator[subpro
             time.sleep(0.05)
         yield process
     finally:
-        for each in (process.pid, *members(process.pid)):
+        for each in (process.pid, *members(folder, name)):
             with_pid(each, signal.SIGKILL)
         process.wait()
 
 
-def members(session: int) -> list[int]:
-    """Processes of a session that train, the youngest last."""
-    listed = subprocess.run(["ps", "-s", str(session), "-o", "pid=,args="], capture_output=True, text=True, check=False)
-    return [int(line.split()[0]) for line in listed.stdout.splitlines() if "rim.fit" in line]
+def members(folder: Path, name: str) -> list[int]:
+    """Processes that train a run, the youngest last."""
+    listed = subprocess.run(["ps", "-eww", "-o", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    words = f"run.folder={folder} ", f"run.name={name}"
+    lines = [line for line in listed.splitlines() if all(word in line for word in words)]
+    return sorted(int(line.split()[0]) for line in lines if "torch.distributed.run" not in line)
 
 
 def with_pid(pid: int, number: int) -> None:
