@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 from tests.engines.environments import CACHE, TRANSFORMERS, EngineError
 
-SECONDS = 180
+SECONDS = 400
 """A server has to listen within this time."""
 
 
