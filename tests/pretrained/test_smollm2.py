@@ -1,5 +1,6 @@
 """What only a real model shows: its tokenizer, its chat template, and a run of both stages from training to export."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,11 @@ from rim.deployment.model import load as load_model
 from rim.methods.registry import build_method
 from rim.settings import Config
 from rim.settings.load import load
+from rim.training.curriculum import Curriculum
 from rim.training.plan import make_plan
 from rim.training.run import fit
 from tests.pretrained.conftest import LINE
+from tests.training.children import Strike
 
 pytestmark = [
     pytest.mark.pretrained,
@@ -70,17 +73,20 @@ def test_packed_is_separate_and_batched_is_single(config: Config, backbone: Back
     assert together == [method.answer(backbone, [prompt], 4)[0] for prompt in prompts]
 
 
-def test_a_lora_run_of_both_stages_resumes_and_is_exported(smollm2: Path, tmp_path: Path) -> None:
+def test_a_lora_run_of_both_stages_resumes_and_is_exported(
+    smollm2: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     own = (
         f"backbone.name={smollm2}", "backbone.lora.rank=4", f"run.folder={tmp_path}", f"data.cache={tmp_path}/cache",
         "stages.*.duration=1 step", "stages.*.warmup=0 steps", "training.batch_size=2", "training.save_every=1 step",
         "training.validate_every=1 step", "evaluation.controls=[]", "evaluation.batch_size=2",
     )  # fmt: skip
     config = load([], [*LINE, *own])
+    monkeypatch.setattr(Curriculum, "on_train_batch_end", Curriculum.on_train_batch_end)  # put back afterwards
+    Strike("on_train_batch_end", 1, signal.SIGTERM)()
+    assert fit(config) == 143
     assert fit(config) == 0
-    before = (tmp_path / "run" / "selection.json").read_text()
-    assert fit(config) == 0
-    assert (tmp_path / "run" / "selection.json").read_text() == before
+    assert "resumed       after update 1 of 2" in capsys.readouterr().out
     outcome = export(tmp_path / "run", tmp_path / "model", Wanted())
     assert outcome.equal == outcome.questions == 2
     question = load_model(tmp_path / "run").prompt("Who?")
