@@ -31,6 +31,7 @@ CHANGES = {
     "training.threads": "null",
     "training.save_every": "3 steps",
     "training.log_every": "2",
+    "training.loggers": "[csv]",
     "evaluation.batch_size": "3",
     "evaluation.decode": "static",
 }

@@ -17,7 +17,7 @@ from rim.settings.schema import shown
 __all__ = ["CONTROLS", "OBJECTIVES", "WITH_BLOCKS", "check", "problems", "steps_taught", "value_at"]
 
 RULES = (
-    *(values.sizes, values.names, values.batches, values.types, values.heads, values.rates),
+    *(values.sizes, values.names, values.loggers, values.batches, values.types, values.heads, values.rates),
     *(sources.generated, sources.usable, stages.fitting, stages.durations),
     *(scoring.possible, stages.settings, memory.readable, memory.recomputable, memory.compilable),
 )
