@@ -48,6 +48,8 @@ class Training:
     """Machines that train together, each with `devices` processes; docs/clusters.md says how they are started."""
     devices: int = 1
     """Processes of a machine, one device each; more than one process runs under DDP."""
+    strategy: Literal["ddp", "sharded"] = "ddp"
+    """What several processes share: ddp, the examples; sharded, also weights, gradients and moments (FSDP2)."""
     threads: int | None = None
     """CPU threads of each process; empty: OMP_NUM_THREADS, or usable cores / devices. Too many cost a factor of 20."""
 

@@ -169,6 +169,8 @@ def train(prepared: Prepared, updates: int) -> None:
             trainer.fit(module, data, ckpt_path=folder.resume if folder.resume.exists() else None)
     except SIGTERMException:  # it came while Lightning alone listened, and nothing has been trained since
         raise Interrupted(module.updates) from None
+    if config.training.strategy == "sharded" and is_first_process():
+        prepared.backbone, _ = folder.load_backbone()  # what has trained here was a slice
 
 
 def prove(prepared: Prepared) -> None:

@@ -12,10 +12,12 @@ from lightning.fabric.plugins.environments import (
     TorchElasticEnvironment,
 )
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import Strategy
 
 from rim.runs.world import find_world
 from rim.settings import Training
 from rim.training.saving import AtomicCheckpointIO
+from rim.training.sharded import ShardedStrategy
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
@@ -34,19 +36,26 @@ def make_trainer(
         accelerator=training.accelerator,
         num_nodes=training.nodes,
         devices=training.devices,
-        strategy="ddp" if training.processes > 1 else "auto",
+        strategy=_strategy(training),
         precision=PRECISION[training.precision],  # type: ignore[arg-type]
         max_epochs=segments,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_checkpointing=False,
+        inference_mode=training.strategy != "sharded",  # gathered weights are used in training again
         enable_model_summary=False,
         logger=loggers,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO(), cluster(training)],
         default_root_dir=folder,
     )
+
+
+def _strategy(training: Training) -> str | Strategy:
+    if training.processes == 1:
+        return "auto"
+    return ShardedStrategy() if training.strategy == "sharded" else "ddp"
 
 
 def cluster(training: Training) -> ClusterEnvironment:

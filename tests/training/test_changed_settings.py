@@ -37,6 +37,7 @@ CHANGES = {
 }
 SHOWN_ELSEWHERE = {
     *("training.nodes", "training.devices"),  # test_nodes.py
+    "training.strategy",  # test_sharded.py
     *("data.revisions", "data.modules", "data.own.train", "data.own.validation", "data.own.test"),  # test_same_rows.py
 }
 
