@@ -58,7 +58,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"training__batch_size": -8}, "training.batch_size = -8: must be at least 1"),
     ({"data__train_rows": 0}, "data.train_rows = 0: must be at least 1"),
     ({"data__workers": -1}, "data.workers = -1: must be at least 0"),
-    ({"training__strategy": "sharded"}, 'training.strategy = "sharded": needs several processes: raise training.dev'),
+    ({**SHARDED, "training__devices": 1}, 'training.strategy = "sharded": needs several processes: raise training.dev'),
     ({**SHARDED, "training__tokens_per_pass": None}, "needs training.tokens_per_pass, such as 16384"),
     ({**SHARDED, "training__compile": True}, "excludes training.compile=true"),
     ({**SHARDED, "evaluation__decode": "compiled"}, "excludes evaluation.decode=compiled, which keeps the addresses"),
