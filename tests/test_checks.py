@@ -13,6 +13,8 @@ from rim.settings.schema import alternatives, choices, leaves, types_of
 
 TWO = [Stage("a", "grounding"), Stage("b", "refinement")]
 
+SHARDED = {"training__strategy": "sharded", "training__devices": 2, "training__tokens_per_pass": 16384}
+
 
 def changed(**changes: Any) -> Config:
     """The defaults with `section__field=value` changed."""
@@ -73,6 +75,11 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"training__batch_size": -8}, "training.batch_size = -8: must be at least 1"),
     ({"data__train_rows": 0}, "data.train_rows = 0: must be at least 1"),
     ({"data__workers": -1}, "data.workers = -1: must be at least 0"),
+    ({**SHARDED, "training__devices": 1}, 'training.strategy = "sharded": needs several processes: raise training.dev'),
+    ({**SHARDED, "training__tokens_per_pass": None}, "needs training.tokens_per_pass, such as 16384"),
+    ({**SHARDED, "training__compile": True}, "excludes training.compile=true"),
+    ({**SHARDED, "evaluation__decode": "compiled"}, "excludes evaluation.decode=compiled, which keeps the addresses"),
+    ({**SHARDED, "method__name": "looped"}, "excludes method.name=looped: methods coconut, codi and looped read in as"),
     ({"training__clip": -1.0}, "training.clip = -1.0: must be 0 or more"),
     ({"method__name": "repeat", "method__repeats": 0}, "method.repeats = 0: must be at least 1"),
     (

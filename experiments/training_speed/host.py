@@ -90,7 +90,7 @@ def host_milliseconds(folder: Path, objective: int, batch: int, updates: int) ->
     prepared.method.losses = clock.inside(prepared.method.losses)  # type: ignore[method-assign]
     module.manual_backward = clock.inside(module.manual_backward)  # type: ignore[method-assign]
     trainer: pl.Trainer = make_trainer(
-        prepared.config.training, prepared.folder.path, segments=1, updates=first, callbacks=[clock]
+        prepared.config.training, prepared.folder.path, segments=1, loggers=[], callbacks=[clock]
     )
     data = DataModule(
         prepared.splits, prepared.config, prepared.method.layout, prepared.plan, lambda: module.updates, 0

@@ -246,5 +246,4 @@ class Backbone(nn.Module):
 
     def trainable_state(self) -> dict[str, Tensor]:
         """Weights that training changes, by name: all of them, or the adapters and the memory rows."""
-        names = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        return {name: value for name, value in self.state_dict().items() if name in names}
+        return {name: p.detach() for name, p in self.named_parameters() if p.requires_grad}

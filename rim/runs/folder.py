@@ -2,7 +2,7 @@
 
 config.yaml  environment.json  lengths.json  adapters.json  data.json  tokenizer/  architecture/
 weights/*.safetensors  selection.json  start.safetensors (with `backbone.start_from`)  resume.ckpt  curve.jsonl
-events.out.tfevents.* (TensorBoard)  results/
+events.out.tfevents.* (TensorBoard)  csv/  wandb/  trackers.json (`training.loggers`)  results/
 """
 
 import json

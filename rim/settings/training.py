@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+LOGGERS = ("tensorboard", "csv", "wandb", "mlflow")
+"""Where a run can be logged, beside its curve."""
+
 
 @dataclass
 class Training:
@@ -31,6 +34,8 @@ class Training:
     """Distance of checkpoints to resume from, a duration; per cent are of the stage."""
     log_every: int = 10
     """Updates between two lines of the curve."""
+    loggers: list[str] = field(default_factory=lambda: ["tensorboard"])
+    """Where scalars go beside the curve: tensorboard (which has figures, too), csv, wandb, mlflow; [] for nowhere."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """fp32, or bf16 arithmetic on fp32 weights (autocast)."""
     checkpointing: Literal["none", "full"] = "none"
@@ -43,6 +48,8 @@ class Training:
     """Machines that train together, each with `devices` processes; docs/clusters.md says how they are started."""
     devices: int = 1
     """Processes of a machine, one device each; more than one process runs under DDP."""
+    strategy: Literal["ddp", "sharded"] = "ddp"
+    """What several processes share: ddp, the examples; sharded, also weights, gradients and moments (FSDP2)."""
     threads: int | None = None
     """CPU threads of each process; empty: OMP_NUM_THREADS, or usable cores / devices. Too many cost a factor of 20."""
 

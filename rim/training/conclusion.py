@@ -1,10 +1,10 @@
 """Scores the final checkpoint of a run on the test sets, and writes the report."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from lightning.pytorch.loggers import Logger
 
 from rim.backbone.load import run_of_start
 from rim.base.files import write_bytes, write_json
@@ -14,11 +14,11 @@ from rim.report.figures.curve import curve_figure
 from rim.report.tables import table
 from rim.runs.checkpoint import load_weights
 from rim.runs.folder import RunFolder
-from rim.settings.load import to_dict
 from rim.training.cost import training_cost
 from rim.training.events import RunLogger
 from rim.training.logs import CURVE, prediction_table, read_curve
 from rim.training.prepared import Prepared
+from rim.training.trackers import flat_settings, open_loggers
 
 RESULT = "result.json"
 
@@ -47,7 +47,10 @@ def _score(prepared: Prepared) -> None:
     training = training_facts(prepared) | cost_facts(prepared)
     report = _report(prepared, results, about, training)
     write_bytes(folder.path / "report.md", report.encode())
-    _to_tensorboard(prepared, results)
+    with open_loggers(config, folder) as loggers:
+        for logger in loggers:
+            _log(prepared, results, logger)
+            logger.finalize("success")
     scores = {result.source: result.score.final.value for result in results}
     write_json(folder.path / RESULT, {"weights": about, "accuracy": scores, "training": training})
 
@@ -98,7 +101,8 @@ def _report(prepared: Prepared, results: list[TestResult], about: dict[str, Any]
         *_validation_rows(prepared.folder, about["update"]),
     ]
     parts.append("## training\n\n" + table(rows, ("what", "value")))
-    parts.append(f"Curves, figures and predictions: tensorboard --logdir {prepared.config.run.folder}")
+    if "tensorboard" in prepared.config.training.loggers:
+        parts.append(f"Curves, figures and predictions: tensorboard --logdir {prepared.config.run.folder}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -118,13 +122,19 @@ def _cost_rows(training: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def _to_tensorboard(prepared: Prepared, results: list[TestResult]) -> None:
-    """Hyper-parameters with final scores, the curve as a figure, test predictions as text."""
-    folder, update = prepared.folder, prepared.plan.length
-    logger = RunLogger(folder.path)
+def _log(prepared: Prepared, results: list[TestResult], logger: Logger) -> None:
+    """Final scores, and in TensorBoard all that belongs to them."""
     metrics = {f"test_accuracy/{result.source}": result.score.final.value for result in results}
-    logger.log_hyperparams(_flat(to_dict(prepared.config)), metrics)
-    board = logger.experiment
+    if isinstance(logger, RunLogger):
+        logger.log_hyperparams(flat_settings(prepared.config), metrics)
+        _to_tensorboard(prepared, results, logger)
+    else:
+        logger.log_metrics(metrics, prepared.plan.length)
+
+
+def _to_tensorboard(prepared: Prepared, results: list[TestResult], logger: RunLogger) -> None:
+    """The curve as a figure, test predictions as text, and scores of controls and by block."""
+    folder, update, board = prepared.folder, prepared.plan.length, logger.experiment
     board.add_figure("training/curve", curve_figure(read_curve(folder.path / CURVE)), update)
     for result in results:
         board.add_text(f"test_predictions/{result.source}", prediction_table(result.predictions[:10]), update)
@@ -132,15 +142,3 @@ def _to_tensorboard(prepared: Prepared, results: list[TestResult]) -> None:
         values = {f"test_controls/{result.source}/{name}": score.final.value for name, score in scores.items()}
         by_block = {f"test_by_block/{result.source}/{k}": s.value for k, s in enumerate(result.score.blocks, 1)}
         logger.log_metrics({**values, **by_block}, update)
-    logger.finalize("success")
-
-
-def _flat(node: Any, path: str = "") -> dict[str, Any]:
-    """Nested settings as one level of dotted names; lists of plain values as text."""
-    if isinstance(node, dict):
-        items: Any = node.items()
-    elif isinstance(node, list) and any(isinstance(item, dict) for item in node):
-        items = enumerate(node)
-    else:
-        return {path: node if isinstance(node, int | float | str | bool) else json.dumps(node)}
-    return {name: v for key, value in items for name, v in _flat(value, f"{path}.{key}" if path else str(key)).items()}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
 OLD_FOLDER = "tensorboard"
@@ -46,6 +46,11 @@ class RunLogger(TensorBoardLogger):
     def save(self) -> None:
         """Flush; the settings lie beside the events in `config.yaml`, and need no `hparams.yaml`."""
         self.experiment.flush()
+
+
+def tensorboard(loggers: Iterable[Logger]) -> list[RunLogger]:
+    """Those among the loggers that take figures and texts, too."""
+    return [logger for logger in loggers if isinstance(logger, RunLogger)]
 
 
 def lines(quantity: str, stage: str, values: Mapping[str, float] | Mapping[int, float]) -> dict[str, float]:

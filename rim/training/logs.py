@@ -1,4 +1,4 @@
-"""Log a run while it trains: the curve as JSON lines, and the same with predictions in TensorBoard."""
+"""Log a run while it trains: the curve as JSON lines, the same to all loggers, and predictions to TensorBoard."""
 
 import json
 import time
@@ -19,8 +19,8 @@ from rim.training.events import (
     ACCURACY_BY_STEPS,
     LOSS_BY_READOUT,
     LOSS_WEIGHTS,
-    RunLogger,
     lines,
+    tensorboard,
 )
 from rim.training.module import RimModule, UpdateReport
 
@@ -56,7 +56,7 @@ def read_curve(path: Path) -> list[dict[str, Any]]:
 
 
 class Logbook(pl.Callback):
-    """Writes the curve and the TensorBoard events on the first process.
+    """Writes the curve and the scalars of all loggers on the first process.
 
     `seconds` adds up the time spent in updates (validation and saving excluded), over all resumptions; `wait` the part
     of it in which the trainer waited for the loader.
@@ -131,7 +131,7 @@ class Logbook(pl.Callback):
             "training/gradient_norm": report.gradient_norm,
             "training/examples_per_second": speed,
         }
-        _writer(trainer).log_metrics(scalars, report.update)
+        _log(trainer, scalars, report.update)
 
     # ------------------------------------------------------------------ validation
 
@@ -163,12 +163,12 @@ class Logbook(pl.Callback):
             **lines(ACCURACY_BY_STEPS, stage, by_steps),
             **lines(ACCURACY_BY_SOURCE, stage, by_source),
         }
-        writer = _writer(trainer)
-        writer.log_metrics(scalars, module.updates)
+        _log(trainer, scalars, module.updates)
         samples = prediction_table(
             [row for rows in parts.values() or [self.curriculum.predictions] for row in rows[:SAMPLES]]
         )
-        writer.experiment.add_text(f"{stage}/validation_predictions", samples, module.updates)
+        for events in tensorboard(trainer.loggers):
+            events.experiment.add_text(f"{stage}/validation_predictions", samples, module.updates)
 
 
 def prediction_table(predictions: list[Prediction]) -> str:
@@ -177,6 +177,6 @@ def prediction_table(predictions: list[Prediction]) -> str:
     return table(rows, ("question", "true answer", "read after each block", "right at the end"))
 
 
-def _writer(trainer: pl.Trainer) -> RunLogger:
-    assert isinstance(trainer.logger, RunLogger)
-    return trainer.logger
+def _log(trainer: pl.Trainer, scalars: dict[str, float], update: int) -> None:
+    for logger in trainer.loggers:
+        logger.log_metrics(scalars, update)

@@ -21,6 +21,7 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
 from rim.backbone.backbone import Backbone
+from rim.backbone.sharding import gather, local, release, whole
 from rim.base.errors import UserError
 from rim.data.joined import Split
 from rim.evaluation.evaluator import Evaluator
@@ -95,6 +96,7 @@ class RimModule(pl.LightningModule):
         assert isinstance(optimizer, LightningOptimizer)
         optimizer.zero_grad()
         losses = [self.add_gradient(batch, part) for part in batch.passes]
+        self.keep_up(batch)
         tally = self._tally(batch, losses)
         self.divide_gradient(optimizer.optimizer, tally[0])
         norm = self.clip_gradient(optimizer.optimizer)
@@ -128,6 +130,17 @@ class RimModule(pl.LightningModule):
                 self.manual_backward(losses.total)
         return replace(losses, total=losses.total.detach())
 
+    def keep_up(self, batch: TrainingBatch) -> None:
+        """Where weights are shared out, read as many passes as the process with the most: each takes all of them."""
+        if self.config.training.strategy != "sharded":
+            return
+        most = torch.tensor(len(batch.passes), device=self.device)
+        dist.all_reduce(most, op=dist.ReduceOp.MAX)
+        for _ in range(int(most) - len(batch.passes)):
+            total = self.method.losses(self.backbone, batch.passes[-1].trees).total
+            with torch.autocast(self.device.type, enabled=False):
+                self.manual_backward(total * 0.0)
+
     def _apart(self) -> AbstractContextManager[None]:
         """Without exchanging gradients with the other processes; the last pass of an update does that for all."""
         strategy = self.trainer.strategy
@@ -148,12 +161,12 @@ class RimModule(pl.LightningModule):
     def divide_gradient(self, optimizer: Optimizer, count: Tensor) -> None:
         """Divide by the update's count over all passes and processes; DDP has divided by the number of processes."""
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        torch._foreach_mul_(grads, self.trainer.world_size / count)
+        torch._foreach_mul_([local(grad) for grad in grads], self.trainer.world_size / count)
 
     def clip_gradient(self, optimizer: Optimizer) -> Tensor:
         """Clip by the norm of all gradients, which is returned as it was."""
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        return torch.nn.utils.clip_grad_norm_(parameters, self.config.training.clip or math.inf)
+        return whole(torch.nn.utils.clip_grad_norm_(parameters, self.config.training.clip or math.inf))
 
     def _refuse(self, what: str, value: float, suspects: list[str]) -> None:
         if dist.is_initialized():
@@ -206,6 +219,14 @@ class RimModule(pl.LightningModule):
 
     # ------------------------------------------------------------------ validation accuracy
 
+    def on_validation_start(self) -> None:
+        """Gather weights that are shared out: processes answer different numbers of questions and tokens."""
+        gather(self.backbone)
+
+    def on_validation_end(self) -> None:
+        """Share them out again; what is kept of them has been saved."""
+        release(self.backbone)
+
     def on_validation_epoch_start(self) -> None:
         """Forget earlier predictions."""
         self.predictions = []
@@ -220,8 +241,10 @@ class RimModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what training changes and the position; Lightning's loop counters would be a second truth."""
         checkpoint.pop("loops", None)
-        checkpoint["state_dict"] = self.backbone.trainable_state()
+        checkpoint["state_dict"] = {name: whole(value).cpu() for name, value in self.backbone.trainable_state().items()}
+        gather(self.backbone)
         checkpoint["rim"] = {"updates": self.updates, "weights": describe_weights(self.backbone)}
+        release(self.backbone)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the position, and refuse weights of another model."""

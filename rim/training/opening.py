@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 
-import lightning.pytorch as pl
-
 from rim.backbone.adapters import adapted, in_words
 from rim.backbone.tokenizer import token_text
 from rim.base.vocabulary import taken
@@ -59,10 +57,9 @@ def announce(prepared: Prepared, updates: int) -> None:
     print(end="", flush=True)
 
 
-def draw_example(prepared: Prepared, trainer: pl.Trainer) -> None:
+def draw_example(prepared: Prepared, events: RunLogger) -> None:
     """Put the tree and mask of one example per stage and source, as trained, and the settings into TensorBoard."""
-    assert isinstance(trainer.logger, RunLogger)
-    board, quantities = trainer.logger.experiment, {}
+    board, quantities = events.experiment, {}
     label = token_text(prepared.backbone.tokenizer)
     firsts = _firsts(prepared.splits.train)
     for plan in prepared.plan.stages:
@@ -73,7 +70,7 @@ def draw_example(prepared: Prepared, trainer: pl.Trainer) -> None:
             for name, figure in tree_cards(tree, label).items():
                 board.add_figure(f"{stage.name}/{name}{below}", figure, 0)
             board.add_text(f"{stage.name}/tree{below}", _fenced(tree_text(tree, label)), 0)
-    add_charts(trainer.logger, quantities)
+    add_charts(events, quantities)
     board.add_text("settings", _fenced(prepared.folder.config_file.read_text(encoding="utf-8")), 0)
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -10,6 +10,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from rim.backbone.adapters import adapted
@@ -38,6 +39,7 @@ from rim.training.curriculum import Curriculum, Interrupted
 from rim.training.datamodule import DataModule
 from rim.training.dropout import check_rates
 from rim.training.event_files import put_before_now
+from rim.training.events import tensorboard
 from rim.training.logs import Logbook
 from rim.training.module import NonFiniteLoss, RimModule
 from rim.training.opening import announce, draw_example
@@ -47,6 +49,7 @@ from rim.training.processes import Agreement, View, end_together, told_when_one_
 from rim.training.progress import StageProgress
 from rim.training.saving import told_when_full
 from rim.training.start import begin_with, find_start
+from rim.training.trackers import open_loggers, require_loggers
 from rim.training.trainer import make_trainer
 from rim.training.trial import Trial
 
@@ -102,6 +105,7 @@ def prepare_run(config: Config) -> Prepared:
     """Build all parts; user errors come up here, before any training."""
     threads = use_threads(config.training.threads, config.training.devices)
     decoder(config.evaluation.decode)  # one that is not to be had is refused before anything is read
+    require_loggers(config.training.loggers)
     if config.training.compile:
         require_compiler(scoring_device(config.training.accelerator).type)
     folder = RunFolder(Path(config.run.folder) / config.run.name)
@@ -155,17 +159,23 @@ def train(prepared: Prepared, updates: int) -> None:
     if is_first_process():
         put_before_now(folder.path)
     segments = prepared.plan.segments(updates)
-    trainer = make_trainer(config.training, folder.path, segments=segments, updates=updates, callbacks=callbacks)
-    if trainer.is_global_zero and not updates:
-        draw_example(prepared, trainer)
     layout, pad = prepared.method.layout, prepared.backbone.special.pad
     room = Trial(module)
     data = DataModule(prepared.splits, config, layout, prepared.plan, lambda: module.updates, pad, room)
     try:
-        with curriculum.stop.listening():
+        opened: AbstractContextManager[list[Logger]]
+        opened = open_loggers(config, folder, updates) if is_first_process() else nullcontext([])
+        with curriculum.stop.listening(), opened as loggers:
+            for events in () if updates else tensorboard(loggers):
+                draw_example(prepared, events)
+            trainer = make_trainer(
+                config.training, folder.path, segments=segments, loggers=loggers, callbacks=callbacks
+            )
             trainer.fit(module, data, ckpt_path=folder.resume if folder.resume.exists() else None)
     except SIGTERMException:  # it came while Lightning alone listened, and nothing has been trained since
         raise Interrupted(module.updates) from None
+    if config.training.strategy == "sharded" and is_first_process():
+        prepared.backbone, _ = folder.load_backbone()  # what has trained here was a slice
 
 
 def prove(prepared: Prepared) -> None:

@@ -1,6 +1,7 @@
 """Build the Lightning Trainer of a run from its settings."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -10,42 +11,51 @@ from lightning.fabric.plugins.environments import (
     SLURMEnvironment,
     TorchElasticEnvironment,
 )
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import Strategy
 
 from rim.runs.world import find_world
 from rim.settings import Training
-from rim.training.events import RunLogger
 from rim.training.saving import AtomicCheckpointIO
+from rim.training.sharded import ShardedStrategy
 
 PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed"}
 
 
 def make_trainer(
-    training: Training, folder: Path, *, segments: int, updates: int, callbacks: list[pl.Callback]
+    training: Training, folder: Path, *, segments: int, loggers: Sequence[Logger], callbacks: list[pl.Callback]
 ) -> pl.Trainer:
     """A Trainer whose epochs are the segments that remain, and whose batches are updates.
 
     Args:
-        folder: the run folder, to which TensorBoard events go.
+        folder: the run folder.
         segments: stretches between validations that are still to be trained.
-        updates: updates done; later events of an interrupted run are purged.
+        loggers: of the first process; the others have none.
     """
     return pl.Trainer(
         accelerator=training.accelerator,
         num_nodes=training.nodes,
         devices=training.devices,
-        strategy="ddp" if training.processes > 1 else "auto",
+        strategy=_strategy(training),
         precision=PRECISION[training.precision],  # type: ignore[arg-type]
         max_epochs=segments,
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_checkpointing=False,
+        inference_mode=training.strategy != "sharded",  # gathered weights are used in training again
         enable_model_summary=False,
-        logger=RunLogger(folder, updates),
+        logger=loggers,
         callbacks=callbacks,
         plugins=[AtomicCheckpointIO(), cluster(training)],
         default_root_dir=folder,
     )
+
+
+def _strategy(training: Training) -> str | Strategy:
+    if training.processes == 1:
+        return "auto"
+    return ShardedStrategy() if training.strategy == "sharded" else "ddp"
 
 
 def cluster(training: Training) -> ClusterEnvironment:

@@ -31,11 +31,13 @@ CHANGES = {
     "training.threads": "null",
     "training.save_every": "3 steps",
     "training.log_every": "2",
+    "training.loggers": "[csv]",
     "evaluation.batch_size": "3",
     "evaluation.decode": "static",
 }
 SHOWN_ELSEWHERE = {
     *("training.nodes", "training.devices"),  # test_nodes.py
+    "training.strategy",  # test_sharded.py
     *("data.revisions", "data.modules", "data.own.train", "data.own.validation", "data.own.test"),  # test_same_rows.py
 }
 

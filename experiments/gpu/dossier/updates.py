@@ -111,7 +111,7 @@ def timed_updates(subject: Subject, update: int, least: int, seconds: float) -> 
         subject.config.training,
         subject.folder,
         segments=1,
-        updates=update,
+        loggers=[],
         callbacks=[_Meter(found, least, seconds)],
     )
     module.cpu = lambda: module  # type: ignore[method-assign]  # a trainer that ends carries its model away

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rim.base.errors import SettingsError
 from rim.settings import Config
-from rim.settings.checks import memory, scoring, sources, stages, values
+from rim.settings.checks import memory, scoring, sharding, sources, stages, values
 from rim.settings.checks.memory import WITH_BLOCKS
 from rim.settings.checks.scoring import CONTROLS
 from rim.settings.checks.stages import OBJECTIVES, steps_taught
@@ -17,9 +17,9 @@ from rim.settings.schema import shown
 __all__ = ["CONTROLS", "OBJECTIVES", "WITH_BLOCKS", "check", "problems", "steps_taught", "value_at"]
 
 RULES = (
-    *(values.sizes, values.names, values.batches, values.types, values.heads, values.rates),
+    *(values.sizes, values.names, values.loggers, values.batches, values.types, values.heads, values.rates),
     *(sources.generated, sources.usable, sources.templates, stages.fitting, stages.durations),
-    *(scoring.possible, stages.settings, memory.readable, memory.recomputable, memory.compilable),
+    *(scoring.possible, stages.settings, memory.readable, memory.recomputable, memory.compilable, sharding.shareable),
 )
 """In the order in which their findings are told."""
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from rim.base.errors import did_you_mean
 from rim.settings import ATTENTION, Config, Scratch, schema
+from rim.settings.training import LOGGERS
 
 _FROM_ZERO = {
     *("run.seed", "data.tracking.seed", "data.arithmetic.seed", "data.gsm8k_renumbered.seed", "data.workers"),
@@ -56,6 +57,16 @@ def names(config: Config) -> Iterator[tuple[str, str]]:
             "backbone.lora.targets",
             "must name a module, or be [all-linear]; to train every weight: backbone.training=full",
         )
+
+
+def loggers(config: Config) -> Iterator[tuple[str, str]]:
+    """Loggers that there are not, or that are named twice."""
+    named = config.training.loggers
+    for index, name in enumerate(named):
+        if name not in LOGGERS:
+            yield f"training.loggers[{index}]", f"must be one of {', '.join(LOGGERS)}{did_you_mean(name, LOGGERS)}"
+        elif name in named[:index]:
+            yield f"training.loggers[{index}]", "stands there before; once will do"
 
 
 def batches(config: Config) -> Iterator[tuple[str, str]]:
