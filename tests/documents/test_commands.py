@@ -11,6 +11,7 @@ from tests.documents.pages import ROOT, commands, name, pages
 WORK = {
     "rim.fit": ("rim.training.run.fit",),
     "rim.evaluate": ("rim.evaluation.standalone.evaluate",),
+    "rim.analyze": ("rim.analysis.conduct.analyze",),
     "rim.ask": ("rim.deployment.console.ask",),
     "rim.export": ("rim.deployment.export.export",),
     "rim.compare": ("rim.comparison.conduct.compare_planned", "rim.comparison.conduct.compare_named"),
