@@ -10,7 +10,7 @@ from pathlib import Path
 from rim.base.errors import did_you_mean
 from rim.settings.commandline import UsageError, user_errors
 
-VERBS = ("fit", "evaluate", "ask", "export", "compare", "sweep", "bench", "show")
+VERBS = ("fit", "evaluate", "analyze", "ask", "export", "compare", "sweep", "bench", "show")
 """In the order in which a newcomer meets them."""
 FIRST_COMMANDS = (
     ("python -m rim.show --config conf/demo.yaml", "see what a run is trained on"),

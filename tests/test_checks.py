@@ -167,7 +167,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"evaluation__confidence": 1.0}, "evaluation.confidence = 1.0: lies between 0 and 1, such as 0.95"),
     (
         {"evaluation__controls": ["removed", "nose"]},
-        "evaluation.controls[1] = \"nose\": must be one of removed, swapped, noise; did you mean 'noise'?",
+        'evaluation.controls[1] = "nose": must be one of removed, swapped, noise, mean, other_slot, '
+        "values_only, keys_only, zero; did you mean 'noise'?",
     ),
     ({"data__tracking__people": 9}, "data.tracking.people = 9: must be 3 to 8"),
     ({"data__tracking__min_steps": 5}, "data.tracking.min_steps = 5: must not be above data.tracking.max_steps = 4"),

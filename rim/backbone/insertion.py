@@ -12,7 +12,7 @@ readout's count the blocks in all layers, so that a sweep over ℓ changes one t
 No model code is repeated: for the length of one pass, hooks change what the layers 0 … ℓ are given.
 
 Axes: B examples, Q tokens of a pass, P packed ones of them (all but memory and padding), J columns of layers ≥ ℓ, C
-columns of layers < ℓ (cached ones first), T memory tokens, D width, R width of rotary tables.
+columns of layers < ℓ (cached ones first), T memory tokens, H heads, W head width, D width, R width of rotary tables.
 """
 
 import inspect
@@ -42,13 +42,24 @@ class MemoryCache(DynamicCache):
     """Keys and values by layer; layers below `first_layer` hold none of memory.
 
     `column_BC`: which column of the layers from there on a column of the layers below is (-1: padding); None: nothing
-    has been cached below.
+    has been cached below. `change` is what becomes of keys and values [B, H, Q, W] before they are cached and attended
+    to, given the number of their layer; None: nothing.
     """
 
     def __init__(self, first_layer: int = 0) -> None:
         super().__init__()
         self.first_layer = first_layer
         self.column_BC: Tensor | None = None
+        self.change: Callable[[int, Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Cache keys and values of a layer, and give all that it holds."""
+        if self.change is not None:
+            key_states, value_states = self.change(layer_idx, key_states, value_states)
+        held: tuple[Tensor, Tensor] = super().update(key_states, value_states, layer_idx, *args, **kwargs)
+        return held
 
 
 class Insertion(nn.Module):

@@ -5,6 +5,7 @@ Axes: B examples, Q tokens of a pass, D width.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 from torch import Tensor, nn
 
@@ -27,13 +28,27 @@ def recorded(layers: Iterable[nn.Module]) -> Iterator[list[list[Tensor]]]:
 
 
 @contextmanager
+def changed(layer: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """A layer is given its input [B, Q, D] changed in the passes made inside."""
+
+    def hook(_: nn.Module, args: tuple, named: dict) -> tuple[tuple, dict]:
+        return ((change(args[0]), *args[1:]), named) if args else (args, {**named, _NAME: change(named[_NAME])})
+
+    handle = layer.register_forward_pre_hook(hook, with_kwargs=True)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@contextmanager
 def replaced(layers: Iterable[nn.Module], inputs: Sequence[Tensor]) -> Iterator[None]:
     """Each of the layers is given this input [B, Q, D] in the pass made inside."""
-
-    def replacer(own: Tensor) -> Callable[..., tuple[tuple, dict]]:
-        return lambda _, args, named: ((own, *args[1:]), named) if args else (args, {**named, _NAME: own})
-
     with ExitStack() as hooks:
         for layer, own in zip(layers, inputs, strict=True):
-            hooks.callback(layer.register_forward_pre_hook(replacer(own), with_kwargs=True).remove)
+            hooks.enter_context(changed(layer, partial(_instead, own)))
         yield
+
+
+def _instead(own: Tensor, _: Tensor) -> Tensor:
+    return own

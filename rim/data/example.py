@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from rim.data.counterfactual import Solver
 from rim.settings import Data
 
 MARK = "####"
@@ -56,7 +57,7 @@ class Task:
     `read(split, config)` gives the examples, in a fixed order; `fingerprint(split, config)` a sha256 that
     changes whenever they do. `forms` are those of `data.steps` that the task has; none: it has no steps. `tables` are
     the names of the tables of the hub that it reads. `origin(split, config)` is where the rows are found now, as in
-    `Reading`, without reading them; empty: not known before.
+    `Reading`, without reading them; empty: not known before. `solver` reads the questions of a generated task.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Task:
     forms: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     origin: Callable[[str, Data], str] = lambda split, config: ""
+    solver: Solver | None = None
 
     @property
     def open_splits(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from hashlib import blake2b, sha256
 from random import Random
 
+from rim.data.counterfactual import Solver
 from rim.data.errors import DataError
 from rim.data.example import Example, Reading, Task, form_in
 from rim.data.steps import WRITTEN
@@ -39,7 +40,8 @@ class Story:
 
 @dataclass(frozen=True)
 class Generator:
-    """A generated task: `draw(random, steps, options)` makes a story, `check(options)` refuses senseless options.
+    """A generated task: `draw(random, steps, options)` makes a story, `check(options)` refuses senseless options, and
+    `solver` reads its questions.
 
     `version` changes with every change of the stories: it is part of their seed and of their fingerprint.
     """
@@ -49,10 +51,12 @@ class Generator:
     answer_rule: str
     draw: Callable[[Random, int, Options], Story]
     check: Callable[[Options], None]
+    solver: Solver
 
     def task(self) -> Task:
         """The task that reads these stories."""
-        return Task(self.name, SPLITS, ("test", "ood"), self.answer_rule, self.read, self.fingerprint, WRITTEN)
+        tests, solver = ("test", "ood"), self.solver
+        return Task(self.name, SPLITS, tests, self.answer_rule, self.read, self.fingerprint, WRITTEN, solver=solver)
 
     def read(self, split: str, config: Data) -> Reading:
         """The rows of a split; row i is the same whatever the number of rows."""

@@ -16,7 +16,7 @@ from rim.backbone.observer import Observer
 from rim.base.errors import UserError
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
-from rim.evaluation.controls import cache_edit
+from rim.evaluation.controls import ALONE, cache_edit
 from rim.evaluation.donors import by_length
 from rim.evaluation.lengths import Lengths
 from rim.evaluation.predictions import Prediction, marked, merge
@@ -120,7 +120,7 @@ class Evaluator:
 
     def controls(self, split: Split) -> tuple[str, ...]:
         """Controls that apply to the method and to this split: foreign block states are those of another example."""
-        return tuple(name for name in self.method.controls if name == "removed" or len(split) > 1)
+        return tuple(name for name in self.method.controls if name in ALONE or len(split) > 1)
 
     def _check_control(self, control: str, split: Split) -> None:
         if control not in self.method.controls:

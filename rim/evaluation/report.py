@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from rim.evaluation.controls import EDITED
 from rim.evaluation.metrics import Score
 from rim.evaluation.protocol import SelectionResult
 from rim.report.proportion import Proportion
@@ -116,11 +117,11 @@ def _by_size(score: Score, confidence: float) -> str:
 
 def _controls(score: Score, controls: Mapping[str, Score], confidence: float) -> str:
     """The drop is what the blocks carry: near zero, they are idle."""
-    rows = [("as trained", *with_bounds(score.final, confidence), "", f"{score.examples:,}")]
+    rows = [("as trained", "nothing", *with_bounds(score.final, confidence), "", f"{score.examples:,}")]
     for name, control in controls.items():
         drop = decimal(score.final.value - control.final.value)
-        rows.append((name, *with_bounds(control.final, confidence), drop, f"{control.examples:,}"))
-    header = ("memory blocks", "accuracy", f"{percent(confidence)} interval", "drop", "examples")
+        rows.append((name, EDITED[name], *with_bounds(control.final, confidence), drop, f"{control.examples:,}"))
+    header = ("memory blocks", "edited", "accuracy", f"{percent(confidence)} interval", "drop", "examples")
     title = f"### Controls: the same weights, the blocks changed ({_final_name(score)})\n\n"
     return title + table(rows, header)
 

@@ -26,7 +26,7 @@ from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.placement import Trunk, cuts_of
 from rim.settings import Config, Stage
-from rim.settings.checks import CONTROLS
+from rim.settings.checks import CONTROLS, WITHOUT_ORDER
 from rim.settings.moment import Moment
 from rim.tree import Ids, Kind, Node, Tree
 
@@ -35,12 +35,12 @@ class Blocks(Method):
     """Shared by the methods whose answers are read after blocks; each example's tree is one packed pass."""
 
     objectives: tuple[str, ...] = ("grounding", "refinement")
-    controls: tuple[str, ...] = CONTROLS
 
     def __init__(self, config: Config, tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__(config, tokenizer)
         self.block_tokens = block_tokens(tokenizer, Slots.of(config))
         self.cuts = cuts_of(config, tokenizer)
+        self.controls = CONTROLS if config.memory.blocks > 1 else WITHOUT_ORDER
         if config.memory.placement == "before_question":  # blocks that know no question have one state in all examples
             self.controls = ("removed",)
 

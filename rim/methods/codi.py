@@ -20,7 +20,7 @@ from rim.backbone.reading import Outcome, Reader, Wanted, read_chained
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Stage
-from rim.settings.checks import CONTROLS
+from rim.settings.checks import WITHOUT_ORDER
 from rim.settings.moment import Moment
 from rim.tree import Kind, Node, Pair, Tree, TreeBatch
 
@@ -31,7 +31,7 @@ class Codi(Method):
     """Latents in the place of all steps from the first update on."""
 
     objectives = ("distillation",)
-    controls = CONTROLS
+    controls = WITHOUT_ORDER
     cue_is_mark = True
 
     def equip(self, backbone: Backbone) -> None:

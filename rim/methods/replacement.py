@@ -17,7 +17,7 @@ from rim.backbone.decode import Prompt
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Config, Stage
-from rim.settings.checks import CONTROLS
+from rim.settings.checks import WITHOUT_ORDER
 from rim.settings.moment import Moment
 from rim.tree import Kind, Node, Tree
 
@@ -32,7 +32,7 @@ class StepReplacement(Method):
 
     def __init__(self, config: Config, tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__(config, tokenizer)
-        self.controls = CONTROLS if config.method.latents else ()
+        self.controls = WITHOUT_ORDER if config.method.latents else ()
 
     def layout(self, example: EncodedExample, moment: Moment) -> Tree:
         """Question, positions, and what is left of the chain."""

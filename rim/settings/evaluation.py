@@ -19,7 +19,8 @@ class Evaluation:
     """Way of decoding: plain, or in fixed shapes, static, compiled (torch.compile) or graph (CUDA graphs, on a GPU
     alone). The answers are the same. Where states are changed (controls) or looked at (--adaptive), plain always."""
     controls: list[str] = field(default_factory=lambda: ["removed", "swapped", "noise"])
-    """What is done to the blocks in further passes: removed, swapped, noise."""
+    """What is done to the blocks in further passes: removed, swapped, noise, mean, other_slot, values_only, keys_only,
+    zero (docs/evaluate.md)."""
     blocks: list[int] = field(default_factory=list)
     """Numbers of blocks that the finished model is also read with, besides `memory.blocks`."""
     rules: list[str] = field(default_factory=list)

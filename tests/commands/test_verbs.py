@@ -90,7 +90,7 @@ def test_the_list_has_every_verb_and_commands_to_begin_with(capsys: pytest.Captu
 def test_a_word_that_is_no_verb_is_a_lesson(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         overview.main(["fti"])
-    known = "fit, evaluate, ask, export, compare, sweep, bench, show"
+    known = "fit, evaluate, analyze, ask, export, compare, sweep, bench, show"
     message = f"error: 'fti' is no verb; did you mean 'fit'?; there are {known}\n"
     assert (ended.value.code, capsys.readouterr().err) == (2, message)
 

@@ -57,7 +57,7 @@ def test_references_are_spread_over_the_lengths() -> None:
 # ---------------------------------------------------------------- what it is for
 
 
-@pytest.mark.parametrize("control", ["swapped", "noise"])
+@pytest.mark.parametrize("control", ["swapped", "noise", "mean", "other_slot", "values_only"])
 @pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_the_batch_has_no_part_in_a_control(family: str, control: str) -> None:
     """Questions alone, in twos and threes, and all together."""
@@ -76,12 +76,12 @@ def test_a_swap_among_the_same_questions_costs_nothing(family: str) -> None:
 
 def test_one_question_has_no_donor() -> None:
     (backbone, evaluates), split = evaluator(), rows(9)
-    for control in ("swapped", "noise"):
+    for control in ("swapped", "noise", "mean", "values_only", "keys_only"):
         with pytest.raises(EvaluationError) as caught:
             evaluates.run(backbone, split, 2, control=control)
         assert str(caught.value) == (
             f"control '{control}' takes block states of other examples, and this test set holds one example: "
-            "use a larger one, or evaluation.controls=[removed]"
+            "use a larger one, or evaluation.controls=[removed, other_slot, zero]"
         )
     result = score_source(evaluates, backbone, "x/test", split, Evaluation(controls=["removed", "swapped", "noise"]))
     assert [*result.controls] == ["removed"] and result.rows == "of these rows"

@@ -44,14 +44,15 @@ def test_the_report_holds_every_number():
     assert cells(steps, "block 2 (final)")[1:] == ["0.667", "0.000"]
     assert cells(steps, "examples")[1:] == ["3", "1"]
     assert cells(sizes, "2 digits")[1::2] == ["0.500", "2"]
-    assert cells(controls, "as trained") == ["as trained", "0.500", interval, "", "4"]
+    assert cells(controls, "as trained") == ["as trained", "nothing", "0.500", interval, "", "4"]
     low, high = Proportion(1, 4).interval(0.9)
-    assert cells(controls, "removed") == ["removed", "0.250", f"{low:.3f} to {high:.3f}", "0.250", "4"]
+    assert cells(controls, "removed") == ["removed", "no blocks", "0.250", f"{low:.3f} to {high:.3f}", "0.250", "4"]
 
 
 def test_a_control_that_scores_higher_has_a_negative_drop():
     report = accuracy_report("x", removed(), {"swapped": uneven()}, 0.95)
-    assert cells(report, "swapped")[3] == "-0.250"
+    assert cells(report, "swapped")[1] == "keys and values"
+    assert cells(report, "swapped")[4] == "-0.250"
 
 
 def test_a_method_without_blocks_has_no_oracle_and_no_block_numbers():

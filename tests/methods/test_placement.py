@@ -11,6 +11,7 @@ from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
 from rim.methods.registry import build_method
 from rim.settings import Config
+from rim.settings.checks import CONTROLS
 from rim.tree import Kind, Tree
 from tests.models import at, config, example, stopped, tiny_backbone
 
@@ -246,9 +247,8 @@ def test_a_token_that_begins_every_text_stays_in_front_of_blocks_before_the_ques
 
 def test_blocks_that_are_the_same_in_all_examples_are_neither_swapped_nor_replaced_by_noise() -> None:
     controls = {placement: made(placement).controls for placement in PLACEMENTS}
-    everything = ("removed", "swapped", "noise")
-    assert controls == {
-        "after_question": everything,
-        "before_question": ("removed",),
-        "sentence_ends": everything,
-    }
+    assert controls == {"after_question": CONTROLS, "before_question": ("removed",), "sentence_ends": CONTROLS}
+
+
+def test_one_block_has_no_other_order() -> None:
+    assert {*CONTROLS} - {*made("after_question", blocks=1).controls} == {"other_slot"}

@@ -1,4 +1,4 @@
-"""Swapped and noisy blocks against slow and literal readings, and what they must not depend on.
+"""Swapped, noisy and mean blocks against slow and literal readings, and what they must not depend on.
 
 Axes: B examples, K branches, S slots, N tokens, J columns, H heads, W head width, V vocabulary.
 """
@@ -14,10 +14,11 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.block_states import HeldBlocks
 from rim.backbone.decode import CacheEdit, Prompt, greedy
 from rim.backbone.insertion import MemoryCache
-from rim.evaluation.controls import Noise, Swap
+from rim.evaluation.controls import EDITED, Mean, Noise, OtherSlot, Swap, cache_edit
 from rim.methods.registry import build_method
+from rim.settings.checks import CONTROLS
 from rim.tree import Tree
-from tests.models import config, example, tiny_backbone
+from tests.models import Rows, config, example, tiny_backbone
 from tests.numerics.test_packed import FAMILIES
 
 NEW = 6
@@ -165,10 +166,19 @@ def test_noise_has_mean_and_spread_of_its_slot_at_the_positions_of_the_receiver(
                     torch.testing.assert_close(part_BSHW[row, slot], wanted_HW, atol=1e-4, rtol=1e-4)
 
 
-def alone(backbone: Backbone, prompt: Prompt, start: int) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values [H, S, W] of a trunk's blocks, which begin at `start`, by layer."""
+def alone(
+    backbone: Backbone, prompt: Prompt, start: int, learned_N: Tensor | None = None
+) -> list[tuple[Tensor, Tensor]]:
+    """Keys and values [H, S, W] of a trunk's blocks, which begin at `start`, by layer.
+
+    Args:
+        learned_N: position ids in the place of these, where positions are learned.
+    """
     cache, text = MemoryCache(), _text(prompt)
-    plain(backbone, prompt.trunk.flat.ids_N, beside(backbone, prompt, start), cache)
+    position_N = beside(backbone, prompt, start)
+    if learned_N is not None and backbone.model.config.model_type == "gpt2":
+        position_N = learned_N
+    plain(backbone, prompt.trunk.flat.ids_N, position_N, cache)
     return [(layer.keys[0, :, text:], layer.values[0, :, text:]) for layer in cache.layers]
 
 
@@ -218,3 +228,89 @@ def test_one_reference_has_no_spread() -> None:
     made = prompts(backbone, (9, 5))
     with pytest.raises(ValueError, match="the spread of block states needs at least two references"):
         greedy(backbone, made, NEW, Noise(trunks(made)[:1], [0, 1]))
+
+
+# ---------------------------------------------------------------- parts, other slots, means, zeros
+
+
+def edited(backbone: Backbone, made: Sequence[Prompt], edit: CacheEdit) -> tuple[list, list]:
+    """Keys and values [B, S, H, W] of blocks by layer, before and after an edit."""
+    found: list[list] = []
+
+    def watched(blocks: HeldBlocks) -> None:
+        found.append(blocks.states())
+        edit(blocks)
+        found.append(blocks.states())
+
+    greedy(backbone, made, 1, watched)
+    before, after = found
+    return before, after
+
+
+@pytest.mark.parametrize("part", ["keys", "values"])
+@every_family
+def test_a_swap_of_one_part_leaves_the_other(family: str, changes: dict, part: str) -> None:
+    backbone = tiny_backbone(family, **changes)
+    made = prompts(backbone)
+    donors = trunks(made)[1:] + trunks(made)[:1]
+    _, both = edited(backbone, made, Swap(donors))
+    before, after = edited(backbone, made, Swap(donors, keys=part == "keys", values=part == "values"))
+    for own, found, swapped in zip(before, after, both, strict=True):
+        wanted = (swapped[0], own[1]) if part == "keys" else (own[0], swapped[1])
+        assert all(map(torch.equal, found, wanted))
+
+
+@every_family
+@torch.no_grad()
+def test_every_block_gets_the_states_of_the_next_at_its_own_positions(family: str, changes: dict) -> None:
+    """The reference: the trunk in plain passes, in which the next block stands where the block stands."""
+    backbone = tiny_backbone(family, **changes)
+    made = prompts(backbone)
+    _, after = edited(backbone, made, OtherSlot(trunks(made)))
+    for row, prompt in enumerate(made):
+        text, blocks = _text(prompt), len(prompt.branches)
+        size = (len(prompt.trunk.flat.ids_N) - text) // blocks
+        for block in range(blocks):
+            other = (block + 1) % blocks
+            start_K = text + (torch.arange(blocks) - 1) % blocks * size
+            learned_N = torch.cat([torch.arange(text), (start_K[:, None] + torch.arange(size)).flatten()])
+            states = alone(backbone, prompt, text + (block - other) * size, learned_N)
+            for found, wanted in zip(after, states, strict=True):
+                for part_BSHW, other_HSW in zip(found, wanted, strict=True):
+                    place, source = (slice(each * size, (each + 1) * size) for each in (block, other))
+                    wanted_SHW = other_HSW[:, source].transpose(0, 1)
+                    torch.testing.assert_close(part_BSHW[row, place], wanted_SHW, atol=1e-4, rtol=1e-4)
+
+
+@every_family
+@torch.no_grad()
+def test_a_mean_is_that_of_each_slot_at_the_positions_of_the_receiver(family: str, changes: dict) -> None:
+    backbone = tiny_backbone(family, **changes)
+    made, others = prompts(backbone), prompts(backbone, (7, 12, 9))
+    _, after = edited(backbone, made, Mean(trunks(others)))
+    for row, receiver in enumerate(made):
+        found = [alone(backbone, other, _text(receiver)) for other in others]
+        for index, layer in enumerate(after):
+            for kind, part_BSHW in enumerate(layer):
+                wanted_HSW = sum(layers[index][kind] for layers in found) / len(others)
+                torch.testing.assert_close(part_BSHW[row], wanted_HSW.transpose(0, 1), atol=1e-4, rtol=1e-4)
+
+
+def test_the_mean_over_one_question_costs_nothing_for_that_question() -> None:
+    backbone = tiny_backbone("llama")
+    made = prompts(backbone, (9,))
+    assert greedy(backbone, made, NEW, Mean(trunks(made))) == greedy(backbone, made, NEW)
+
+
+def test_controls_have_their_edits_and_every_edit_has_its_words() -> None:
+    backbone = tiny_backbone("llama")
+    made, split = prompts(backbone), Rows(example(length, seed=length) for length in LENGTHS)
+    edits = {name: cache_edit(name, [0, 2], split, lambda row: trunks(made)[row]) for name in CONTROLS}
+    assert {*EDITED} == {*CONTROLS} and edits["removed"] is None
+    assert edits["swapped"] == Swap([trunks(made)[row] for row in (2, 3)])
+    assert edits["keys_only"] == Swap([trunks(made)[row] for row in (2, 3)], values=False)
+    assert edits["values_only"] == Swap([trunks(made)[row] for row in (2, 3)], keys=False)
+    assert edits["other_slot"] == OtherSlot([trunks(made)[row] for row in (0, 2)])
+    assert isinstance(edits["mean"], Mean) and isinstance(edits["noise"], Noise)
+    _, after = edited(backbone, made, edits["zero"])
+    assert not any(part.any() for layer in after for part in layer)

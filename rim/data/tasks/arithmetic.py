@@ -6,8 +6,11 @@
 Each operation is drawn evenly from those that keep the value between 0 and `max_value`.
 """
 
+import re
+from operator import add, mul, sub
 from random import Random
 
+from rim.data.counterfactual import Solver, Told
 from rim.data.stories import Generator, Options, Story, require
 from rim.settings import Arithmetic
 
@@ -19,6 +22,14 @@ WORDS = {
     "-": ("{name} loses {number}.", "{name} gives {number} away.", "{name} sells {number}."),
     "*": ("{name} then has {number} times as many.", "That becomes {number} times as many."),
 }
+GIVES = {"+": add, "-": sub, "*": mul}
+READ = [
+    (sign, re.compile(re.escape(words).replace(r"\{name\}", r"\w+").replace(r"\{number\}", r"(\d+)")))
+    for sign, forms in WORDS.items()
+    for words in forms
+]
+"""Every sign with the form of a sentence that tells it; the group is its number."""
+SENTENCES = re.compile(r"(?<=\.) ")
 QUESTIONS = ("How many {things} does {name} have now?", "How many {things} has {name} in the end?")
 
 
@@ -32,7 +43,7 @@ def draw(random: Random, steps: int, options: Options) -> Story:
     for _ in range(steps):
         sign, number = _operation(random, value, options)
         told.append(random.choice(WORDS[sign]).format(name=name, number=number))
-        result = {"+": value + number, "-": value - number, "*": value * number}[sign]
+        result = GIVES[sign](value, number)
         equations.append((value, sign, number, result))
         value = result
     told.append(random.choice(QUESTIONS).format(name=name, things=things))
@@ -57,6 +68,34 @@ def _operation(random: Random, value: int, options: Arithmetic) -> tuple[str, in
     return sign, random.randint(smallest[sign], largest[sign])
 
 
+def _solve(question: str) -> Told:
+    """The story with the value after each of its sentences but the first and the last."""
+    first, *steps, _ = SENTENCES.split(question)
+    value, values = int(re.findall(r"\d+", first)[0]), []
+    for sentence in steps:
+        sign, number = next((sign, int(found[1])) for sign, form in READ if (found := form.fullmatch(sentence)))
+        value = GIVES[sign](value, number)
+        values.append(value)
+    return Told(question, tuple(map(str, values)), str(value))
+
+
+def _vary(question: str, random: Random) -> list[Told]:
+    """Stories in which one sentence has another number or sign, or other words; values stay in the story's range."""
+    first, *steps, last = SENTENCES.split(question)
+    name, start = first.split()[0], int(re.findall(r"\d+", first)[0])
+    most = max(start, *map(int, _solve(question).values))
+    largest = max(int(number) for sentence in (first, *steps) for number in re.findall(r"\d+", sentence))
+    told = []
+    for place, step in enumerate(steps):
+        for words in [words for forms in WORDS.values() for words in forms]:
+            for number in range(2, largest + 1):
+                sentence = words.format(name=name, number=number)
+                if sentence != step:
+                    told.append(_solve(" ".join([first, *steps[:place], sentence, *steps[place + 1 :], last])))
+    random.shuffle(told)
+    return [each for each in told if all(0 <= int(value) <= most for value in each.values)]
+
+
 def _check(options: Options) -> None:
     assert isinstance(options, Arithmetic)
     for field in ("max_number", "max_value"):
@@ -64,4 +103,5 @@ def _check(options: Options) -> None:
         require(value >= 1, f"data.arithmetic.{field}={value}", "at least 1")
 
 
-TASK = Generator("arithmetic", 1, "integer", draw, _check).task()
+SOLVER = Solver(_solve, _vary)
+TASK = Generator("arithmetic", 1, "integer", draw, _check, SOLVER).task()

@@ -9,12 +9,12 @@ from rim.base.errors import SettingsError
 from rim.settings import Config
 from rim.settings.checks import memory, scoring, sharding, sources, stages, values
 from rim.settings.checks.memory import WITH_BLOCKS
-from rim.settings.checks.scoring import CONTROLS
+from rim.settings.checks.scoring import CONTROLS, WITHOUT_ORDER
 from rim.settings.checks.stages import OBJECTIVES, steps_taught
 from rim.settings.checks.values import value_at
 from rim.settings.schema import shown
 
-__all__ = ["CONTROLS", "OBJECTIVES", "WITH_BLOCKS", "check", "problems", "steps_taught", "value_at"]
+__all__ = ["CONTROLS", "OBJECTIVES", "WITHOUT_ORDER", "WITH_BLOCKS", "check", "problems", "steps_taught", "value_at"]
 
 RULES = (
     *(values.sizes, values.names, values.loggers, values.batches, values.types, values.heads, values.rates),

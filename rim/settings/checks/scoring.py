@@ -12,8 +12,10 @@ from rim.data.registry import parse_source
 from rim.settings import Config
 from rim.settings.checks.memory import WITH_BLOCKS, listed
 
-CONTROLS = ("removed", "swapped", "noise")
+CONTROLS = ("removed", "swapped", "noise", "mean", "other_slot", "values_only", "keys_only", "zero")
 """What evaluation can do to the blocks (`rim/evaluation/controls.py`)."""
+WITHOUT_ORDER = tuple(name for name in CONTROLS if name != "other_slot")
+"""Those that apply where there is one block, which can stand in no other order."""
 
 
 def possible(config: Config) -> Iterator[tuple[str, str]]:

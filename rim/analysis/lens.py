@@ -1,0 +1,46 @@
+"""The logit lens: which token does the last token of a block name, if a layer were the last one?
+
+Counted is how often that is the first token of the value after a step. Memory tokens, which are never generated, are
+left aside.
+
+Axes: E examples, D width, V vocabulary.
+"""
+
+import numpy as np
+import torch
+
+from rim.analysis.holding import Held, States
+from rim.analysis.subject import Subject
+from rim.backbone.patching import unembedded
+from rim.report.proportion import Proportion
+
+
+def lens(subject: Subject, states: States) -> Held:
+    """How often each value is named, for every step, site and layer."""
+    found: dict[tuple[str, int, str], Proportion] = {}
+    firsts = {value: _first(subject, value) for values in states.values for value in values}
+    for (site, layer), state_EF in states.by_site.items():
+        named = _named(subject, state_EF[:, -subject.backbone.width :])
+        for step in range(1, max(map(len, states.values), default=0) + 1):
+            rows = states.at_least(step)
+            wanted = np.array([firsts[value] for value in states.values_after(step, rows)])
+            found[site, step, layer] = Proportion(int((named[rows] == wanted).sum()), len(rows))
+    return Held(found)
+
+
+def _named(subject: Subject, state_ED: np.ndarray) -> np.ndarray:
+    """[E] the most likely token after each state."""
+    backbone = subject.backbone
+    hidden = torch.tensor(backbone.special.memory_tokens, device=backbone.device)
+    dtype = next(backbone.model.parameters()).dtype
+    named = []
+    for rows_BD in torch.from_numpy(state_ED).split(subject.batch_size):
+        logits_BPV = unembedded(backbone, rows_BD[:, None].to(backbone.device, dtype))
+        named.append(logits_BPV[:, 0].index_fill(1, hidden, float("-inf")).argmax(-1).cpu())
+    return torch.cat(named).numpy()
+
+
+def _first(subject: Subject, value: str) -> int:
+    """The token that a value begins with; -1 of none."""
+    ids = subject.evaluator.tokenizer(value, add_special_tokens=False)["input_ids"]
+    return int(ids[0]) if ids else -1

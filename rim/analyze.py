@@ -1,0 +1,63 @@
+"""Measure what a run's blocks hold, and whether its answers need it.
+
+Parts: patch (states of another question put in), probe (linear probes), lens
+(logit lens), pca, attention. Writes tables and figures to DIR/analysis.
+
+Example:
+  python -m rim.analyze --run runs/demo --only patch probe
+"""
+
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+
+from rim.base.errors import did_you_mean
+from rim.evaluate import named_tests
+from rim.settings.commandline import UsageError, parse, user_errors
+
+PARTS = ("patch", "probe", "lens", "pca", "attention")
+
+
+def _options(parser: ArgumentParser) -> None:
+    parser.add_argument("--run", required=True, metavar="DIR", help="run folder, such as runs/demo (required)")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="parts to do; default: all")
+    parser.add_argument("--test", nargs="+", metavar="SOURCE", help="test sets, task/split; default: the run's own")
+    parser.add_argument("--weights", metavar="NAME", help="a file of DIR/weights; default: the final pick")
+    parser.add_argument("--layers", nargs="+", metavar="N", help="layers to look at, from 0; default: all")
+    parser.add_argument("--rows", type=int, default=256, metavar="N", help="most questions of a set; default: 256")
+
+
+@user_errors()
+def main(argv: list[str] | None = None) -> int:
+    """Read the command line (light), then do the work (heavy imports)."""
+    line = parse("analyze", __doc__, argv, _options, config=False)
+    overrides, sources = named_tests(line)
+    options = line.options
+    parts = _parts(options.only or PARTS)
+    layers = _whole_numbers(options.layers or [])
+    if options.rows < 1:
+        raise UsageError(f"--rows {options.rows}: at least 1 question is read")
+
+    from rim.analysis.conduct import analyze
+
+    form = {"parts": parts, "weights": options.weights, "layers": layers, "rows": options.rows}
+    analyze(Path(options.run), overrides, sources, **form)
+    return 0
+
+
+def _parts(named: list[str] | tuple[str, ...]) -> list[str]:
+    for name in named:
+        if name not in PARTS:
+            raise UsageError(f"--only {name}: no such part{did_you_mean(name, PARTS)}; there are {', '.join(PARTS)}")
+    return [part for part in PARTS if part in named]
+
+
+def _whole_numbers(named: list[str]) -> list[int]:
+    for word in named:
+        if not word.isdecimal():
+            raise UsageError(f"--layers {word}: a layer is a whole number, counted from 0")
+    return [int(word) for word in named]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
