@@ -12,7 +12,7 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.tokenizer import SHARED, Slots, add_memory_tokens, build_tokenizer
 from rim.data.encode import EncodedExample, Report
 from rim.settings import Config, Lora, Stage, default_stages
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 
 TEXTS = ["Ann has 3 cups and gets 4 more.", "Bob and Cy swap. Who has the key?", "<<3+4=7>> <<7*2=14>>"]
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "head_dim": 8}
@@ -87,9 +87,9 @@ class Rows(list[EncodedExample]):
         return self.answer_rule
 
 
-def at(objective: str, progress: float = 0.0, **stage: object) -> Moment:
+def at(objective: str, progress: float = 0.0, **stage: object) -> Progress:
     """A moment of a stage of 1,000 updates and one epoch."""
-    return Moment(Stage(objective, objective, **stage), round(progress * 1000), 1000, progress)  # type: ignore[arg-type]
+    return Progress(Stage(objective, objective, **stage), round(progress * 1000), 1000, progress)  # type: ignore[arg-type]
 
 
 def config(method: str = "memory_blocks", **memory: object) -> Config:

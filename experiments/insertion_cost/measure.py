@@ -56,12 +56,12 @@ class Entry:
         config = Config(stages=default_stages("memory_blocks", "full"))
         config.memory.insertion_layer = layer
         backbone, method = Backbone(model, tokenizer, special), build_method(config, tokenizer)
-        method.equip(backbone)
+        method.add_modules(backbone)
         return cls(layer, backbone, method, make_plan(config.stages, config.training, BATCH).stages[-1])
 
     def update(self, examples: Sequence[EncodedExample]) -> Callable[[], None]:
         """Forward and backward of the refinement's packed trees, as one batch."""
-        trees = [self.method.layout(example, self.refinement.moment(0)) for example in examples]
+        trees = [self.method.layout(example, self.refinement.progress(0)) for example in examples]
         batch = pad(trees, self.backbone.special.pad)
 
         def run() -> None:

@@ -61,7 +61,7 @@ class Work:
         self.splits = prepare(self.config.data, tokenizer, 0)
         self.method = build_method(self.config, tokenizer)
         self.backbone = load_backbone(self.config.backbone, tokenizer, 0)
-        self.method.equip(self.backbone)
+        (getattr(self.method, "add_modules", None) or self.method.equip)(self.backbone)
         if hasattr(self.backbone, "split_head"):
             self.backbone.split_head()
         self.backbone.train()

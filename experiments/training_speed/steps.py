@@ -21,7 +21,7 @@ from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Config, Scratch, Stage
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import TreeBatch, pad
 
 QUESTION, STEPS, STEP, ANSWER = 60, 4, 8, 3
@@ -61,8 +61,8 @@ class Bench:
 
     def batch(self, method: Method, objective: str) -> TreeBatch:
         """All examples as one batch of trees, at the beginning of the stage."""
-        moment = Moment(Stage(objective, objective))  # type: ignore[arg-type]
-        return pad([method.layout(example, moment) for example in self.examples], self.backbone.special.pad)
+        progress = Progress(Stage(objective, objective))  # type: ignore[arg-type]
+        return pad([method.layout(example, progress) for example in self.examples], self.backbone.special.pad)
 
     def step(self, loss: Callable[[], Tensor]) -> Callable[[], None]:
         """One forward and backward pass."""

@@ -47,7 +47,9 @@ def _answered(subject: Subject, prompt: Prompt, example: EncodedExample) -> Tree
     """The trunk with the right answer after its last block, as training lays it out."""
     nodes = list(prompt.trunk.nodes)
     method = subject.evaluator.method
-    method.grow(nodes, Kind.ANSWER, example.answer, prompt.branches[-1], 1.0, hides=prompt.hides, start=prompt.start)
+    method.add_leaf(
+        nodes, Kind.ANSWER, example.answer, prompt.branches[-1], 1.0, hides=prompt.hides, start=prompt.start
+    )
     return Tree(tuple(nodes))
 
 

@@ -44,9 +44,9 @@ class Analysis:
 
     def patch(self) -> report.Section:
         """Interventions with donors of another answer, and of the same values."""
-        tokenizer, end = self.subject.evaluator.tokenizer, self.config.data.question_end
+        tokenizer, data = self.subject.evaluator.tokenizer, self.config.data
         found = [
-            intervene(self.subject, pairs_of(self.subject.task, self.examples, tokenizer, end, same=same))
+            intervene(self.subject, pairs_of(self.subject.task, self.examples, tokenizer, data, same=same))
             for same in (False, True)
         ]
         return report.patch_section(found[0], found[1], self.subject.layers)

@@ -18,6 +18,7 @@ from rim.data.counterfactual import Told
 from rim.data.encode import EncodedExample
 from rim.data.example import Example, Task
 from rim.data.tokens import tokenise
+from rim.settings import Data
 
 TRIES = 64
 """Variants of a question that are tried for one of its length."""
@@ -49,7 +50,7 @@ class Pair:
 
 
 def pairs_of(
-    task: Task, examples: Sequence[EncodedExample], tokenizer: Any, question_end: str, *, same: bool = False
+    task: Task, examples: Sequence[EncodedExample], tokenizer: Any, config: Data, *, same: bool = False
 ) -> list[Pair]:
     """A pair for each example that has a donor.
 
@@ -60,7 +61,7 @@ def pairs_of(
         AnalysisError: the task has no counterfactuals: its questions are not generated and have no steps.
     """
     if task.solver is not None:
-        found = (_varied(task, example, tokenizer, question_end, same) for example in examples)
+        found = (_varied(task, example, tokenizer, config, same) for example in examples)
         return [pair for pair in found if pair is not None]
     if not any(example.steps for example in examples):
         raise AnalysisError(
@@ -78,19 +79,19 @@ def values_of(task: Task, example: EncodedExample, tokenizer: Any) -> tuple[str,
     return tuple(extract("last_number", tokenizer.decode(step)) or "" for step in example.steps)
 
 
-def _varied(task: Task, example: EncodedExample, tokenizer: Any, question_end: str, same: bool) -> Pair | None:
+def _varied(task: Task, example: EncodedExample, tokenizer: Any, config: Data, same: bool) -> Pair | None:
     assert task.solver is not None
     own = task.solver.solve(example.text)
     for told in task.solver.vary(example.text, Random(example.id))[:TRIES]:
         if told.values == own.values if same else told.answer != own.answer:
-            donor = _encoded(told, f"{example.id} varied", tokenizer, question_end)
+            donor = _encoded(told, f"{example.id} varied", tokenizer, config)
             if len(donor.question) == len(example.question):
                 return Pair(example, donor)
     return None
 
 
-def _encoded(told: Told, id: str, tokenizer: Any, question_end: str) -> EncodedExample:
-    [segments] = tokenise([Example(id, told.question, told.values, told.answer)], tokenizer, question_end)
+def _encoded(told: Told, id: str, tokenizer: Any, config: Data) -> EncodedExample:
+    [segments] = tokenise([Example(id, told.question, told.values, told.answer)], tokenizer, config)
     question, answer, *steps = (np.array(segment, dtype=np.int32) for segment in segments)
     return EncodedExample(id, question, tuple(steps), answer, told.answer, told.question)
 

@@ -164,7 +164,7 @@ def _endless(backbone: Backbone) -> Backbone:
 def _job(bench: Benchmark, name: str, config: Config, plain: Backbone) -> Job:
     method = build_method(config, plain.tokenizer)
     equipped = Backbone(plain.model, plain.tokenizer, plain.special)
-    method.equip(equipped)
+    method.add_modules(equipped)
     equipped.extra.to(plain.device, plain.model.dtype)
     source = bench.source or config.data.test[0]
     split = prepare_tests(replace(config.data, test=[source]), plain.tokenizer)[source]

@@ -27,7 +27,7 @@ from rim.methods.method import Method
 from rim.methods.placement import Trunk, cuts_of
 from rim.settings import Config, Stage
 from rim.settings.checks import CONTROLS, WITHOUT_ORDER
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Ids, Kind, Node, Tree
 
 
@@ -44,7 +44,7 @@ class Blocks(Method):
         if config.memory.placement == "before_question":  # blocks that know no question have one state in all examples
             self.controls = ("removed",)
 
-    def equip(self, backbone: Backbone) -> None:
+    def add_modules(self, backbone: Backbone) -> None:
         """Let blocks enter above layer 0, where the settings say so.
 
         Raises:
@@ -56,10 +56,10 @@ class Blocks(Method):
         if memory.insertion_layer:
             backbone.insert_memory(memory.insertion_layer, position=memory.insertion_position)
 
-    def layout(self, example: EncodedExample, moment: Moment) -> Tree:
+    def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """The trunk with one block per step (grounding) or K blocks (refinement), and its readouts."""
-        if moment.objective == "grounding":
-            return self._grounding(example, moment.progress)
+        if progress.objective == "grounding":
+            return self._grounding(example, progress.share)
         return self._refinement(example)
 
     def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:
@@ -89,7 +89,7 @@ class Blocks(Method):
         """Add a readout of a block; one without weight is left out, with the rest of the question before it."""
         if weight:
             hides, start = self._hides(), self._start(example, len(trunk.blocks))
-            self.grow(trunk.nodes, kind, ids, trunk.end(block), weight, readout=block, hides=hides, start=start)
+            self.add_leaf(trunk.nodes, kind, ids, trunk.end(block), weight, readout=block, hides=hides, start=start)
 
     def step_weights(self, steps: int, progress: float) -> list[float]:
         """λ_t for t = 1 … T: linear from 1 to 0, earlier steps first (method.fade).
@@ -110,10 +110,10 @@ class Blocks(Method):
             return [1 / k] * k
         return [2 * i / (k * (k + 1)) for i in range(1, k + 1)]
 
-    def weights_at(self, moment: Moment) -> dict[str, float]:
+    def weights_at(self, progress: Progress) -> dict[str, float]:
         """λ of the longest chain in grounding, α in refinement."""
-        if moment.objective == "grounding":
-            weights = self.step_weights(self.config.data.max_steps, moment.progress)
+        if progress.objective == "grounding":
+            weights = self.step_weights(self.config.data.max_steps, progress.share)
             return {f"lambda/step_{t}": weight for t, weight in enumerate(weights, 1)}
         return {f"alpha/block_{k}": weight for k, weight in enumerate(self.block_weights(), 1)}
 

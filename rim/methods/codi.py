@@ -21,7 +21,7 @@ from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Stage
 from rim.settings.checks import WITHOUT_ORDER
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Kind, Node, Pair, Tree, TreeBatch
 
 PROJECTION = "projection"
@@ -34,7 +34,7 @@ class Codi(Method):
     controls = WITHOUT_ORDER
     cue_is_mark = True
 
-    def equip(self, backbone: Backbone) -> None:
+    def add_modules(self, backbone: Backbone) -> None:
         """Add the projection from a state to an input: two layers and a norm.
 
         Raises:
@@ -59,12 +59,12 @@ class Codi(Method):
 
         return read
 
-    def layout(self, example: EncodedExample, moment: Moment) -> Tree:
+    def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Teacher and student on one question, and the pair of their answers."""
         method = self.config.method
         nodes = self._trunk(example, method.latents)
         thought = len(nodes) - 1
-        self.grow(nodes, Kind.ANSWER, example.answer, thought, 1.0)
+        self.add_leaf(nodes, Kind.ANSWER, example.answer, thought, 1.0)
         student = len(nodes) - 1
         self.write(nodes, example, 0, method.teacher)
         weight = 1.0 if method.distillation is None else method.distillation

@@ -7,7 +7,7 @@ from rim.backbone.decode import Prompt
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Stage
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Kind, Node, Tree
 
 
@@ -16,7 +16,7 @@ class ChainOfThought(Method):
 
     objectives = ("chain",)
 
-    def layout(self, example: EncodedExample, moment: Moment) -> Tree:
+    def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Question, steps and answer, every token after the question weighed alike."""
         nodes = [Node(Kind.QUESTION, example.question)]
         self.write(nodes, example, 0)

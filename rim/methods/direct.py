@@ -4,7 +4,7 @@ from rim.backbone.decode import Prompt
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Stage
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Kind, Node, Tree
 
 
@@ -13,10 +13,10 @@ class Direct(Method):
 
     objectives = ("answer",)
 
-    def layout(self, example: EncodedExample, moment: Moment) -> Tree:
+    def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Question and answer."""
         nodes = [Node(Kind.QUESTION, example.question)]
-        self.grow(nodes, Kind.ANSWER, example.answer, 0, 1.0)
+        self.add_leaf(nodes, Kind.ANSWER, example.answer, 0, 1.0)
         return Tree(tuple(nodes), self.count([1.0]))
 
     def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:

@@ -12,7 +12,7 @@ from rim.backbone.decode import Prompt
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Stage
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Kind, Node, Tree
 
 
@@ -22,14 +22,14 @@ class Internalised(Method):
     objectives = ("chain", "removal", "answer")
     cue_is_mark = True
 
-    def layout(self, example: EncodedExample, moment: Moment) -> Tree:
+    def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Question, what is left of the steps, and the answer."""
         nodes = [Node(Kind.QUESTION, example.question)]
-        if moment.objective == "answer":
-            self.grow(nodes, Kind.ANSWER, example.answer, 0, 1.0)
+        if progress.objective == "answer":
+            self.add_leaf(nodes, Kind.ANSWER, example.answer, 0, 1.0)
             return Tree(tuple(nodes), self.count([1.0]))
         chain = [token for step in example.steps for token in (*step, *self.separator)]
-        left = chain[self._removed(example, moment, len(chain)) :]
+        left = chain[self._removed(example, progress, len(chain)) :]
         self.write_tokens(nodes, example, 0, [left] if left else [])
         return Tree(tuple(nodes), self.count([1.0]))
 
@@ -42,28 +42,28 @@ class Internalised(Method):
         """Until the last stage."""
         return stage is not None and stage.objective != "answer"
 
-    def level(self, moment: Moment) -> int:
+    def level(self, progress: Progress) -> int:
         """Number of tokens that are to be removed at this moment; the limit stands for all of them."""
-        if moment.objective != "removal":
+        if progress.objective != "removal":
             return 0
         method = self.config.method
         if method.removed_per_epoch is None:
-            removed = moment.progress * (method.removal_limit + 1)
+            removed = progress.share * (method.removal_limit + 1)
         else:
-            removed = moment.epochs * method.removed_per_epoch
+            removed = progress.epochs * method.removed_per_epoch
         return min(math.floor(removed), method.removal_limit)
 
-    def _removed(self, example: EncodedExample, moment: Moment, tokens: int) -> int:
+    def _removed(self, example: EncodedExample, progress: Progress, tokens: int) -> int:
         """How many of its tokens this example's chain loses at this moment."""
-        if moment.objective != "removal":
+        if progress.objective != "removal":
             return 0
-        removed = self.level(moment)
-        return tokens if removed >= self.config.method.removal_limit else removed + self._extra(example, moment)
+        removed = self.level(progress)
+        return tokens if removed >= self.config.method.removal_limit else removed + self._extra(example, progress)
 
-    def _extra(self, example: EncodedExample, moment: Moment) -> int:
+    def _extra(self, example: EncodedExample, progress: Progress) -> int:
         """k with probability proportional to exp(-λ k): an exponential variable, rounded down."""
         smoothing = self.config.method.removal_smoothing
         if not smoothing:
             return 0
-        random = Random(f"{self.config.run.seed} {moment.stage.name} {moment.update} {example.id}")
+        random = Random(f"{self.config.run.seed} {progress.stage.name} {progress.update} {example.id}")
         return math.floor(random.expovariate(smoothing))

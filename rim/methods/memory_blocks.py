@@ -7,16 +7,16 @@ written chain, which hangs from the question in training (CODI).
 
 from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Kind, Node, Pair, Tree
 
 
 class MemoryBlocks(Blocks):
     """The method of the paper."""
 
-    def layout(self, example: EncodedExample, moment: Moment) -> Tree:
+    def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Blocks and readouts, and the written chain as a teacher where one is asked for."""
-        tree = super().layout(example, moment)
+        tree = super().layout(example, progress)
         weight = self.config.method.distillation
         return self._taught(tree, example, weight) if weight else tree
 

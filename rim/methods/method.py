@@ -23,7 +23,7 @@ from rim.data.encode import EncodedExample
 from rim.data.example import MARK, after_mark
 from rim.methods.distillation import distance
 from rim.settings import Config, Stage
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Ids, Kind, Node, Tree, TreeBatch
 
 
@@ -65,7 +65,7 @@ class Method(ABC):
         return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
     @abstractmethod
-    def layout(self, example: EncodedExample, moment: Moment) -> Tree:
+    def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """The training tree of an example at a moment of training."""
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Method(ABC):
             blocks: number of memory blocks, where another than the configured one is asked for; 0: no memory at all.
         """
 
-    def equip(self, backbone: Backbone) -> None:  # noqa: B027 - most methods add nothing
+    def add_modules(self, backbone: Backbone) -> None:  # noqa: B027 - most methods add nothing
         """Add the modules that the method needs to `backbone.extra`; the same seed gives the same weights."""
 
     def reader(self, backbone: Backbone) -> Reader:
@@ -118,11 +118,11 @@ class Method(ABC):
             return greedy(backbone, prompts, max_new_tokens, edit, read, observe)
         return decode(backbone, prompts, max_new_tokens, read=read)
 
-    def weights_at(self, moment: Moment) -> dict[str, float]:
-        """The loss weights as they act at this moment, for the curves; names are tags."""
+    def weights_at(self, progress: Progress) -> dict[str, float]:
+        """The loss weights as they act at this progress, for the curves; names are tags."""
         return {}
 
-    def level(self, moment: Moment) -> int:
+    def level(self, progress: Progress) -> int:
         """Changes where the curriculum takes a step within a stage; the optimiser is then reset (`reset_optimizer`)."""
         return 0
 
@@ -144,7 +144,7 @@ class Method(ABC):
         ends = [n + size for n in range(len(tokens)) if tuple(tokens[n : n + size]) == self.answer_mark]
         return ends[-1] if ends else len(tokens)
 
-    def grow(
+    def add_leaf(
         self,
         nodes: list[Node],
         kind: Kind,

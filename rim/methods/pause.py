@@ -7,7 +7,7 @@ from rim.backbone.decode import Prompt
 from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
 from rim.settings import Stage
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Kind, Tree
 
 
@@ -16,7 +16,7 @@ class Pause(Blocks):
 
     objectives = ("answer",)
 
-    def layout(self, example: EncodedExample, moment: Moment) -> Tree:
+    def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Question and K blocks, and the answer after the last one."""
         blocks = self.config.memory.blocks
         trunk = self.trunk(example, blocks)
@@ -28,6 +28,6 @@ class Pause(Blocks):
         blocks = self.config.memory.blocks if blocks is None else blocks
         return self.read_after(example, blocks, (blocks,))
 
-    def weights_at(self, moment: Moment) -> dict[str, float]:
+    def weights_at(self, progress: Progress) -> dict[str, float]:
         """One answer: no weights."""
         return {}

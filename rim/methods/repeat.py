@@ -10,7 +10,7 @@ from rim.backbone.decode import Prompt
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Config, Stage
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Kind, Node, Tree
 
 
@@ -23,10 +23,10 @@ class Repeat(Method):
         super().__init__(config, tokenizer)
         self.begin = tokenizer.bos_token_id
 
-    def layout(self, example: EncodedExample, moment: Moment) -> Tree:
+    def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """The readings in a row, and the answer."""
         nodes = self._readings(example)
-        self.grow(nodes, Kind.ANSWER, example.answer, len(nodes) - 1, 1.0)
+        self.add_leaf(nodes, Kind.ANSWER, example.answer, len(nodes) - 1, 1.0)
         return Tree(tuple(nodes), self.count([1.0]))
 
     def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:

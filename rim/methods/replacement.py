@@ -18,7 +18,7 @@ from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Config, Stage
 from rim.settings.checks import WITHOUT_ORDER
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Kind, Node, Tree
 
 
@@ -34,14 +34,14 @@ class StepReplacement(Method):
         super().__init__(config, tokenizer)
         self.controls = WITHOUT_ORDER if config.method.latents else ()
 
-    def layout(self, example: EncodedExample, moment: Moment) -> Tree:
+    def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Question, positions, and what is left of the chain."""
-        nodes = self._trunk(example, self._positions(moment.stage))
+        nodes = self._trunk(example, self._positions(progress.stage))
         last = len(nodes) - 1
-        if self.writes_chain(moment.stage):
-            self.write(nodes, example, last, first=moment.stage.replaced_steps or 0)
+        if self.writes_chain(progress.stage):
+            self.write(nodes, example, last, first=progress.stage.replaced_steps or 0)
         else:
-            self.grow(nodes, Kind.ANSWER, example.answer, last, 1.0)
+            self.add_leaf(nodes, Kind.ANSWER, example.answer, last, 1.0)
         return Tree(tuple(nodes), self.count([1.0]))
 
     def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:

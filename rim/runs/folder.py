@@ -213,7 +213,7 @@ class RunFolder:
         tokenizer = AutoTokenizer.from_pretrained(self.path / "tokenizer")
         architecture = self.path / "architecture" if config.backbone.training == "full" else None
         backbone = load_backbone(config.backbone, tokenizer, config.run.seed, architecture)
-        build_method(config, tokenizer).equip(backbone)
+        build_method(config, tokenizer).add_modules(backbone)
         about = load_weights(backbone, self.weights / f"{name}.safetensors")
         return backbone.eval(), about
 

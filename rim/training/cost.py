@@ -26,7 +26,7 @@ from rim.data.prepare import prepare, training_texts
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Config
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.training.plan import Plan, StagePlan, make_plan
 from rim.tree import Tree, pad
 
@@ -125,13 +125,13 @@ class _Meter:
 
     def _mean(self, train: EncodedSplit, plan: StagePlan, examples: int, points: int) -> float:
         rows = [train[row] for row in _middles(len(train), min(examples, len(train)))]
-        moments = [plan.moment(update) for update in _middles(plan.length, points)]
+        moments = [plan.progress(update) for update in _middles(plan.length, points)]
         with _undisturbed(self.backbone):
-            counts = [self._example(example, moment) for moment in moments for example in rows]
+            counts = [self._example(example, progress) for progress in moments for example in rows]
         return sum(counts) / len(counts)
 
-    def _example(self, example: EncodedExample, moment: Moment) -> int:
-        tree = self.method.layout(example, moment)
+    def _example(self, example: EncodedExample, progress: Progress) -> int:
+        tree = self.method.layout(example, progress)
         shape = _shape(tree)
         if shape not in self.known:
             self.known[shape] = self._count(tree)
@@ -197,7 +197,7 @@ class _Costing:
         self.config = config
         self.train = prepare(config.data, tokenizer, config.run.seed).train
         backbone, method = load_backbone(config.backbone, tokenizer, config.run.seed), build_method(config, tokenizer)
-        method.equip(backbone)
+        method.add_modules(backbone)
         self.meter = _Meter(method, backbone)
 
     def plan(self, duration: str | None) -> Plan:

@@ -113,7 +113,7 @@ class Curriculum(pl.Callback):
         self.score = score(self.predictions)
         plan = module.plan.at(module.updates - 1)
         facts = (plan.stage.name, module.updates, self.score.correct_final, self.score.examples)
-        if self.selection.offer(*facts):
+        if self.selection.update_best(*facts):
             self._save(trainer, module, plan, f"{plan.stage.name}-best")
         if module.updates == plan.last:
             self.selection.close(*facts)

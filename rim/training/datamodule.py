@@ -21,11 +21,11 @@ from rim.data.joined import Split
 from rim.data.lines import STEP, pack, split
 from rim.data.prepare import Splits
 from rim.settings import Config
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.training.plan import Plan, StagePlan
 from rim.tree import Tree, TreeBatch, pad_lines
 
-Layout = Callable[[EncodedExample, Moment], Tree]
+Layout = Callable[[EncodedExample, Progress], Tree]
 """The training tree of an example at a moment of training."""
 TOKENS_PER_PASS = 16_384
 """Tokens of a pass where neither the settings say how many nor a trial."""
@@ -100,8 +100,8 @@ class StageDataset(Dataset):
     def __getitem__(self, index: int) -> TrainingBatch:
         place = self.places[index]
         examples = [self.split[row] for row in place.rows]
-        moment = self.stage.moment(place.update)
-        passes = self.cut([self.layout(example, moment) for example in examples], [each.id for each in examples])
+        progress = self.stage.progress(place.update)
+        passes = self.cut([self.layout(example, progress) for example in examples], [each.id for each in examples])
         return TrainingBatch(passes, self.stage.index, place.update)
 
 

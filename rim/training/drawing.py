@@ -12,7 +12,7 @@ from rim.methods.registry import build_method
 from rim.report.figures.outline import tree_text
 from rim.report.figures.tree import tree_figure
 from rim.settings import Config
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 
 SUFFIXES = (".png", ".pdf", ".svg")
 """Forms of a figure, by the ending of its file's name."""
@@ -44,7 +44,7 @@ def draw(config: Config, row: int, figure: str | None) -> None:
         raise RowError(f"--row {row}: the training split has rows 0 to {len(train) - 1}")
     method = build_method(config, tokenizer)
     for stage in config.stages:
-        tree = method.layout(train[row], Moment(stage))
+        tree = method.layout(train[row], Progress(stage))
         print(f"\nstage {stage.name}, example {train[row].id}\n")
         print(tree_text(tree, token_text(tokenizer)))
         if figure:

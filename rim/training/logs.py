@@ -122,7 +122,7 @@ class Logbook(pl.Callback):
             }
         )
         plan = module.plan.at(report.update - 1)
-        weights = module.method.weights_at(plan.moment(report.update - 1 - plan.first))
+        weights = module.method.weights_at(plan.progress(report.update - 1 - plan.first))
         scalars = {
             f"{report.stage}/training_loss": report.loss,
             **lines(LOSS_BY_READOUT, report.stage, {k: v for k, v in report.loss_by_readout.items() if k}),

@@ -203,7 +203,7 @@ class RimModule(pl.LightningModule):
         plan, inside = self.stage, self.updates - self.stage.first
         if not inside or not plan.stage.reset_optimizer:
             return False
-        return self.method.level(plan.moment(inside)) != self.method.level(plan.moment(inside - 1))
+        return self.method.level(plan.progress(inside)) != self.method.level(plan.progress(inside - 1))
 
     def configure_optimizers(self) -> Optimizer:
         """AdamW over what trains; weight decay on matrices only. A stage's rate is set update by update."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rim.settings import Stage, Training
 from rim.settings.duration import updates
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class StagePlan:
         stop = min(self.length, (inside // self.validate_every + 1) * self.validate_every)
         return range(inside, stop)
 
-    def moment(self, update: int) -> Moment:
+    def progress(self, update: int) -> Progress:
         """Where training stands at the stage's update `update` (0-based)."""
-        return Moment(self.stage, update, self.length, update / self.epoch)
+        return Progress(self.stage, update, self.length, update / self.epoch)
 
 
 @dataclass(frozen=True)

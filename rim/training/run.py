@@ -34,15 +34,15 @@ from rim.runs.lock import alone
 from rim.runs.world import find_world, is_first_process
 from rim.settings import Config
 from rim.settings.checks import steps_taught
-from rim.training.conclusion import conclude
 from rim.training.curriculum import Curriculum, Interrupted
 from rim.training.datamodule import DataModule
 from rim.training.dropout import check_rates
 from rim.training.event_files import put_before_now
 from rim.training.events import tensorboard
+from rim.training.final_scores import score_test_sets
+from rim.training.header import draw_example, print_run_header
 from rim.training.logs import Logbook
 from rim.training.module import NonFiniteLoss, RimModule
-from rim.training.opening import announce, draw_example
 from rim.training.plan import make_plan
 from rim.training.prepared import Prepared
 from rim.training.processes import Agreement, View, end_together, told_when_one_is_lost
@@ -84,7 +84,7 @@ def _fit(config: Config) -> int:
     prepared = prepare_run(config)
     updates = _updates_done(prepared.folder)
     if is_first_process():
-        announce(prepared, updates)
+        print_run_header(prepared, updates)
     try:
         if updates < prepared.plan.length:
             train(prepared, updates)
@@ -97,7 +97,7 @@ def _fit(config: Config) -> int:
         return 143
     if is_first_process():
         use_threads(config.training.threads)  # the other processes have ended
-        conclude(prepared)
+        score_test_sets(prepared)
     return 0
 
 
@@ -118,7 +118,7 @@ def prepare_run(config: Config) -> Prepared:
     folder.check_rows(splits.reports())
     backbone = load_backbone(config.backbone, tokenizer, config.run.seed)
     method = build_method(config, tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     if config.training.checkpointing == "full":
         checkpoint_layers(backbone)
     plan = make_plan(config.stages, config.training, len(splits.train))
@@ -148,7 +148,7 @@ def train(prepared: Prepared, updates: int) -> None:
         NonFiniteLoss: a loss or gradient was not finite; the last checkpoint is intact.
     """
     config, folder = prepared.config, prepared.folder
-    prove(prepared)
+    run_self_check(prepared)
     curriculum = Curriculum(folder.path)
     agreement = Agreement(View(config, prepared.splits.reports(), updates))
     callbacks = [agreement, Logbook(config, curriculum, folder.path), StageProgress(curriculum), curriculum]
@@ -178,7 +178,7 @@ def train(prepared: Prepared, updates: int) -> None:
         prepared.backbone, _ = folder.load_backbone()  # what has trained here was a slice
 
 
-def prove(prepared: Prepared) -> None:
+def run_self_check(prepared: Prepared) -> None:
     """The self-check, on the longest examples of every stage, in the first process and on the device that will train.
 
     Raises:
@@ -191,7 +191,7 @@ def prove(prepared: Prepared) -> None:
     check_rates(prepared.backbone, prepared.config, prepared.plan)
     for stage in prepared.plan.stages:
         examples = islice(longest_examples(prepared.splits.train), CHECKED)
-        trees = [prepared.method.layout(example, stage.moment(0)) for example in examples]
+        trees = [prepared.method.layout(example, stage.progress(0)) for example in examples]
         check = self_check(prepared.backbone, trees)
         print(
             f"self-check    {stage.stage.name}: packed = separate to {check.difference:.1g} "
@@ -219,7 +219,7 @@ def check_lengths(prepared: Prepared) -> None:
         return
     for stage in prepared.plan.stages:
         for example in longest_examples(prepared.splits.train):
-            tree = prepared.method.layout(example, stage.moment(0))
+            tree = prepared.method.layout(example, stage.progress(0))
             positions = int(tree.flat.position_N.max()) + 1
             if positions > limit:
                 raise LengthError(

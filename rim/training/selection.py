@@ -31,7 +31,7 @@ class Selection:
     best: dict[str, Candidate] = field(default_factory=dict)
     last: dict[str, Candidate] = field(default_factory=dict)
 
-    def offer(self, stage: str, update: int, correct: int, count: int) -> bool:
+    def update_best(self, stage: str, update: int, correct: int, count: int) -> bool:
         """Take note of a score; True where it is the best of its stage so far. The later of equals wins: it has
         trained longer, and saturated tasks would otherwise keep the first checkpoint that happens to be perfect."""
         if stage in self.best and correct < self.best[stage].correct:

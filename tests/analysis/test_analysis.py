@@ -23,6 +23,7 @@ from rim.data.registry import task
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.methods.registry import build_method
+from rim.settings import Data
 from tests.models import example, tiny_backbone
 from tests.numerics.inserted import inserted
 from tests.variants import settings
@@ -32,7 +33,7 @@ TRACKING = task("tracking")
 
 def evaluator(backbone: Any, variant: str = "memory_blocks", *more: str) -> Evaluator:
     method = build_method(settings(variant, *more), backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     return Evaluator(method, backbone.tokenizer, Lengths(4, 4))
 
 
@@ -56,8 +57,8 @@ def test_donors_of_a_generated_task_differ_in_one_step() -> None:
     ids = np.array(tokenizer(question + "\n")["input_ids"], dtype=np.int32)
     of = replace(example(), text=question, question=ids, gold="Ann")
     assert values_of(TRACKING, of, tokenizer) == ("Ann", "Ann")
-    [pair] = pairs_of(TRACKING, [of], tokenizer, "\n")
-    [alike] = pairs_of(TRACKING, [of], tokenizer, "\n", same=True)
+    [pair] = pairs_of(TRACKING, [of], tokenizer, Data())
+    [alike] = pairs_of(TRACKING, [of], tokenizer, Data(), same=True)
     assert pair.donor.gold != "Ann" and values_of(TRACKING, alike.donor, tokenizer) == ("Ann", "Ann")
     for each in (pair, alike):
         assert len(each.donor.question) == len(ids) and 0 < len(each.changed) < len(ids) / 2
@@ -72,9 +73,9 @@ def test_donors_of_other_tasks_have_as_many_steps_and_tokens() -> None:
         example(9, seed=5),
     ]
     rows = [replace(row, gold=gold, text=row.id) for row, gold in zip(rows, "77787", strict=True)]
-    found = [(pair.receiver.id, pair.donor.id) for pair in pairs_of(task("gsm8k"), rows, None, "\n")]
+    found = [(pair.receiver.id, pair.donor.id) for pair in pairs_of(task("gsm8k"), rows, None, Data())]
     assert found == [("test/1", "test/4"), ("test/4", "test/5"), ("test/5", "test/4")]
-    same = [(pair.receiver.id, pair.donor.id) for pair in pairs_of(task("gsm8k"), rows, None, "\n", same=True)]
+    same = [(pair.receiver.id, pair.donor.id) for pair in pairs_of(task("gsm8k"), rows, None, Data(), same=True)]
     assert same == [("test/1", "test/5"), ("test/5", "test/1")]
 
 
@@ -82,7 +83,7 @@ def test_what_cannot_be_paired_is_a_lesson() -> None:
     with pytest.raises(
         AnalysisError, match=r"^task 'coin_flip' has no counterfactuals: its questions are not generated"
     ):
-        pairs_of(task("coin_flip"), [example(steps=())], None, "\n")
+        pairs_of(task("coin_flip"), [example(steps=())], None, Data())
     with pytest.raises(
         AnalysisError, match=r"^donor 'test/2' has a question of 5 tokens, and 'test/1' one of 9: states"
     ):

@@ -34,7 +34,7 @@ def learned(backbone: Backbone, checkpointing: bool, **changes: Any) -> tuple[Te
     settings.method.distillation = changes.pop("distillation", 0.0)
     settings.memory.insertion_layer = changes.pop("insertion_layer", 0)
     method = build_method(settings, backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     if checkpointing:
         checkpoint_layers(backbone)
     set_dropout(backbone, 0.2)

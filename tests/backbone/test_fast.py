@@ -46,7 +46,7 @@ def test_every_method(variant: str) -> None:
     chosen = settings(variant)
     backbone = tiny_backbone("llama" if "memory" in variant else "gpt2", slots=Slots.of(chosen))
     method = build_method(chosen, backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     rows, read, quick = prompts(method), method.reader(backbone), decoder("static")
     for some in (rows, rows[:1]):
         assert quick(backbone, some, NEW, read=read) == greedy(backbone, some, NEW, read=read)
@@ -57,7 +57,7 @@ def test_memory_that_enters_above_is_not_seen_below(family: str) -> None:
     """Rows of unlike lengths, so that the columns of the lower layers have padding among them."""
     backbone = tiny_backbone(family)
     method = build_method(config(insertion_layer=2), backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     rows = prompts(method, 3, 17, 8)
     assert decoder("static")(backbone, rows, NEW) == greedy(backbone, rows, NEW)
 
@@ -66,7 +66,7 @@ def test_a_suspended_insertion_hides_nothing() -> None:
     """Though shapes were prepared while it acted."""
     backbone, quick = tiny_backbone("gpt2"), FastDecoder("static")
     method = build_method(config(insertion_layer=2), backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     rows = prompts(method)
     quick(backbone, rows, NEW)
     assert backbone.insertion is not None
@@ -174,7 +174,7 @@ def test_compiled_passes_read_weights_anew() -> None:
 def test_compiled_steps_go_on_from_a_copied_cache() -> None:
     backbone = tiny_backbone("gpt2", n_layer=2)
     method = build_method(config(insertion_layer=1), backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     rows, quick = prompts(method, 9, 5), FastDecoder("compiled", backend="eager")
     assert quick(backbone, rows, 6) == greedy(backbone, rows, 6)
 

@@ -103,14 +103,14 @@ def test_every_way_of_reading(variant: str, objective: str) -> None:
     chosen = config(variant)
     backbone = tiny_backbone("llama", slots=Slots.of(chosen))
     method = build_method(chosen, backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     assert_same(backbone, method, batch_of(method, objective))
 
 
 def test_memory_that_enters_above_layer_0() -> None:
     backbone = tiny_backbone("llama")
     method = build_method(config(insertion_layer=1), backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     assert backbone.insertion is not None
     assert_same(backbone, method, batch_of(method))
 

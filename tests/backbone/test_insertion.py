@@ -30,7 +30,7 @@ from tests.training.test_pretrained import fresh, pretrained, settings
 
 def equipped(family: str = "gpt2", layer: int = 1, **changes: Any) -> Backbone:
     backbone = tiny_backbone(family, **changes)
-    build_method(config(insertion_layer=layer), backbone.tokenizer).equip(backbone)
+    build_method(config(insertion_layer=layer), backbone.tokenizer).add_modules(backbone)
     return backbone
 
 
@@ -113,12 +113,12 @@ def test_embeddings_narrower_than_states_are_refused_where_both_meet(setting: st
     elif "distillation" in setting:
         made.method.distillation = 0.5
     with pytest.raises(BackboneError) as error:
-        build_method(made, backbone.tokenizer).equip(backbone)
+        build_method(made, backbone.tokenizer).add_modules(backbone)
     assert str(error.value) == (
         f"{setting} needs embeddings and states of one size, and this model (opt) has embeddings of 16 and states of "
         "32: use another backbone.name, or leave it out"
     )
-    build_method(config(), backbone.tokenizer).equip(backbone)
+    build_method(config(), backbone.tokenizer).add_modules(backbone)
     plain = [build_method(config(), backbone.tokenizer).layout(example(), at("refinement"))]
     assert self_check(backbone, plain).difference < 1e-5
 

@@ -18,7 +18,7 @@ from rim.backbone.tokenizer import Slots
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Config
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import pad
 from tests.device import pretended, second
 from tests.models import example, stopped, tiny_backbone, with_adapters
@@ -121,23 +121,23 @@ def made(place: torch.device, variant: str) -> tuple[Method, Backbone]:
     chosen = settings(variant)
     backbone = tiny_backbone("llama" if "memory" in variant else "gpt2", slots=Slots.of(chosen))
     method = build_method(chosen, backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     return method, backbone.to(place)
 
 
-def moments(config: Config) -> Iterator[Moment]:
+def moments(config: Config) -> Iterator[Progress]:
     """The middle of every stage."""
     for stage in config.stages:
-        yield Moment(stage, 500, 1000, 0.75)
+        yield Progress(stage, 500, 1000, 0.75)
 
 
 def learned(place: torch.device, variant: str) -> list[tuple[float, float]]:
     """Loss, and norm of all gradients, in every stage."""
     method, backbone = made(place, variant)
     found = []
-    for moment in moments(method.config):
+    for progress in moments(method.config):
         backbone.zero_grad()
-        trees = pad([method.layout(each, moment) for each in EXAMPLES], backbone.special.pad).to(place)
+        trees = pad([method.layout(each, progress) for each in EXAMPLES], backbone.special.pad).to(place)
         losses = method.losses(backbone, trees)
         losses.total.backward()
         norms = [p.grad.norm().item() for p in backbone.parameters() if p.grad is not None]

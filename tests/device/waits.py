@@ -49,8 +49,8 @@ def gradient(place: torch.device, variant: str) -> list[list[str]]:
     """What the passes of a method wait for, forward and backward, in the middle of every stage."""
     method, backbone = jobs.made(place, variant)
     waits = []
-    for moment in jobs.moments(method.config):
-        trees = [method.layout(each, moment) for each in jobs.EXAMPLES]
+    for progress in jobs.moments(method.config):
+        trees = [method.layout(each, progress) for each in jobs.EXAMPLES]
         batch = pad_lines([trees[:2], trees[2:]], backbone.special.pad).to(place)
         with second.watched() as found:
             method.losses(backbone, batch).total.backward()

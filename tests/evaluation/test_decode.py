@@ -29,7 +29,7 @@ def evaluators(method: str) -> tuple[Backbone, Evaluator, Evaluator, FastDecoder
     """A tiny model, a plain evaluator and one in fixed shapes, and what the latter holds."""
     backbone, quick = tiny_backbone("llama"), FastDecoder("static")
     built = build_method(settings(method), backbone.tokenizer)
-    built.equip(backbone)
+    built.add_modules(backbone)
     lengths = Lengths(6, 20)
     plain = Evaluator(built, backbone.tokenizer, lengths)
     return backbone, plain, Evaluator(built, backbone.tokenizer, lengths, quick), quick

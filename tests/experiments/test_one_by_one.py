@@ -33,7 +33,7 @@ FORMS = {
 
 def made(backbone: Backbone, form: str) -> Method:
     method = build_method(load([], [f"memory.blocks={BLOCKS}", *FORMS[form]]), backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     return method
 
 

@@ -22,7 +22,7 @@ from rim.evaluation.controls import Noise, Swap
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Config, Stage
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Kind, Node, Tree, pad
 from tests.models import example, stopped, tiny_backbone
 from tests.variants import VARIANTS, settings
@@ -68,22 +68,22 @@ def made(variant: str, family: str = "gpt2", more: tuple[str, ...] = ()) -> Made
     config = settings(variant, *more)
     backbone = tiny_backbone(family, slots=Slots.of(config))
     method = build_method(config, backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     return Made(method, backbone)
 
 
-def moments(stage: Stage) -> Iterator[Moment]:
+def moments(stage: Stage) -> Iterator[Progress]:
     """Beginning, middle and end of a stage of one and a half epochs."""
     for update in (0, 500, 999):
-        yield Moment(stage, update, 1000, 1.5 * update / 1000)
+        yield Progress(stage, update, 1000, 1.5 * update / 1000)
 
 
-def layouts(of: Made) -> Iterator[tuple[EncodedExample, Moment, Tree]]:
+def layouts(of: Made) -> Iterator[tuple[EncodedExample, Progress, Tree]]:
     """Every example at every moment of every stage of the method's own curriculum."""
     for stage in of.config.stages:
-        for moment in moments(stage):
+        for progress in moments(stage):
             for each in EXAMPLES:
-                yield each, moment, of.method.layout(each, moment)
+                yield each, progress, of.method.layout(each, progress)
 
 
 def line(tree: Tree, index: int | None) -> list[Node]:
@@ -147,8 +147,8 @@ def test_layouts_are_the_same_every_time_and_leave_their_example_alone(variant: 
     of = made(variant, more=(often,))
     again = build_method(settings(variant, often, "data.steps=results"), of.backbone.tokenizer)
     before = [plain(each) for each in EXAMPLES]
-    for each, moment, tree in layouts(of):
-        same = again.layout(each, moment)
+    for each, progress, tree in layouts(of):
+        same = again.layout(each, progress)
         assert (same.count, same.pairs) == (tree.count, tree.pairs)
         assert [facts(node) for node in same.nodes] == [facts(node) for node in tree.nodes]
     assert [plain(each) for each in EXAMPLES] == before
@@ -198,14 +198,14 @@ def test_the_finished_model_is_read_as_the_last_stage_taught(variant: str, more:
     last = of.config.stages[-1]
     for each in EXAMPLES:
         check_read_where_taught(of, each, last, None)
-        tree = of.method.layout(each, Moment(last, 999, 1000, 1.5))
+        tree = of.method.layout(each, Progress(last, 999, 1000, 1.5))
         taught_beside = tree.pairs or of.config.method.parallel_steps
         if not of.method.writes_chain() and not taught_beside:
             assert all(node.kind != Kind.STEP for node in tree.nodes)
 
 
 def check_read_where_taught(of: Made, each: EncodedExample, taught: Stage, read: Stage | None) -> None:
-    tree, prompt = of.method.layout(each, Moment(taught, 0, 1000, 0.0)), of.method.prompt(each, read)
+    tree, prompt = of.method.layout(each, Progress(taught, 0, 1000, 0.0)), of.method.prompt(each, read)
     answers = [g for g, node in enumerate(tree.nodes) if node.kind == Kind.ANSWER and node.weight]
     answer = [*each.answer.tolist(), of.backbone.special.end]
     for branch in prompt.branches:
@@ -254,7 +254,7 @@ def test_losses_are_finite_and_add_up_over_examples(variant: str, family: str) -
     """Whatever an example is padded to: total, count, token losses and gradient are sums over examples read alone."""
     of = made(variant, family)
     for stage in of.config.stages:
-        trees = [of.method.layout(each, Moment(stage, 250, 1000, 0.4)) for each in EXAMPLES]
+        trees = [of.method.layout(each, Progress(stage, 250, 1000, 0.4)) for each in EXAMPLES]
         whole, parts = take(of, trees), [take(of, [tree]) for tree in trees]
         assert 0 < whole.total < np.inf and bool(torch.isfinite(whole.nll_S).all())
         assert sum(part.total for part in parts) == pytest.approx(whole.total, rel=1e-5)
@@ -281,7 +281,7 @@ def test_what_a_method_adds_is_a_function_of_the_seed(variant: str) -> None:
         backbone = tiny_backbone(slots=Slots.of(of.config))
         torch.manual_seed(noise)
         before = torch.get_rng_state()
-        build_method(settings(variant, f"run.seed={seed}"), backbone.tokenizer).equip(backbone)
+        build_method(settings(variant, f"run.seed={seed}"), backbone.tokenizer).add_modules(backbone)
         assert torch.equal(torch.get_rng_state(), before)
         states.append(torch.cat([torch.zeros(1), *(value.flatten() for value in backbone.extra.state_dict().values())]))
     assert torch.equal(states[0], states[1])

@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from rim.backbone.backbone import Backbone
 from rim.data.encode import EncodedExample
 from rim.methods.method import Losses, Method
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import TreeBatch, pad
 from tests.models import example, tiny_backbone
 from tests.numerics.test_packed import WINDOWED
@@ -96,9 +96,11 @@ class Trained:
         return self.losses.nll_S[self.batch.example_S == row]
 
 
-def train(method: Method, backbone: Backbone, moment: Moment, examples: Sequence[EncodedExample] = EXAMPLES) -> Trained:
+def train(
+    method: Method, backbone: Backbone, progress: Progress, examples: Sequence[EncodedExample] = EXAMPLES
+) -> Trained:
     """Losses and gradients of a batch as training computes them."""
-    batch = pad([method.layout(of, moment) for of in examples], backbone.special.pad)
+    batch = pad([method.layout(of, progress) for of in examples], backbone.special.pad)
     losses = method.losses(backbone, batch)
     loss = losses.total / losses.count
     return Trained(batch, losses, loss.item(), gradients(backbone, loss))

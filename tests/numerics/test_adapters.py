@@ -34,7 +34,7 @@ def test_losses_and_gradients_under_adapters(family: str, method: str) -> None:
     settings = config(method, blocks=test_looped.BLOCKS)
     settings.method.loops = 3
     built = build_method(settings, backbone.tokenizer)
-    built.equip(backbone)
+    built.add_modules(backbone)
     backbone.double()
     found = literal.train(built, backbone, at(OBJECTIVES[method]))
     loss = loss_by_hand(backbone, method)

@@ -9,7 +9,7 @@ from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import default_stages
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from tests.models import config
 from tests.numerics import literal
 from tests.numerics.literal import EXAMPLES, FAMILIES
@@ -63,7 +63,7 @@ def by_hand(backbone: Backbone, stage: str, detach: bool = False) -> list[Tensor
 @pytest.mark.parametrize("stage", STAGES)
 def test_losses_and_gradients_are_the_papers(family: str, changes: dict, stage: str) -> None:
     backbone = literal.exact(family, **changes)
-    found = literal.train(made(backbone), backbone, Moment(STAGES[stage]))
+    found = literal.train(made(backbone), backbone, Progress(STAGES[stage]))
     wanted = by_hand(backbone, stage)
     for row, nll_T in enumerate(wanted):
         assert torch.allclose(found.nll(row).double(), nll_T, atol=1e-5, rtol=0)
@@ -76,7 +76,7 @@ def test_losses_and_gradients_are_the_papers(family: str, changes: dict, stage: 
 def test_gradients_flow_through_the_whole_chain(family: str) -> None:
     """Cut between latents, the loss is the same and the gradient is not."""
     backbone = literal.exact(family)
-    found = literal.train(made(backbone), backbone, Moment(STAGES["latent_all"]))
+    found = literal.train(made(backbone), backbone, Progress(STAGES["latent_all"]))
     cut = torch.stack([nll_T.mean() for nll_T in by_hand(backbone, "latent_all", detach=True)]).mean()
     assert found.loss == pytest.approx(cut.item(), abs=1e-6)
     assert literal.apart(found.gradients, literal.gradients(backbone, cut)) > 0.01
@@ -87,7 +87,7 @@ def test_passes_are_latents_and_one_in_training_and_before_the_first_token(stage
     backbone = literal.exact()
     method = made(backbone)
     with literal.passes(backbone) as training:
-        literal.train(method, backbone, Moment(STAGES[stage]))
+        literal.train(method, backbone, Progress(STAGES[stage]))
     with literal.passes(backbone) as answering:
         method.answer(backbone, [method.prompt(of, STAGES[stage]) for of in EXAMPLES], 1)
     assert training() == answering() == LATENTS[stage] + 1
@@ -105,7 +105,7 @@ def test_latents_grow_by_step_up_to_a_cap_and_the_last_stage_has_them_all(
     found = []
     for stage in STAGES.values():
         with literal.passes(backbone) as training:
-            literal.train(method, backbone, Moment(stage))
+            literal.train(method, backbone, Progress(stage))
         found.append(training())
     assert found == passes
 
@@ -133,7 +133,7 @@ def test_the_finished_model_reads_as_the_last_stage() -> None:
 def test_no_latents_are_plain_text_without_the_replaced_steps(stage: str) -> None:
     """The paper's control `no thought`."""
     backbone = literal.exact()
-    found = literal.train(made(backbone, latents=0), backbone, Moment(STAGES[stage]))
+    found = literal.train(made(backbone, latents=0), backbone, Progress(STAGES[stage]))
     mark = literal.spelt(backbone, "#### ") if stage == "latent_all" else []
     for row, of in enumerate(EXAMPLES):
         inputs_ND = literal.embed(backbone, [*of.question, *mark])

@@ -24,7 +24,7 @@ def made(family: str = "gpt2", shape: dict | None = None, **changes: object) -> 
     for name, value in changes.items():
         setattr(settings.method, name, value)
     method = build_method(settings, backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     return method, backbone.double()
 
 

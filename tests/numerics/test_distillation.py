@@ -59,12 +59,12 @@ def by_hand(backbone: Backbone, objective: str, cue: str, shares: list[float], s
 @pytest.mark.parametrize("cue", ["", "7 * "])
 def test_losses_and_gradients_are_those_of_plain_passes(family: str, changes: dict, objective: str, cue: str) -> None:
     backbone = literal.exact(family, **changes)
-    moment = at(objective, 0.2)
+    progress = at(objective, 0.2)
     without = made(backbone, answer_cue=cue)
-    shares = [without.layout(of, moment).count for of in EXAMPLES]
+    shares = [without.layout(of, progress).count for of in EXAMPLES]
     assert len(set(shares)) > 1 or objective == "refinement"
-    plain = literal.train(without, backbone, moment)
-    found = literal.train(made(backbone, answer_cue=cue, distillation=GAMMA, teacher=TEACHER), backbone, moment)
+    plain = literal.train(without, backbone, progress)
+    found = literal.train(made(backbone, answer_cue=cue, distillation=GAMMA, teacher=TEACHER), backbone, progress)
     added = by_hand(backbone, objective, cue, shares)
     assert found.loss - plain.loss == pytest.approx(added.item(), rel=1e-5)
     extra = literal.gradients(backbone, added)

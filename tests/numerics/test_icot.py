@@ -14,7 +14,7 @@ from rim.data.encode import EncodedExample
 from rim.methods.icot import Internalised
 from rim.methods.registry import build_method
 from rim.settings import Stage
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.training.module import RimModule
 from rim.training.run import fit
 from rim.tree import Kind
@@ -39,11 +39,11 @@ def made(backbone: Backbone = BACKBONE, seed: int = 0, **changes: object) -> Int
     return method
 
 
-def moment(epochs: float, update: int = 0, length: int = 1000) -> Moment:
-    return Moment(REMOVAL, update, length, epochs)
+def progress(epochs: float, update: int = 0, length: int = 1000) -> Progress:
+    return Progress(REMOVAL, update, length, epochs)
 
 
-def left(method: Internalised, of: EncodedExample, when: Moment) -> list[int]:
+def left(method: Internalised, of: EncodedExample, when: Progress) -> list[int]:
     """What the tree still holds of the chain."""
     nodes = method.layout(of, when).nodes
     return [int(token) for node in nodes if node.kind == Kind.STEP for token in node.ids]
@@ -64,7 +64,7 @@ def whole(backbone: Backbone, of: EncodedExample) -> list[int]:
 def test_eight_tokens_go_in_an_epoch_and_all_of_them_from_39_on(epochs: float, removed: int) -> None:
     chain = whole(BACKBONE, LONG)
     assert len(chain) == 70
-    assert left(made(removal_smoothing=0.0), LONG, moment(epochs)) == chain[removed:]
+    assert left(made(removal_smoothing=0.0), LONG, progress(epochs)) == chain[removed:]
 
 
 def test_the_schedule_is_the_one_of_a_counter_of_updates() -> None:
@@ -74,13 +74,13 @@ def test_the_schedule_is_the_one_of_a_counter_of_updates() -> None:
         if counter == epoch // 8:
             removed, counter = removed + 1, 0
         counter += 1
-        assert method.level(moment(update / epoch, update)) == min(removed, 39)
+        assert method.level(progress(update / epoch, update)) == min(removed, 39)
 
 
 @pytest.mark.parametrize(("update", "removed"), [(0, 0), (1, 0), (25, 1), (500, 20), (974, 38), (975, 70), (999, 70)])
 def test_without_a_speed_the_limit_is_reached_evenly_at_the_stages_end(update: int, removed: int) -> None:
     method = made(removed_per_epoch=None, removal_smoothing=0.0)
-    assert left(method, LONG, moment(100.0, update)) == whole(BACKBONE, LONG)[removed:]
+    assert left(method, LONG, progress(100.0, update)) == whole(BACKBONE, LONG)[removed:]
 
 
 @pytest.mark.parametrize("smoothing", [4.0, 0.7])
@@ -89,7 +89,7 @@ def test_the_offset_is_geometric(smoothing: float) -> None:
     method, chain = made(removal_smoothing=smoothing), len(whole(BACKBONE, LONG))
     parts = LONG.question, LONG.steps, LONG.answer
     examples = [EncodedExample(f"test/{number}", *parts, "7", "") for number in range(40)]
-    draws = [chain - len(left(method, of, moment(0.5, update))) - 4 for update in range(200) for of in examples]
+    draws = [chain - len(left(method, of, progress(0.5, update))) - 4 for update in range(200) for of in examples]
     found, expected = Counter(draws), [(1 - math.exp(-smoothing)) * math.exp(-smoothing * k) for k in range(30)]
     bins = [(found[k], p * len(draws)) for k, p in enumerate(expected) if p * len(draws) >= 5]
     assert min(draws) == 0 and len(bins) > 1
@@ -101,7 +101,7 @@ def test_the_offset_depends_on_seed_update_and_example_alone() -> None:
     def draws(seed: int = 0, first: int = 0, name: str = "test/0") -> list[int]:
         method = made(seed=seed, removal_smoothing=0.5)
         of = EncodedExample(name, LONG.question, LONG.steps, LONG.answer, "7", "")
-        return [len(left(method, of, moment(0.5, update))) for update in range(first, first + 40)]
+        return [len(left(method, of, progress(0.5, update))) for update in range(first, first + 40)]
 
     assert draws() == draws()
     assert draws() != draws(seed=1) and draws() != draws(first=1000) and draws() != draws(name="test/1")
@@ -117,7 +117,7 @@ def test_the_first_and_last_stage_know_no_offset() -> None:
 @pytest.mark.parametrize(("epochs", "removed"), [(0, 0), (0.5, 4), (1, 8), (5, 99)])
 def test_losses_are_those_of_plain_text_without_the_first_tokens(epochs: float, removed: int) -> None:
     backbone = literal.exact()
-    found = literal.train(made(backbone, removal_smoothing=0.0), backbone, moment(epochs))
+    found = literal.train(made(backbone, removal_smoothing=0.0), backbone, progress(epochs))
     rest = [whole(backbone, of)[removed:] + literal.chain(backbone, of)[len(whole(backbone, of)) :] for of in EXAMPLES]
     wanted = [
         literal.text_nll(backbone, literal.embed(backbone, of.question), text)

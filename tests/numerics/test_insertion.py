@@ -177,7 +177,7 @@ def test_at_layer_0_the_mechanism_is_the_plain_reading(family: str) -> None:
     backbone = tiny_backbone(family, **dict(FAMILIES)[family])
     batch = pad(trees(backbone), backbone.special.pad)
     plain_S, answers = packed_nll(backbone, batch), greedy(backbone, prompts(backbone), NEW)
-    method(backbone).equip(backbone)
+    method(backbone).add_modules(backbone)
     assert backbone.insertion is None and backbone.new_cache().first_layer == 0
     backbone.insert_memory(0, position=True)
     torch.testing.assert_close(packed_nll(backbone, batch), plain_S, atol=1e-5, rtol=0)

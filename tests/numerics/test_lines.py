@@ -11,7 +11,7 @@ from rim.backbone.selfcheck import self_check
 from rim.backbone.tokenizer import Slots
 from rim.methods.method import Method
 from rim.methods.registry import build_method
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Tree, TreeBatch, pad, pad_lines
 from tests.models import at, config, example, stopped, tiny_backbone, with_adapters
 from tests.numerics.inserted import inserted
@@ -41,8 +41,8 @@ def learned(method: Method, backbone: Backbone, batch: TreeBatch) -> tuple[list[
     return [losses.total.item(), *each], gradient
 
 
-def check_lines(method: Method, backbone: Backbone, moment: Moment) -> None:
-    trees, pad_id = [method.layout(each, moment) for each in EXAMPLES], backbone.special.pad
+def check_lines(method: Method, backbone: Backbone, progress: Progress) -> None:
+    trees, pad_id = [method.layout(each, progress) for each in EXAMPLES], backbone.special.pad
     alone, gradient = learned(method, backbone, pad(trees, pad_id))
     batch = in_lines(trees, pad_id)
     assert len(batch.ids_BN) == 3 and batch.ids_BN.shape[1] % 8 == 0
@@ -80,9 +80,9 @@ def test_by_every_method(variant: str) -> None:
     chosen = settings(variant)
     backbone = tiny_backbone("llama", slots=Slots.of(chosen))
     method = build_method(chosen, backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     for stage in chosen.stages:
-        check_lines(method, backbone, Moment(stage, 500, 1000, 0.75))
+        check_lines(method, backbone, Progress(stage, 500, 1000, 0.75))
 
 
 def test_what_a_batch_knows_of_its_numbers() -> None:

@@ -31,7 +31,7 @@ PLACES = [
 
 def made(backbone: Backbone, *more: str) -> Method:
     method = build_method(load([], ["memory.blocks=3", *more]), backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     return method
 
 

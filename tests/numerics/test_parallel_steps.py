@@ -56,10 +56,10 @@ def test_losses_and_gradients_are_those_of_plain_passes(family: str, changes: di
     """An example's mean over steps and tokens, weighed by the setting and by the example's share of the count."""
     backbone = literal.exact(family, **changes)
     without = made(backbone, 0.0, across_readouts=rule)
-    moment = at(objective, 0.2)
-    shares = [without.layout(of, moment).count for of in EXAMPLES]
-    found = literal.train(made(backbone, WEIGHT, across_readouts=rule), backbone, moment)
-    plain = literal.train(without, backbone, moment)
+    progress = at(objective, 0.2)
+    shares = [without.layout(of, progress).count for of in EXAMPLES]
+    found = literal.train(made(backbone, WEIGHT, across_readouts=rule), backbone, progress)
+    plain = literal.train(without, backbone, progress)
     rows = [by_hand(backbone, of, objective) for of in EXAMPLES]
     extra = sum(WEIGHT * share * row.mean() for row, share in zip(rows, shares, strict=True) if len(row)) / sum(shares)
     assert found.loss - plain.loss == pytest.approx(extra.item(), rel=1e-5)

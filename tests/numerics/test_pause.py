@@ -8,7 +8,7 @@ from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import default_stages
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.tree import Kind, Node
 from tests.models import at, config
 from tests.numerics import literal
@@ -84,7 +84,7 @@ def test_pauses_in_the_place_of_thoughts_are_plain_text(family: str, changes: di
     backbone = literal.exact(family, **changes)
     method = made(backbone, "pause_curriculum")
     with literal.passes(backbone) as counted:
-        found = literal.train(method, backbone, Moment(STAGES[stage]))
+        found = literal.train(method, backbone, Progress(STAGES[stage]))
     assert counted() == 1
     check(backbone, found, [curriculum(backbone, of, stage) for of in EXAMPLES])
 
@@ -100,7 +100,7 @@ def test_pauses_stand_where_coconuts_latents_stand(stage: str) -> None:
         return kind, [int(token) for token in node.ids], node.parent, node.weight
 
     for of in EXAMPLES:
-        trees = [method.layout(of, Moment(STAGES[stage])) for method in (pause, coconut)]
+        trees = [method.layout(of, Progress(STAGES[stage])) for method in (pause, coconut)]
         assert [plain(node) for node in trees[0].nodes] == [plain(node) for node in trees[1].nodes]
         assert trees[0].count == trees[1].count
         assert (trees[0] == trees[1]) == (stage == "chain")

@@ -178,7 +178,7 @@ def test_memory_that_enters_above_layer_0_is_read_where_it_stands(family: str, p
     """In the packed pass, in separate ones, with every block and with fewer, and read again after an edit."""
     backbone = tiny_backbone(family)
     method = made(backbone, placement, insertion_layer=1)
-    method.equip(backbone)
+    method.add_modules(backbone)
     trees = [method.layout(of, at(objective)) for of in EXAMPLES for objective in ("grounding", "refinement")]
     assert self_check(backbone, trees).difference < 1e-4
     prompts = [method.prompt(of) for of in EXAMPLES]

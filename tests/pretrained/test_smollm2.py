@@ -66,7 +66,7 @@ def test_packed_is_separate_and_batched_is_single(config: Config, backbone: Back
     splits, method = prepare(config.data, backbone.tokenizer, 0), build_method(config, backbone.tokenizer)
     examples = [splits.train[row] for row in (0, 1)]
     for stage in make_plan(config.stages, config.training, len(splits.train)).stages:
-        check = self_check(backbone, [method.layout(example, stage.moment(0)) for example in examples])
+        check = self_check(backbone, [method.layout(example, stage.progress(0)) for example in examples])
         assert check.difference < check.tolerance < 1e-2
     prompts = [method.prompt(example) for example in examples]
     together = method.answer(backbone, prompts, 4)

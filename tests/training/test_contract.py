@@ -16,7 +16,7 @@ from rim import evaluate
 from rim.methods.method import Losses
 from rim.runs.folder import RunFolder
 from rim.settings.load import load
-from rim.training import conclusion, run
+from rim.training import final_scores, run
 from rim.training.cost import TrainingCost
 from rim.training.datamodule import Pass, TrainingBatch
 from rim.training.module import RimModule
@@ -62,8 +62,8 @@ class Finished:
 def swiftly(put: Callable[[Any, str, Any], None] = setattr) -> None:
     """Draw nothing and count no cost."""
     put(run, "draw_example", lambda *_: None)
-    put(conclusion, "_to_tensorboard", lambda *_: None)
-    put(conclusion, "training_cost", lambda *_: TrainingCost({"all": 1.0}, {"all": 1}))
+    put(final_scores, "_to_tensorboard", lambda *_: None)
+    put(final_scores, "training_cost", lambda *_: TrainingCost({"all": 1.0}, {"all": 1}))
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +124,7 @@ def test_a_run_that_is_struck_down_and_repeated_is_the_same_run(
 
     def watched(module: RimModule, optimizer: Any) -> None:
         plan, inside = module.stage, module.updates - module.stage.first
-        levels = [module.method.level(plan.moment(u)) for u in range(inside + 1)]
+        levels = [module.method.level(plan.progress(u)) for u in range(inside + 1)]
         wanted[module.updates] = len(levels) - levels.index(levels[-1])
         step(module, optimizer)
         steps[module.updates] = max(int(each["step"]) for each in optimizer.state.values())

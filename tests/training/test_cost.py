@@ -18,8 +18,8 @@ from rim.methods.method import Losses, Method
 from rim.methods.registry import METHODS, build_method
 from rim.settings import Config, Lora
 from rim.settings.load import load
-from rim.training.conclusion import _flops_of
 from rim.training.cost import BudgetError, TrainingCost, cost_of, stage_flops, training_cost, updates_for
+from rim.training.final_scores import _flops_of
 from rim.training.plan import StagePlan, make_plan
 from rim.training.run import fit
 from rim.tree import TreeBatch, pad
@@ -44,11 +44,11 @@ def flops(
     return stage_flops(method, backbone, rows, stages(settings)[stage], **more)  # type: ignore[arg-type]
 
 
-def plainly(backbone: Backbone, method: Method, row: EncodedExample, moment: object) -> int:
+def plainly(backbone: Backbone, method: Method, row: EncodedExample, progress: object) -> int:
     """The reference: one ordinary backward, counted by the library alone (right where attention is eager)."""
     backbone = copy.deepcopy(backbone)
     with FlopCounterMode(display=False) as counter:
-        batch = pad([method.layout(row, moment)], backbone.special.pad)  # type: ignore[arg-type]
+        batch = pad([method.layout(row, progress)], backbone.special.pad)  # type: ignore[arg-type]
         method.losses(backbone, batch).total.backward()
     return counter.get_total_flops()
 
@@ -84,10 +84,10 @@ def test_a_stage_is_the_mean_over_rows_and_moments() -> None:
     settings, backbone = config(), tiny_backbone("gpt2", "eager")
     method, (grounding, _) = build_method(settings, backbone.tokenizer), stages(settings)
     assert grounding.length == 30
-    counts = [plainly(backbone, method, row, grounding.moment(update)) for update in (5, 15, 25) for row in ROWS]
+    counts = [plainly(backbone, method, row, grounding.progress(update)) for update in (5, 15, 25) for row in ROWS]
     assert len(set(counts)) > 4
     assert flops(backbone, settings, points=3) == sum(counts) / len(counts)
-    first_and_fourth = [plainly(backbone, method, ROWS[row], grounding.moment(15)) for row in (1, 3)]
+    first_and_fourth = [plainly(backbone, method, ROWS[row], grounding.progress(15)) for row in (1, 3)]
     assert flops(backbone, settings, examples=2, points=1) == sum(first_and_fourth) / 2
 
 
@@ -96,10 +96,10 @@ def test_every_method_is_counted_as_it_trains(name: str) -> None:
     """Chains of passes, loops and teachers too, in all stages: as one ordinary backward for each row and moment."""
     settings, backbone = config(name), tiny_backbone("llama", "eager", num_hidden_layers=1)
     method = build_method(settings, backbone.tokenizer)
-    method.equip(backbone)
+    method.add_modules(backbone)
     for stage in stages(settings):
-        moments = [stage.moment(stage.length * quarter // 4) for quarter in (1, 3)]
-        counts = [plainly(backbone, method, row, moment) for moment in moments for row in ROWS]
+        moments = [stage.progress(stage.length * quarter // 4) for quarter in (1, 3)]
+        counts = [plainly(backbone, method, row, progress) for progress in moments for row in ROWS]
         assert stage_flops(method, backbone, ROWS, stage, points=2) == sum(counts) / len(counts)  # type: ignore[arg-type]
 
 

@@ -98,7 +98,7 @@ def test_every_way_of_reading_takes_weights_of_two_types(method: str, changes: d
         add_adapters(plain.model, Lora(rank=4, dropout=0.0), plain.special), plain.tokenizer, plain.special
     )
     built = build_method(made, backbone.tokenizer)
-    built.equip(backbone)
+    built.add_modules(backbone)
     assert types(backbone)[True] == {torch.float32}
     trees = pad([built.layout(example(), at(made.stages[-1].objective))], backbone.special.pad)
     with torch.autocast("cpu", torch.bfloat16):

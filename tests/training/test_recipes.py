@@ -7,7 +7,7 @@ import pytest
 from rim.backbone.tokenizer import build_tokenizer
 from rim.base.vocabulary import taken
 from rim.settings.load import load
-from rim.training.run import prepare_run, prove
+from rim.training.run import prepare_run, run_self_check
 from tests.data.chats import CHATS
 from tests.families import family_model
 from tests.models import TEXTS
@@ -40,7 +40,7 @@ def test_a_recipe_plans_on_its_architecture(file: Path, tmp_path: Path) -> None:
     given = ["training.accelerator=cpu", "data.train=tracking/train", "data.validation=tracking/validation"]
     config = load([ROOT / "conf" / "gsm8k.yaml", file], [*DATA, *given, "data.test=[tracking/test]", *own])
     prepared = prepare_run(config)
-    prove(prepared)
+    run_self_check(prepared)
     assert [plan.stage.name for plan in prepared.plan.stages] == ["grounding", "refinement"]
     assert list(taken(prepared.backbone.tokenizer).values()) == list(spare)[:3]
     embedding = prepared.backbone.causal.get_input_embeddings().weight

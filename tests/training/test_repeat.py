@@ -23,7 +23,7 @@ def test_finished_run_repeats_its_report_and_trains_nothing(
 
     before, report = state(straight / "weights"), (straight / "report.md").read_text()
     monkeypatch.setattr(run, "train", never)
-    monkeypatch.setattr("rim.training.conclusion.score_source", never)
+    monkeypatch.setattr("rim.training.final_scores.score_source", never)
     assert command.main(overrides(straight.parent, "run.name=straight")) == 0
     assert capsys.readouterr().out.endswith("\n" + report + "\n")
     assert state(straight / "weights") == before

@@ -22,7 +22,7 @@ from tests.runs import curve
 )
 def test_best_is_the_later_of_equals(scores: list[int], best: int, kept: list[int]) -> None:
     selection = Selection()
-    offered = [selection.offer("s", update, correct, 8) for update, correct in enumerate(scores, 1)]
+    offered = [selection.update_best("s", update, correct, 8) for update, correct in enumerate(scores, 1)]
     assert [update for update, taken in enumerate(offered, 1) if taken] == kept
     assert selection.best["s"] == Candidate("s-best", "s", best, max(scores), 8)
 
@@ -30,11 +30,11 @@ def test_best_is_the_later_of_equals(scores: list[int], best: int, kept: list[in
 def test_final_pick_is_the_best_of_the_last_stage_however_good_an_earlier_one_was() -> None:
     selection = Selection()
     assert selection.final is None and selection.state()["final"] is None
-    selection.offer("grounding", 5, 8, 8)
+    selection.update_best("grounding", 5, 8, 8)
     selection.close("grounding", 5, 8, 8)
     assert selection.final == Candidate("grounding-best", "grounding", 5, 8, 8)
-    selection.offer("refinement", 9, 1, 8)
-    selection.offer("refinement", 12, 0, 8)
+    selection.update_best("refinement", 9, 1, 8)
+    selection.update_best("refinement", 12, 0, 8)
     selection.close("refinement", 12, 0, 8)
     assert selection.final == Candidate("refinement-best", "refinement", 9, 1, 8)
     assert selection.final.accuracy == 1 / 8
@@ -44,11 +44,11 @@ def test_final_pick_is_the_best_of_the_last_stage_however_good_an_earlier_one_wa
 def test_selection_comes_back_from_a_checkpoint() -> None:
     selection = Selection()
     for update, correct in ((5, 2), (10, 1)):
-        selection.offer("grounding", update, correct, 8)
+        selection.update_best("grounding", update, correct, 8)
     selection.close("grounding", 10, 1, 8)
     again = Selection.from_state(json.loads(json.dumps(selection.state())))
     assert again == selection
-    assert not again.offer("grounding", 11, 1, 8) and again.offer("refinement", 12, 0, 8)
+    assert not again.update_best("grounding", 11, 1, 8) and again.update_best("refinement", 12, 0, 8)
     assert again.final is not None and again.final.name == "refinement-best"
 
 

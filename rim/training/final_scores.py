@@ -23,7 +23,7 @@ from rim.training.trackers import flat_settings, open_loggers
 RESULT = "result.json"
 
 
-def conclude(prepared: Prepared) -> None:
+def score_test_sets(prepared: Prepared) -> None:
     """Score the final pick once, and print the report; a run that is concluded only prints it again."""
     folder = prepared.folder
     if folder.read(RESULT) is None:

@@ -6,7 +6,7 @@ from rim.settings import Stage
 
 
 @dataclass(frozen=True)
-class Moment:
+class Progress:
     """Update `update` (0-based) of a stage with `length` updates; `epochs` of it are done, in passes over the rows."""
 
     stage: Stage
@@ -20,6 +20,6 @@ class Moment:
         return self.stage.objective
 
     @property
-    def progress(self) -> float:
+    def share(self) -> float:
         """Share of the stage that is done, 0 to 1."""
         return self.update / self.length

@@ -10,7 +10,7 @@ from rim.data.joined import JoinedSplit, Split
 from rim.report.figures.outline import tree_text
 from rim.report.figures.tree import tree_cards
 from rim.settings import Training
-from rim.settings.moment import Moment
+from rim.settings.progress import Progress
 from rim.training.datamodule import tokens_per_line
 from rim.training.events import (
     ACCURACY_BY_BLOCK,
@@ -25,7 +25,7 @@ from rim.training.prepared import Prepared
 from rim.tree import Tree
 
 
-def announce(prepared: Prepared, updates: int) -> None:
+def print_run_header(prepared: Prepared, updates: int) -> None:
     """Print the run in a screen: folder, data with what was left out, model, batch, plan."""
     config, training = prepared.config, prepared.config.training
     trained, whole = _parameters(prepared)
@@ -64,8 +64,8 @@ def draw_example(prepared: Prepared, events: RunLogger) -> None:
     firsts = _firsts(prepared.splits.train)
     for plan in prepared.plan.stages:
         stage = plan.stage
-        trees = {below: prepared.method.layout(example, plan.moment(0)) for below, example in firsts.items()}
-        quantities[stage.name] = _quantities(prepared, plan.moment(0), trees.values())
+        trees = {below: prepared.method.layout(example, plan.progress(0)) for below, example in firsts.items()}
+        quantities[stage.name] = _quantities(prepared, plan.progress(0), trees.values())
         for below, tree in trees.items():
             for name, figure in tree_cards(tree, label).items():
                 board.add_figure(f"{stage.name}/{name}{below}", figure, 0)
@@ -74,15 +74,15 @@ def draw_example(prepared: Prepared, events: RunLogger) -> None:
     board.add_text("settings", _fenced(prepared.folder.config_file.read_text(encoding="utf-8")), 0)
 
 
-def _quantities(prepared: Prepared, moment: Moment, trees: Iterable[Tree]) -> list[str]:
+def _quantities(prepared: Prepared, progress: Progress, trees: Iterable[Tree]) -> list[str]:
     """What a stage has several values of: answers, numbers of steps, sources, and readouts in its loss."""
-    branches = prepared.method.prompt(prepared.splits.train[0], moment.stage).branches
+    branches = prepared.method.prompt(prepared.splits.train[0], progress.stage).branches
     present = {
         ACCURACY_BY_BLOCK: len(branches) > 1,
         ACCURACY_BY_STEPS: True,
         ACCURACY_BY_SOURCE: isinstance(prepared.splits.validation, JoinedSplit),
         LOSS_BY_READOUT: any(node.readout for tree in trees for node in tree.nodes),
-        LOSS_WEIGHTS: bool(prepared.method.weights_at(moment)),
+        LOSS_WEIGHTS: bool(prepared.method.weights_at(progress)),
     }
     return [name for name, given in present.items() if given]
 
