@@ -8,14 +8,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
-from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.tensor import DTensor
 
-from rim.backbone.sharding import gather, like, local, release, shard, whole
-from rim.runs.checkpoint import fingerprint
 from rim.training.run import fit
-from tests.helpers_ddp import run_on_two_processes
-from tests.models import tiny_backbone
 from tests.runs import curve, overrides, tiny, weights
 from tests.training.children import Strike, fit_in_child, fit_together, torchrun
 from tests.training.test_contract import swiftly
@@ -71,29 +65,3 @@ def shapes(checkpoint: dict[str, Any]) -> dict[Any, Any]:
     (optimizer,) = checkpoint["optimizer_states"]
     found = {name: (value.shape, type(value)) for name, value in checkpoint["state_dict"].items()}
     return found | {(n, key): (v.shape, type(v)) for n, each in optimizer["state"].items() for key, v in each.items()}
-
-
-def share(rank: int) -> dict[str, Any]:
-    backbone = tiny_backbone()
-    before, answer = {n: p.detach().clone() for n, p in backbone.named_parameters()}, fingerprint(backbone)
-    shard(backbone, init_device_mesh("cpu", (2,)))
-    slices = dict(backbone.named_parameters())
-    assert all(isinstance(slice, DTensor) for slice in slices.values())
-    assert all(torch.equal(whole(slice), before[name]) for name, slice in slices.items())
-    assert all(torch.equal(local(like(before[name], slice)), local(slice)) for name, slice in slices.items())
-    for _ in range(2):
-        gather(backbone)
-        assert fingerprint(backbone) == (answer if rank == 0 else fingerprint(backbone))
-        assert all(torch.equal(value, before[name]) for name, value in backbone.trainable_state().items())
-        release(backbone)
-    assert all(isinstance(slice, DTensor) for slice in backbone.parameters())
-    return {
-        "held": sum(local(slice).numel() for slice in slices.values()),
-        "all": sum(map(torch.numel, before.values())),
-    }
-
-
-def test_a_process_keeps_its_slices_and_has_all_weights_in_between() -> None:
-    """The first process makes one fingerprint, the other two: passes wait for nobody."""
-    first, second = run_on_two_processes(share)
-    assert first["held"] + second["held"] == first["all"] and abs(first["held"] - second["held"]) < 0.05 * first["all"]
