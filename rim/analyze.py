@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rim.base.errors import did_you_mean
 from rim.evaluate import named_tests
-from rim.settings.commandline import UsageError, parse, user_errors
+from rim.settings.commandline import UsageError, add_checkpoint, parse, user_errors
 
 PARTS = ("patch", "probe", "lens", "pca", "attention")
 
@@ -22,7 +22,7 @@ def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="DIR", help="run folder, such as runs/demo (required)")
     parser.add_argument("--only", nargs="+", metavar="PART", help="parts to do; default: all")
     parser.add_argument("--test", nargs="+", metavar="SOURCE", help="test sets, task/split; default: the run's own")
-    parser.add_argument("--weights", metavar="NAME", help="a file of DIR/weights; default: the final pick")
+    add_checkpoint(parser)
     parser.add_argument("--layers", nargs="+", metavar="N", help="layers to look at, from 0; default: all")
     parser.add_argument("--rows", type=int, default=256, metavar="N", help="most questions of a set; default: 256")
 
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
 
     from rim.analysis.conduct import analyze
 
-    form = {"parts": parts, "weights": options.weights, "layers": layers, "rows": options.rows}
+    form = {"parts": parts, "weights": options.checkpoint, "layers": layers, "rows": options.rows}
     analyze(Path(options.run), overrides, sources, **form)
     return 0
 

@@ -11,12 +11,12 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from rim.settings.commandline import parse, user_errors
+from rim.settings.commandline import add_checkpoint, parse, user_errors
 
 
 def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="DIR", help="run folder, such as runs/demo (required)")
-    parser.add_argument("--checkpoint", metavar="NAME", help="a file of DIR/weights; default: the final pick")
+    add_checkpoint(parser)
     parser.add_argument("--blocks", type=int, metavar="K", help="memory blocks to read; default: the run's own")
     parser.add_argument("--steps", action="store_true", help="also the step that each block was grounded in")
     parser.add_argument("--json", action="store_true", help="one JSON object for each question")

@@ -13,7 +13,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from rim.settings.commandline import CommandLine, UsageError, parse, user_errors
+from rim.settings.commandline import CommandLine, UsageError, add_checkpoint, parse, user_errors
 
 OPEN = ("evaluation.", "data.", "memory.blocks", "training.accelerator", "training.threads")
 """Settings that do not change what the weights are."""
@@ -24,7 +24,7 @@ def _options(parser: ArgumentParser) -> None:
     which.add_argument("--run", metavar="DIR", help="run folder, such as runs/demo")
     which.add_argument("--export", metavar="FOLDER", help="folder of rim.export, or any with a chat template")
     parser.add_argument("--test", nargs="+", metavar="SOURCE", help="test sets, task/split; default: the run's own")
-    parser.add_argument("--weights", metavar="NAME", help="a file of DIR/weights; default: the final pick")
+    add_checkpoint(parser)
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--protocol", action="store_true", help="the paper's selection on splits of the test set")
     instead.add_argument("--base", nargs="?", type=int, const=4, metavar="N", help="the base model; N examples (4)")
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     from rim.evaluation.standalone import evaluate
 
     form = {"protocol": options.protocol, "adaptive": options.adaptive}
-    evaluate(Path(options.run), overrides, sources, options.weights, **form)
+    evaluate(Path(options.run), overrides, sources, options.checkpoint, **form)
     return 0
 
 
@@ -54,8 +54,8 @@ def _score_base(options: Namespace, overrides: list[str], sources: list[str]) ->
     Raises:
         UsageError: a checkpoint is asked for.
     """
-    if options.weights:
-        raise UsageError("--base takes no --weights: the base model has its own, which nothing has changed")
+    if options.checkpoint:
+        raise UsageError("--base takes no --checkpoint: the base model has its own, which nothing has changed")
     from rim.evaluation.base_run import evaluate_base
 
     evaluate_base(Path(options.run), overrides, sources, options.base)
@@ -68,7 +68,7 @@ def _score_folder(options: Namespace, overrides: list[str], sources: list[str]) 
     Raises:
         UsageError: something is asked for that only a run has.
     """
-    given = {"--weights": options.weights, "--protocol": options.protocol, "--adaptive": options.adaptive}
+    given = {"--checkpoint": options.checkpoint, "--protocol": options.protocol, "--adaptive": options.adaptive}
     given["--base"] = options.base is not None
     given["memory.blocks"] = any(override.startswith("memory.") for override in overrides)
     if wrong := [name for name, value in given.items() if value]:

@@ -12,13 +12,13 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from rim.settings.commandline import parse, user_errors
+from rim.settings.commandline import add_checkpoint, parse, user_errors
 
 
 def _options(parser: ArgumentParser) -> None:
     parser.add_argument("--run", required=True, metavar="DIR", help="run folder, such as runs/demo (required)")
     parser.add_argument("--to", required=True, metavar="FOLDER", help="new folder of the export (required)")
-    parser.add_argument("--checkpoint", metavar="NAME", help="a file of DIR/weights; default: the final pick")
+    add_checkpoint(parser)
     parser.add_argument("--dtype", choices=("fp32", "bf16"), default="fp32", help="type of the weights; default: fp32")
     parser.add_argument("--blocks", type=int, metavar="K", help="memory blocks by default; default: the run's own")
     parser.add_argument("--license", metavar="L", help="licence of the card, such as mit; never guessed")

@@ -69,6 +69,13 @@ def parse(
     return CommandLine(tuple(files), tuple(overrides), Namespace(**parsed))
 
 
+def add_checkpoint(parser: ArgumentParser) -> None:
+    """The option `--checkpoint` of verbs about a finished run; `--weights`, its former name, is read in silence."""
+    text = "a checkpoint in DIR/weights; default: the final pick"
+    parser.add_argument("--checkpoint", metavar="NAME", help=text)
+    parser.add_argument("--weights", dest="checkpoint", help=SUPPRESS)
+
+
 def exists(word: str) -> bool:
     """Whether there is a file or folder of that name; an override may be longer than any name can be."""
     try:

@@ -134,7 +134,7 @@ def test_answers_are_those_of_the_model_as_it_was_published(
     [
         (["--base=-1"], "--base -1: a number of solved examples is 0 or more"),
         (["--base", "1000"], "--base 1000: tracking/train has"),
-        (["--base", "--weights", "x"], "--base takes no --weights"),
+        (["--base", "--checkpoint", "x"], "--base takes no --checkpoint"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(

@@ -71,7 +71,7 @@ def test_every_fold_leaves_right_and_wrong_readouts(share: float) -> None:
     ],
 )
 def test_readouts_that_are_all_alike_fit_nothing(correct_EK: np.ndarray, text: str) -> None:
-    with pytest.raises(ProbeError, match=text + r".*Raise evaluation.probe_rows, or choose weights \(--weights\)"):
+    with pytest.raises(ProbeError, match=text + r".*, or choose a checkpoint \(--checkpoint\) or a validation set"):
         fit_probe(np.zeros((9, 2, 4)), correct_EK)
 
 

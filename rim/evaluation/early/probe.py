@@ -70,8 +70,8 @@ def folds(correct_EK: np.ndarray) -> np.ndarray:
         raise ProbeError(
             f"of {len(correct_EK)} fitting examples {right} have a right readout and {wrong} a wrong one: a probe "
             "learns from both, and needs 2 examples of each, one to fit and one to check. Raise evaluation.probe_rows, "
-            "or choose weights (--weights) or a validation set (data.validation) that are neither always right nor "
-            "always wrong"
+            "or choose a checkpoint (--checkpoint) or a validation set (data.validation) that are neither always right "
+            "nor always wrong"
         )
     order = np.argsort(correct_EK.sum(1), kind="stable")
     fold_E = np.empty(len(order), dtype=int)
