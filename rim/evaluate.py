@@ -1,9 +1,8 @@
 """Score the model of a finished run on test sets.
 
 Writes accuracy after every block, by steps and by size, with the controls, and
-the predictions as JSON lines. Settings come from the run folder; overrides may
-change evaluation.*, data.*, memory.blocks, training.accelerator and
-training.threads. --export scores a Hugging Face folder in the place of a run.
+the predictions as JSON lines. Overrides may change evaluation.*, data.*,
+memory.blocks, training.accelerator and training.threads of the run's settings.
 
 Example:
   python -m rim.evaluate --run runs/demo evaluation.batch_size=8
@@ -22,7 +21,7 @@ OPEN = ("evaluation.", "data.", "memory.blocks", "training.accelerator", "traini
 def _options(parser: ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--run", metavar="DIR", help="run folder, such as runs/demo")
-    which.add_argument("--export", metavar="FOLDER", help="folder of rim.export, or any with a chat template")
+    which.add_argument("--export", metavar="FOLDER", help="folder of rim.export, or a chat model's")
     parser.add_argument("--test", nargs="+", metavar="SOURCE", help="test sets, task/split; default: the run's own")
     add_checkpoint(parser)
     instead = parser.add_mutually_exclusive_group()

@@ -71,7 +71,7 @@ def parse(
 
 def add_checkpoint(parser: ArgumentParser) -> None:
     """The option `--checkpoint` of verbs about a finished run; `--weights`, its former name, is read in silence."""
-    text = "a checkpoint in DIR/weights; default: the final pick"
+    text = "one of DIR/weights; default: the final pick"
     parser.add_argument("--checkpoint", metavar="NAME", help=text)
     parser.add_argument("--weights", dest="checkpoint", help=SUPPRESS)
 

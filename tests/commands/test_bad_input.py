@@ -65,7 +65,7 @@ def gsm8k(folder: Path, train: str | None = None, test: str | None = None) -> st
     [
         ("training.batchsize=4", ["training.batchsize", "no such setting; did you mean 'training.batch_size'?"]),
         ("training.batch_size=many", ['training.batch_size = "many": allowed is a whole number']),
-        ("method.name=rim", ['method.name = "rim": allowed is one of memory_blocks, looped, direct, cot, pause']),
+        ("method.name=rim", ['method.name = "rim": allowed is one of memory_blocks, looped, direct, repeat, cot,']),
         (
             "data.train=gsm9k/train",
             ["unknown task 'gsm9k' (did you mean 'gsm8k'?)", "the tasks are aqua, arithmetic, "],
@@ -200,7 +200,7 @@ def test_weights_that_do_not_exist(finished: Path, refused) -> None:
 
 
 def test_no_run_at_all(refused) -> None:
-    assert "required: --run; see python -m rim.evaluate --help" in refused(evaluate)
+    assert "one of the arguments --run --export is required; see python -m rim.evaluate --help" in refused(evaluate)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_no_run_at_all(refused) -> None:
         ),
         (["--test", "tracking/test", "run.seed=3"], "'run.seed=3' would change the run"),
         (["evaluation.batchsize=3"], "did you mean 'evaluation.batch_size'?"),
-        (["evaluation.controls=[remove]"], "must be one of removed, swapped, noise; did you mean 'removed'?"),
+        (["evaluation.controls=[remove]"], "values_only, keys_only, zero; did you mean 'removed'?"),
         (["--test", "gsm8k/dev"], "unknown split 'dev' of task 'gsm8k': there are gsm8k/train, gsm8k/test"),
         (["--test", "trackign/test"], "unknown task 'trackign' (did you mean 'tracking'?)"),
         (["--protocol"], "evaluation.selection_rows is 264 and the test set has 8 examples"),

@@ -306,7 +306,7 @@ def test_validation_questions_are_left_out_of_every_source_and_steps_have_the_fo
     rows = [{"question": text, "steps": ["<<1+1=2>>"], "answer": "2"} for text in questions]
     own = Own(
         put(tmp_path / "a.jsonl", *rows[:6]), put(tmp_path / "b.jsonl", rows[1]),
-        put(tmp_path / "c.jsonl", {"question": "q3  ?", "answer": "2"}), "integer",
+        put(tmp_path / "c.jsonl", {"question": "q3  ?", "answer": "2"}), answer_rule="integer",
     )  # fmt: skip
     config = Data(
         train="own/train:1 + riddles/train:2", validation="own/validation", test=["own/test"], own=own, steps="results",

@@ -15,7 +15,7 @@ from rim.settings import Data
 from tests.data.reading import read
 from tests.data.samples import SAMPLES, Sample, array, lines
 
-GENERATED = {"arithmetic", "tracking"}
+GENERATED = {"arithmetic", "tracking", "gsm8k_renumbered"}
 NAMES = [f"{sample.source}-{sample.form}" for sample in SAMPLES]
 
 

@@ -175,7 +175,7 @@ def _issued_once(subject: Subject, trees: TreeBatch) -> tuple[float, float]:
 def gradient(subject: Subject, trees: TreeBatch) -> None:
     """A pass forward and backward, whose gradients are dropped."""
     half = PRECISION[subject.config.training.precision] == "bf16-mixed"
-    seed_noise(0)
+    seed_noise(subject.backbone.device, 0)
     with torch.autocast(subject.backbone.device.type, dtype=torch.bfloat16, enabled=half):
         total = subject.method.losses(subject.backbone, trees).total
     total.backward()
