@@ -22,7 +22,7 @@ from rim.data.tokens import tokenise_question
 from rim.deployment.gguf import find_converter, write_gguf
 from rim.report.tables import table
 from rim.runs.environment import describe, use_threads
-from rim.settings import Scratch
+from rim.settings import Data, Scratch
 from rim.settings.load import load
 
 SHAPE = Scratch("llama", layers=12, width=512, heads=8, feedforward=1536, positions=512, vocabulary=4000)
@@ -58,7 +58,7 @@ def main() -> None:
     before, questions = os.getloadavg()[0], _texts("test", options.data, options.questions + 1)
     with TemporaryDirectory() as folder:
         tokenizer, engine = _engine(Path(folder), _texts("train", options.data, 2000))
-        prompts = [tokenise_question(text, tokenizer, "\n") for text in questions]
+        prompts = [tokenise_question(text, tokenizer, Data()) for text in questions]
         seconds_QKT = np.array(list(_rounds(engine, tokenizer, prompts)))[1:]
     rows = [_row(kind, seconds_QKT[:, place], seconds_QKT[:, 0]) for place, kind in enumerate(KINDS)]
     print(table(rows, ("answer", "first token, ms", "whole answer, ms", "of direct (p10 to p90)")))
