@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rim.comparison.conduct import compare_named
 from rim.data.example import Example, Task
 from rim.data.registry import register_task
 from rim.deployment.model import Model, load
@@ -17,6 +16,7 @@ from rim.deployment.reply import Readout, Reply
 from rim.runs.folder import RunFolder
 from rim.settings import Config
 from rim.settings.load import load as load_config
+from rim.studies.comparison.conduct import compare_named
 from rim.training.run import fit as _fit
 
 __all__ = [

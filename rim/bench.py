@@ -9,8 +9,8 @@ Example:
 
 import sys
 
-from rim.benchmark.settings import Benchmark, load_benchmark
 from rim.settings.commandline import UsageError, parse, user_errors
+from rim.studies.benchmark.settings import Benchmark, load_benchmark
 
 
 @user_errors()
@@ -21,7 +21,7 @@ def main(argv: list[str] | None = None) -> int:
         raise UsageError("nothing to measure: name a file of entries, --config conf/bench/laptop.yaml")
     bench = load_benchmark(line.files, line.overrides)
 
-    from rim.benchmark.conduct import conduct
+    from rim.studies.benchmark.conduct import conduct
 
     return conduct(bench)
 

@@ -12,8 +12,8 @@ import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
-from rim.comparison.settings import Comparison, load_comparison, only
 from rim.settings.commandline import CommandLine, UsageError, exists, parse, user_errors
+from rim.studies.comparison.settings import Comparison, load_comparison, only
 
 
 def _options(parser: ArgumentParser) -> None:
@@ -63,7 +63,7 @@ def _is_run(word: str) -> bool:
 
 
 def _of_runs(line: CommandLine) -> int:
-    from rim.comparison.conduct import compare_named
+    from rim.studies.comparison.conduct import compare_named
 
     out = None if line.options.out is None else Path(line.options.out)
     named = [Path(word) for word in line.overrides]
@@ -80,7 +80,7 @@ def _of_config(line: CommandLine) -> int:
     if options.only:
         comparison = only(comparison, options.only)
 
-    from rim.comparison.conduct import compare_planned
+    from rim.studies.comparison.conduct import compare_planned
 
     return compare_planned(comparison, options.dry_run)
 

@@ -13,7 +13,7 @@ import sys
 from argparse import ArgumentParser
 
 from rim.settings.commandline import CommandLine, UsageError, parse, user_errors
-from rim.sweeps.settings import Sweep, load_sweep
+from rim.studies.sweeps.settings import Sweep, load_sweep
 
 
 def _options(parser: ArgumentParser) -> None:
@@ -30,12 +30,12 @@ def main(argv: list[str] | None = None) -> int:
     jobs = [] if line.options.jobs is None else [f"jobs={line.options.jobs}"]
     sweep = load_sweep(line.files, [*line.overrides, *jobs])
 
-    from rim.sweeps.space import check_points, make_parts
+    from rim.studies.sweeps.space import check_points, make_parts
 
     parts = make_parts(sweep)
     check_points(parts)
 
-    from rim.sweeps import conduct
+    from rim.studies.sweeps import conduct
 
     if line.options.dry_run:
         return conduct.plan(parts)

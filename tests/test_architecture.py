@@ -23,19 +23,20 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("runs",),
     ("evaluation",),
     ("training",),
-    ("comparison", "sweeps", "benchmark"),
+    ("studies", "studies.comparison", "studies.sweeps", "studies.benchmark"),
     ("deployment",),
     ("analysis",),
     VERBS,
     ("__main__",),
 )
-"""Rooms, lowest first. A room imports itself and lower levels; rooms of one level do not know each other."""
+"""Rooms, lowest first. A room imports itself and lower levels; rooms of one level do not know each other. Each folder
+of `rim/studies/` is a room of its own."""
 
 READING = ("rim.settings.checks", "rim.settings.merge", "rim.settings.load", "rim.settings.commandline")
 """The upper floor of the settings: it lies above data, since sources are checked against the table of tasks. The lower
 floor, the dataclasses, lies below, since data and backbones take their settings from it."""
 
-DOORS = 26
+DOORS = 24
 """Most files and folders directly under `rim/`, those that Python itself looks for left aside."""
 
 COMMON = {
@@ -100,7 +101,8 @@ def imports_of_rim(module: str) -> set[str]:
 def room(module: str) -> str:
     if any(module == upper or module.startswith(f"{upper}.") for upper in READING):
         return "reading settings"
-    return module.split(".")[1] if "." in module else ""
+    parts = module.split(".")[1:]
+    return ".".join(parts[: 2 if parts[:1] == ["studies"] else 1])
 
 
 def allowed(module: str, other: str) -> bool:
@@ -148,13 +150,14 @@ def test_a_ring_is_told_in_the_order_of_its_imports() -> None:
     assert three in ("a -> b -> c -> a", "b -> c -> a -> b", "c -> a -> b -> c")
 
 
-def test_rooms_that_publish_share_a_level_and_import_none_of_each_other() -> None:
-    publishing = {"comparison", "sweeps", "benchmark"}
-    assert len({LEVEL[name] for name in publishing}) == 1
-    assert LEVEL["report"] < LEVEL["evaluation"]
+def test_studies_share_a_level_and_import_none_of_each_other() -> None:
+    studies = {room(module) for module in MODULES if module.startswith("rim.studies.")}
+    assert studies == {"studies.comparison", "studies.sweeps", "studies.benchmark"}
+    assert len({LEVEL[name] for name in studies}) == 1 and LEVEL["report"] < LEVEL["evaluation"]
+    assert not allowed("rim.studies.sweeps.tables", "rim.studies.comparison.tables")
     for module in MODULES:
-        if room(module) in publishing:
-            found = {other for other in imports_of_rim(module) if room(other) in publishing - {room(module)}}
+        if room(module) in studies:
+            found = {other for other in imports_of_rim(module) if room(other) in studies - {room(module)}}
             assert found == set(), f"{module} imports {found}: what both need belongs to rim/report"
 
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rim.benchmark.settings import load_benchmark
-from rim.comparison.plan import check_plan, plan_runs
-from rim.comparison.settings import load_comparison
 from rim.settings.commandline import parse
 from rim.settings.load import load
-from rim.sweeps.settings import Sweep, load_sweep
+from rim.studies.benchmark.settings import load_benchmark
+from rim.studies.comparison.plan import check_plan, plan_runs
+from rim.studies.comparison.settings import load_comparison
+from rim.studies.sweeps.settings import Sweep, load_sweep
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = sorted((ROOT / "conf").glob("*.yaml"))

@@ -18,9 +18,6 @@ from stops import AT_ONCE, Stop, Stops, Subject, every_rule, measure_stops, stop
 from rim.backbone.observer import layer_at
 from rim.base.errors import UserError
 from rim.base.files import write_json
-from rim.benchmark.publish import origin_here
-from rim.benchmark.settings import load_benchmark
-from rim.benchmark.workload import build
 from rim.evaluation.early.adaptive import judged
 from rim.evaluation.early.adaptive_report import adaptive_json
 from rim.evaluation.early.adaptive_run import AdaptiveRun, open_adaptive
@@ -31,6 +28,9 @@ from rim.report.publish import write_figure
 from rim.report.tables import NOTHING, table
 from rim.runs.environment import describe, use_threads
 from rim.runs.folder import RunFolder
+from rim.studies.benchmark.publish import origin_here
+from rim.studies.benchmark.settings import load_benchmark
+from rim.studies.benchmark.workload import build
 
 WARMUP = 1
 """Rounds before those that count."""

@@ -5,8 +5,8 @@ readouts needs a pass for each, and what it computes from them. Which of both is
 pass takes as long for eight positions as for eighty, stopping early never pays in time.
 
 Each time is that of one question, from its tokens to the answer's tokens as numbers; a round's number is the mean over
-the questions, and all ways take turns, as in `rim/benchmark/measure.py`. The rules compute their scores and are made to
-stop at k.
+the questions, and all ways take turns, as in `rim/studies/benchmark/measure.py`. The rules compute their scores and are
+made to stop at k.
 """
 
 from collections import defaultdict
@@ -24,12 +24,12 @@ from torch import nn
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import greedy
 from rim.backbone.observer import layer_at
-from rim.benchmark.measure import Say, rotated
-from rim.benchmark.summary import Spread
-from rim.benchmark.workload import Job, tokens_of
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.report.tables import around, table
+from rim.studies.benchmark.measure import Say, rotated
+from rim.studies.benchmark.summary import Spread
+from rim.studies.benchmark.workload import Job, tokens_of
 
 
 class Stop(NamedTuple):

@@ -207,11 +207,8 @@ class Backbone(nn.Module):
             yield
             return
         select = lambda _, given: (given[0].flatten(0, 1).index_select(0, flat_U)[None], *given[1:])  # noqa: E731
-        handle = self.model.get_output_embeddings().register_forward_pre_hook(select)
-        try:
+        with self.model.get_output_embeddings().register_forward_pre_hook(select):
             yield
-        finally:
-            handle.remove()
 
     @contextmanager
     def below_head(self) -> Iterator[list[Tensor]]:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from peft import PeftModel
-
 from rim.backbone.backbone import Backbone, BackboneError
 
 
@@ -13,7 +11,7 @@ def checkpoint_layers(backbone: Backbone) -> None:
     Raises:
         BackboneError: transformers has no checkpointing for this family.
     """
-    model: Any = backbone.model.get_base_model() if isinstance(backbone.model, PeftModel) else backbone.model
+    model: Any = backbone.causal
     try:
         model.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
     except ValueError as error:

@@ -25,7 +25,7 @@ V vocabulary.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import cached_property
 from types import FunctionType
 from typing import Any, NamedTuple, Protocol, get_args
@@ -37,6 +37,7 @@ from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.columns import Columns, Sizes
 from rim.backbone.decode import Prompt, _prefill, _Trunk, _with_cues, greedy
 from rim.backbone.insertion import MemoryCache
+from rim.backbone.layer_inputs import changed
 from rim.backbone.reading import Outcome, Reader, Wanted, read_once
 from rim.base.errors import UserError
 from rim.settings import DecodeMode
@@ -229,13 +230,16 @@ class _Room:
         insertion = self.backbone.insertion
         if insertion is None or insertion.layer == 0:
             return self._as_prepared(self._add_tokens)
-        hooked = _hidden_below(insertion._layers[:-1], insertion.names, self.lacking_BJ)
+        below = insertion._layers[:-1]
+
+        def hide(mask: Tensor) -> Tensor:
+            return mask.masked_fill(self.lacking_BJ[:, None, None], torch.finfo(mask.dtype).min)
 
         def advance() -> None:
-            with hooked():
+            with changed(below, {"attention_mask": hide}):
                 inner()
 
-        with hooked():
+        with changed(below, {"attention_mask": hide}):
             inner = self._as_prepared(self._add_tokens)
         return advance
 
@@ -302,29 +306,6 @@ def _without_insertion(backbone: Backbone) -> Iterator[bool]:
         return
     with insertion.suspended():
         yield True
-
-
-def _hidden_below(layers: Sequence[nn.Module], names: Sequence[str], lacking_BJ: Tensor) -> Any:
-    """A context in which these layers see no column that they lack."""
-
-    def hide(value: Tensor) -> Tensor:
-        return value.masked_fill(lacking_BJ[:, None, None], torch.finfo(value.dtype).min)
-
-    def change(name: str, value: Any) -> Any:
-        return hide(value) if name == "attention_mask" else value
-
-    def hook(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        given = tuple(change(name, value) for name, value in zip(names, args, strict=False))
-        return given, {name: change(name, value) for name, value in named.items()}
-
-    @contextmanager
-    def hooked() -> Iterator[None]:
-        with ExitStack() as hooks:
-            for layer in layers:
-                hooks.callback(layer.register_forward_pre_hook(hook, with_kwargs=True).remove)
-            yield
-
-    return hooked
 
 
 def _up(length: int, step: int) -> int:

@@ -52,11 +52,8 @@ class Head:
         """The last states of the passes that the model makes inside."""
         found: list[Tensor] = []
         layers = model.get_submodule(self.path)
-        handle = layers.register_forward_hook(lambda _, __, output: found.append(output.last_hidden_state))
-        try:
+        with layers.register_forward_hook(lambda _, __, output: found.append(output.last_hidden_state)):
             yield found
-        finally:
-            handle.remove()
 
 
 @torch.no_grad()
@@ -68,12 +65,11 @@ def find_head(model: PreTrainedModel) -> Head | None:
     except InsertionError:
         return None
     path = next(path for path, module in model.named_modules() if module is stack)
-    handle = stack.register_forward_hook(lambda _, __, output: outputs.append(output))
     training = model.training
     ids_BQ = torch.zeros(1, 1, dtype=torch.long, device=next(model.parameters()).device)
-    whole = model.eval()(input_ids=ids_BQ, use_cache=False, output_hidden_states=True)
+    with stack.register_forward_hook(lambda _, __, output: outputs.append(output)):
+        whole = model.eval()(input_ids=ids_BQ, use_cache=False, output_hidden_states=True)
     model.train(training)
-    handle.remove()
     if not path or not isinstance(outputs[0], ModelOutput):
         return None
     head = Head(path, type(outputs[0]), whole.logits.shape[-1])

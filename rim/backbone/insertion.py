@@ -15,8 +15,7 @@ Axes: B examples, Q tokens of a pass, P packed ones of them (all but memory and 
 columns of layers < ℓ (cached ones first), T memory tokens, H heads, W head width, D width, R width of rotary tables.
 """
 
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -26,11 +25,12 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding
 from transformers import DynamicCache, PreTrainedModel
 
+from rim.backbone.layer_inputs import STATES, changing, inputs_of
 from rim.backbone.memory_rows import memory_slots
 from rim.backbone.packing import at, packed
 from rim.base.errors import UserError
 
-READ = ("hidden_states", "attention_mask")
+READ = (STATES, "attention_mask")
 """Inputs of a layer that must have these names, for hooks to change them."""
 
 
@@ -92,7 +92,7 @@ class Insertion(nn.Module):
         self.vectors = nn.Parameter(first_TD.detach().clone())
         self.register_buffer("token_T", torch.tensor(tokens, device=first_TD.device), persistent=False)
         self._layers = tuple(layers[: layer + 1])  # a tuple registers nothing: they belong to the model
-        self.names = tuple(inspect.signature(layers[0].forward).parameters)
+        self.names = inputs_of(layers[0])
         if missing := [name for name in READ if name not in self.names]:
             kind, takes = model.config.model_type, ", ".join(self.names)
             raise InsertionError(
@@ -131,8 +131,7 @@ class Insertion(nn.Module):
         now = _Pass(self, ids_BQ, position_BQ, real_BQ, cache, text)
         with ExitStack() as hooks:
             for index, layer in enumerate(self._layers):
-                handle = layer.register_forward_pre_hook(now.hook(index), with_kwargs=True)
-                hooks.callback(handle.remove)
+                hooks.enter_context(layer.register_forward_pre_hook(now.hook(index), with_kwargs=True))
             yield
         if cache is not None:
             cache.column_BC = now.column_BC
@@ -171,17 +170,10 @@ class _Pass:
 
     def hook(self, index: int) -> Callable[[nn.Module, tuple, dict], tuple[tuple, dict]]:
         """What layer `index` is to be called with, given what it would be called with."""
-        changes: dict[str, Callable[[Any], Any]] = {"hidden_states": partial(self.hidden, index)}
+        changes: dict[str, Callable[[Any], Any]] = {STATES: partial(self.hidden, index)}
         if index < self.insertion.layer:
             changes |= {"attention_mask": self.mask, "position_ids": self.take, "position_embeddings": self.take_all}
-
-        def change(arguments: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-            return {name: changes[name](value) if name in changes else value for name, value in arguments}
-
-        def hook(_: nn.Module, args: tuple, named: dict) -> tuple[tuple, dict]:
-            return tuple(change(zip(self.insertion.names, args, strict=False)).values()), change(named.items())
-
-        return hook
+        return changing(self.insertion.names, changes)
 
     def hidden(self, index: int, hidden: Tensor) -> Tensor:
         """Inputs of a layer: from layer 0 on [B, P, D], without memory; from layer ℓ on [B, Q, D]."""

@@ -9,10 +9,8 @@ V vocabulary.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
-from peft import PeftModel
 from torch import Tensor, nn
 
 from rim.backbone.backbone import Backbone
@@ -88,13 +86,12 @@ def layers_of(backbone: Backbone) -> nn.ModuleList:
     Raises:
         ObserverError: they do not stand in one list.
     """
-    model: Any = backbone.model.get_base_model() if isinstance(backbone.model, PeftModel) else backbone.model
     try:
-        return layer_stack(model)[1]
+        return layer_stack(backbone.causal)[1]
     except InsertionError as error:
         raise ObserverError(
-            f"the states of '{model.config.model_type}' cannot be observed: its layers do not stand in one list. "
-            "Use another backbone"
+            f"the states of '{backbone.causal.config.model_type}' cannot be observed: its layers do not stand in one "
+            "list. Use another backbone"
         ) from error
 
 
@@ -109,11 +106,8 @@ def outputs(layer: nn.Module | None) -> Iterator[list[Tensor]]:
     def keep(_: nn.Module, __: object, output: Tensor | tuple[Tensor, ...]) -> None:
         found.append(output[0] if isinstance(output, tuple) else output)
 
-    handle = layer.register_forward_hook(keep)
-    try:
+    with layer.register_forward_hook(keep):
         yield found
-    finally:
-        handle.remove()
 
 
 def largest(backbone: Backbone, logits_UV: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.insertion import MemoryCache
-from rim.backbone.layer_inputs import changed, recorded
+from rim.backbone.layer_inputs import STATES, changed, recorded
 from rim.backbone.observer import layers_of, outputs
 from rim.backbone.packing import at
 from rim.backbone.reading import Outcome, Reader, Wanted, read_once
@@ -103,7 +103,7 @@ def _patching(layers: nn.ModuleList, patches: Sequence[Patch], cache: MemoryCach
     with ExitStack() as hooks:
         for patch in patches:
             if patch.part == "state":
-                hooks.enter_context(changed(layers[patch.layer], patch.put))
+                hooks.enter_context(changed([layers[patch.layer]], {STATES: patch.put}))
         cache.change = change
         hooks.callback(partial(setattr, cache, "change", None))
         yield
@@ -122,10 +122,7 @@ def unembedded(backbone: Backbone, state_BPD: Tensor) -> Tensor:
     b, p = state_BPD.shape[:2]
     place_BP = torch.arange(p, device=state_BPD.device).expand(b, -1)
     alone_BPP = torch.eye(p, dtype=torch.bool, device=state_BPD.device).expand(b, -1, -1)
-    handle = layers_of(backbone)[-1].register_forward_hook(instead)
-    try:
-        text_BP = torch.full_like(place_BP, backbone.special.end)
+    text_BP = torch.full_like(place_BP, backbone.special.end)
+    with layers_of(backbone)[-1].register_forward_hook(instead):
         logits_BPV: Tensor = backbone(text_BP, Reading(alone_BPP, place_BP, place_BP, keep=place_BP)).logits
-        return logits_BPV
-    finally:
-        handle.remove()
+    return logits_BPV

@@ -100,11 +100,8 @@ def each_pass(backbone: Backbone, look: Callable[[list[Any]], Seen]) -> Iterator
     def note(_: nn.Module, args: tuple[Any, ...], named: dict[str, Any], __: Any) -> None:
         seen.append(look([*args, *named.values()]))
 
-    handle = backbone.register_forward_hook(note, with_kwargs=True)
-    try:
+    with backbone.register_forward_hook(note, with_kwargs=True):
         yield seen
-    finally:
-        handle.remove()
 
 
 def _inputs(values: list[Any]) -> Tensor:

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
-from rim.benchmark.bound import Bound
-from rim.benchmark.measure import Case, Measured, Seconds, Work
-from rim.benchmark.settings import Bar, Benchmark, Entry
-from rim.benchmark.summary import Summary, summarise
-from rim.benchmark.workload import Job
 from rim.methods.registry import build_method
+from rim.studies.benchmark.bound import Bound
+from rim.studies.benchmark.measure import Case, Measured, Seconds, Work
+from rim.studies.benchmark.settings import Bar, Benchmark, Entry
+from rim.studies.benchmark.summary import Summary, summarise
+from rim.studies.benchmark.workload import Job
 from tests.models import config, example, tiny_backbone
 
 BACKBONE = tiny_backbone("llama")

@@ -8,9 +8,9 @@ import torch
 
 from rim.backbone.decode import greedy
 from rim.backbone.fast import FastDecoder
-from rim.benchmark.bound import Bound, bound_of, measured_bandwidth, weight_bytes
-from rim.benchmark.measure import Case, Contender, Seconds, measure, memory_of, one_round, rotated, work_of
-from rim.benchmark.workload import Job
+from rim.studies.benchmark.bound import Bound, bound_of, measured_bandwidth, weight_bytes
+from rim.studies.benchmark.measure import Case, Contender, Seconds, measure, memory_of, one_round, rotated, work_of
+from rim.studies.benchmark.workload import Job
 from tests.benchmark.fakes import BACKBONE, bench, job
 from tests.models import tiny_backbone
 
@@ -134,5 +134,5 @@ def test_the_bound_is_bytes_over_bandwidth(monkeypatch: pytest.MonkeyPatch) -> N
     assert (stated.bandwidth, stated.measured, stated.bytes) == (2e9, False, weight_bytes(BACKBONE))
     times = iter([0.0, 4.0, 0.0, 2.0, 0.0, 3.0])
     monkeypatch.setattr("rim.evaluation.waiting.perf_counter", lambda: next(times))
-    monkeypatch.setattr("rim.benchmark.bound.MATRIX", 2**20)
+    monkeypatch.setattr("rim.studies.benchmark.bound.MATRIX", 2**20)
     assert measured_bandwidth(torch.device("cpu"), repeats=3) == 2**20 / 2.0

@@ -7,7 +7,7 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from rim.backbone.load import scratch_config
-from rim.benchmark.settings import load_benchmark
+from rim.studies.benchmark.settings import load_benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 

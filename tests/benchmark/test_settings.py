@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rim.base.errors import SettingsError
-from rim.benchmark.settings import load_benchmark
+from rim.studies.benchmark.settings import load_benchmark
 
 BASE = """
 name: made

@@ -7,11 +7,19 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from rim.benchmark.figures import APART, latency_figure
-from rim.benchmark.measure import Case
-from rim.benchmark.settings import Published
-from rim.benchmark.summary import Spread, Summary
-from rim.benchmark.tables import bar_cells, bars_table, bound_table, csv_text, markdown, published_table, times_table
+from rim.studies.benchmark.figures import APART, latency_figure
+from rim.studies.benchmark.measure import Case
+from rim.studies.benchmark.settings import Published
+from rim.studies.benchmark.summary import Spread, Summary
+from rim.studies.benchmark.tables import (
+    bar_cells,
+    bars_table,
+    bound_table,
+    csv_text,
+    markdown,
+    published_table,
+    times_table,
+)
 from tests.benchmark.fakes import bar, bench, measured, summary, work
 
 DRIFTS = {"direct": [(0.1, 0.2), (0.2, 0.4), (0.4, 0.8)], "rim": [(0.15, 0.22), (0.3, 0.44), (0.6, 0.88)]}

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from rim.backbone.decode import greedy
-from rim.benchmark.measure import Contender
-from rim.benchmark.settings import Benchmark, Entry, load_benchmark
-from rim.benchmark.workload import BenchmarkError, Job, Tokens, batches, build
+from rim.studies.benchmark.measure import Contender
+from rim.studies.benchmark.settings import Benchmark, Entry, load_benchmark
+from rim.studies.benchmark.workload import BenchmarkError, Job, Tokens, batches, build
 from tests.benchmark.fakes import BACKBONE, bench, job
 
 SMALL = [

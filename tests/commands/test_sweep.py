@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from rim import sweep
-from rim.sweeps import estimate, trial
-from rim.sweeps.settings import load_sweep
-from rim.sweeps.space import Run, check_points, make_parts
+from rim.studies.sweeps import estimate, trial
+from rim.studies.sweeps.settings import load_sweep
+from rim.studies.sweeps.space import Run, check_points, make_parts
 from tests.commands.test_verbs import HEAVY, ROOT, imported, python
 from tests.runs import TINY
 

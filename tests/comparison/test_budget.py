@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from rim.comparison.budget import Ledger
-from rim.comparison.plan import PlannedRun, plan_runs
-from rim.comparison.settings import Budget, Comparison, Entry
 from rim.settings import Config
+from rim.studies.comparison.budget import Ledger
+from rim.studies.comparison.plan import PlannedRun, plan_runs
+from rim.studies.comparison.settings import Budget, Comparison, Entry
 from rim.training import cost
 
 

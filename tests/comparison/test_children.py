@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from rim.base.errors import UserError
-from rim.comparison.children import Failure, Pool, check_free
-from rim.comparison.plan import PlannedRun
-from rim.comparison.settings import Budget, Comparison, Entry
 from rim.runs.children import Job, Stopped
 from rim.runs.holder import RunBusy
 from rim.runs.lock import log_of
 from rim.runs.machine import Machine
 from rim.settings import Training
+from rim.studies.comparison.children import Failure, Pool, check_free
+from rim.studies.comparison.plan import PlannedRun
+from rim.studies.comparison.settings import Budget, Comparison, Entry
 
 FIT = """
 import json, os, signal, sys, time

@@ -3,9 +3,9 @@
 import pytest
 from matplotlib.figure import Figure
 
-from rim.comparison.figures import latency_figure, steps_figure, strips_of, styles
-from rim.comparison.summary import Cost, EntrySummary, SourceSummary, Summary
 from rim.report.statistics import Estimate
+from rim.studies.comparison.figures import latency_figure, steps_figure, strips_of, styles
+from rim.studies.comparison.summary import Cost, EntrySummary, SourceSummary, Summary
 
 
 def score(value: float) -> Estimate:

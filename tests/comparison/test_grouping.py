@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from rim.comparison.collect import collect
-from rim.comparison.conduct import compare_named
-from rim.comparison.grouping import collect_named
-from rim.comparison.sameness import (
+from rim.evaluation.controls import VERSION
+from rim.runs.folder import RunError
+from rim.studies.comparison.collect import collect
+from rim.studies.comparison.conduct import compare_named
+from rim.studies.comparison.grouping import collect_named
+from rim.studies.comparison.sameness import (
     ComparisonError,
     check_same_examples,
     check_same_rule,
     common_decode,
     older_controls,
 )
-from rim.evaluation.controls import VERSION
-from rim.runs.folder import RunError
 from tests.comparison.fakes import fake_run
 
 RIGHT = {"tracking/test": [[True], [False], [True], [True]]}

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from rim.base.errors import SettingsError
-from rim.comparison.plan import check_plan, plan_runs
-from rim.comparison.sameness import ComparisonError
-from rim.comparison.settings import Budget, Comparison, Entry
 from rim.methods.registry import METHODS
 from rim.settings.load import save
+from rim.studies.comparison.plan import check_plan, plan_runs
+from rim.studies.comparison.sameness import ComparisonError
+from rim.studies.comparison.settings import Budget, Comparison, Entry
 
 DIRECT, COT = Entry("direct", ["method.name=direct"]), Entry("cot", ["method.name=cot"])
 

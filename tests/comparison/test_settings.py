@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rim.base.errors import SettingsError
-from rim.comparison.settings import Budget, Comparison, Entry, load_comparison, only, problems
+from rim.studies.comparison.settings import Budget, Comparison, Entry, load_comparison, only, problems
 
 GOOD = """
 name: x

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from rim.comparison.collect import FinishedRun, collect
-from rim.comparison.footer import footer
-from rim.comparison.publish import publish
-from rim.comparison.sameness import ComparisonError
-from rim.comparison.summary import Summary, summarise
-from rim.comparison.tables import budget_tables, csv_text, main_tables
 from rim.report.statistics import estimate, paired_difference
+from rim.studies.comparison.collect import FinishedRun, collect
+from rim.studies.comparison.footer import footer
+from rim.studies.comparison.publish import publish
+from rim.studies.comparison.sameness import ComparisonError
+from rim.studies.comparison.summary import Summary, summarise
+from rim.studies.comparison.tables import budget_tables, csv_text, main_tables
 from tests.comparison.fakes import ENVIRONMENT, LATENCY, fake_run
 
 STEPS = [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]

@@ -12,14 +12,14 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import rim.compare as compare
-from rim.comparison.collect import collect
-from rim.comparison.grouping import collect_named
-from rim.comparison.plan import check_plan, plan_runs
-from rim.comparison.sameness import ComparisonError
-from rim.comparison.settings import Budget, Comparison, Entry
-from rim.comparison.summary import summarise
-from rim.comparison.tables import budget_tables, csv_text, main_tables
 from rim.report.statistics import estimate
+from rim.studies.comparison.collect import collect
+from rim.studies.comparison.grouping import collect_named
+from rim.studies.comparison.plan import check_plan, plan_runs
+from rim.studies.comparison.sameness import ComparisonError
+from rim.studies.comparison.settings import Budget, Comparison, Entry
+from rim.studies.comparison.summary import summarise
+from rim.studies.comparison.tables import budget_tables, csv_text, main_tables
 from tests.comparison.fakes import fake_run
 from tests.comparison.test_tables import cells, rows
 

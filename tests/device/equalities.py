@@ -10,11 +10,11 @@ from rim.backbone.fast import FastDecoder, decoder
 from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
 from rim.backbone.tokenizer import build_tokenizer
-from rim.benchmark.workload import drawn_on
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Backbone as BackboneConfig
 from rim.settings import Scratch
+from rim.studies.benchmark.workload import drawn_on
 from rim.tree import pad
 from tests.methods.test_contract import NEW as FEW
 from tests.methods.test_contract import Made, slowly

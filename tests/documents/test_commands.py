@@ -18,9 +18,13 @@ WORK = {
     "rim.analyze": ("rim.analysis.conduct.analyze",),
     "rim.ask": ("rim.deployment.console.ask",),
     "rim.export": ("rim.deployment.export.export",),
-    "rim.compare": ("rim.comparison.conduct.compare_planned", "rim.comparison.conduct.compare_named"),
-    "rim.sweep": ("rim.sweeps.conduct.plan", "rim.sweeps.conduct.report", "rim.sweeps.conduct.sweep"),
-    "rim.bench": ("rim.benchmark.conduct.conduct",),
+    "rim.compare": ("rim.studies.comparison.conduct.compare_planned", "rim.studies.comparison.conduct.compare_named"),
+    "rim.sweep": (
+        "rim.studies.sweeps.conduct.plan",
+        "rim.studies.sweeps.conduct.report",
+        "rim.studies.sweeps.conduct.sweep",
+    ),
+    "rim.bench": ("rim.studies.benchmark.conduct.conduct",),
     "rim.show": ("rim.training.drawing.draw", "rim.training.preview.preview"),
 }
 """What each verb does once it has read its command line."""

@@ -12,11 +12,11 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.fast import FastDecoder
 from rim.backbone.observer import Observer
 from rim.base.errors import UserError
-from rim.comparison.collect import FinishedRun, collect
-from rim.comparison.conduct import _with_latency
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.methods.registry import build_method
+from rim.studies.comparison.collect import FinishedRun, collect
+from rim.studies.comparison.conduct import _with_latency
 from rim.training.run import fit
 from tests.models import Rows, example, tiny_backbone
 from tests.runs import curve, tiny

@@ -14,7 +14,7 @@ from stops import AT_ONCE, Stop, Subject, every_rule, measure_stops
 from rim import evaluate
 from rim.backbone.observer import layer_at
 from rim.base.errors import UserError
-from rim.benchmark.summary import Spread
+from rim.studies.benchmark.summary import Spread
 from rim.training.run import fit
 from tests.benchmark.fakes import BACKBONE, job
 from tests.runs import tiny

@@ -11,7 +11,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import TrialState, create_trial
 
 from rim.report.proportion import Proportion
-from rim.sweeps.outcome import VALIDATION, Axis, Point, SeedScore, SweepResult
+from rim.studies.sweeps.outcome import VALIDATION, Axis, Point, SeedScore, SweepResult
 
 FACTS: dict[str, list[Any]] = {
     "commits": [{"commit": "0123456789abcdef", "dirty": False}],

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rim import sweep
-from rim.sweeps import conduct, storage, trial
-from rim.sweeps.space import Part, Run
-from rim.sweeps.study import DONE, Found
+from rim.studies.sweeps import conduct, storage, trial
+from rim.studies.sweeps.space import Part, Run
+from rim.studies.sweeps.study import DONE, Found
 
 RUN = """
 import json, os, signal, sys, time

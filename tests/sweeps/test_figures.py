@@ -13,13 +13,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from rim.report.proportion import Proportion
-from rim.sweeps.heat_map import FRAME, heat_map
-from rim.sweeps.outcome import VALIDATION, Axis, SweepResult
-from rim.sweeps.read_blocks import lines_of, read_blocks
-from rim.sweeps.scales import Scale
-from rim.sweeps.search import history, importances, importances_figure
-from rim.sweeps.slices import slices
-from rim.sweeps.summary import Summary, summarise
+from rim.studies.sweeps.heat_map import FRAME, heat_map
+from rim.studies.sweeps.outcome import VALIDATION, Axis, SweepResult
+from rim.studies.sweeps.read_blocks import lines_of, read_blocks
+from rim.studies.sweeps.scales import Scale
+from rim.studies.sweeps.search import history, importances, importances_figure
+from rim.studies.sweeps.slices import slices
+from rim.studies.sweeps.summary import Summary, summarise
 from tests.sweeps.fakes import BLOCKS, LAYER, RATE, grid, other_blocks, point, search, study_of, sweep, variants
 
 PLACEMENT = Axis("memory.placement", ("after_question", "before_question", "sentence_ends"))

@@ -9,10 +9,10 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from rim.sweeps.hparams import write_sweep
-from rim.sweeps.outcome import VALIDATION, Axis, SweepResult
-from rim.sweeps.publish import publish
-from rim.sweeps.summary import summarise
+from rim.studies.sweeps.hparams import write_sweep
+from rim.studies.sweeps.outcome import VALIDATION, Axis, SweepResult
+from rim.studies.sweeps.publish import publish
+from rim.studies.sweeps.summary import summarise
 from tests.sweeps.fakes import BLOCKS, LAYER, grid, other_blocks, point, study_of, sweep, variants
 
 

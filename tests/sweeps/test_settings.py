@@ -8,10 +8,10 @@ import pytest
 
 from rim.base.errors import SettingsError
 from rim.settings.schema import reference
-from rim.sweeps.axes import read_axes
-from rim.sweeps.outcome import VALIDATION
-from rim.sweeps.settings import VALIDATION as NAME
-from rim.sweeps.settings import Sweep, load_sweep
+from rim.studies.sweeps.axes import read_axes
+from rim.studies.sweeps.outcome import VALIDATION
+from rim.studies.sweeps.settings import VALIDATION as NAME
+from rim.studies.sweeps.settings import Sweep, load_sweep
 
 GOOD = """
 name: sweeps/x

@@ -8,9 +8,9 @@ import pytest
 
 from rim.base.errors import SettingsError
 from rim.settings.load import load
-from rim.sweeps.axes import Range, read_axes
-from rim.sweeps.settings import Sweep
-from rim.sweeps.space import Part, check_points, make_parts, short_names, spread
+from rim.studies.sweeps.axes import Range, read_axes
+from rim.studies.sweeps.settings import Sweep
+from rim.studies.sweeps.space import Part, check_points, make_parts, short_names, spread
 
 RATE = "stages.*.learning_rate"
 

@@ -9,15 +9,15 @@ import pytest
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
-from rim.sweeps import agreement
-from rim.sweeps import storage as storages
-from rim.sweeps.agreement import agreed, seal
-from rim.sweeps.badge import badge, has_died
-from rim.sweeps.settings import Sweep
-from rim.sweeps.space import Part, make_parts
-from rim.sweeps.storage import SweepError, open_storage
-from rim.sweeps.study import ASIDE, POINT, Aside, Found, again, claim, fill, outlook
-from rim.sweeps.worker import take_up
+from rim.studies.sweeps import agreement
+from rim.studies.sweeps import storage as storages
+from rim.studies.sweeps.agreement import agreed, seal
+from rim.studies.sweeps.badge import badge, has_died
+from rim.studies.sweeps.settings import Sweep
+from rim.studies.sweeps.space import Part, make_parts
+from rim.studies.sweeps.storage import SweepError, open_storage
+from rim.studies.sweeps.study import ASIDE, POINT, Aside, Found, again, claim, fill, outlook
+from rim.studies.sweeps.worker import take_up
 
 RATE = "training.clip"
 pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed")  # tests ask for trials one by one

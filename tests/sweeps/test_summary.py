@@ -10,11 +10,11 @@ import pytest
 
 from rim.report.counts import estimate_counts
 from rim.report.proportion import Proportion
-from rim.sweeps.collect import _other_rows
-from rim.sweeps.outcome import VALIDATION, Axis, Point, SweepResult
-from rim.sweeps.records import record_of
-from rim.sweeps.summary import summarise
-from rim.sweeps.words import in_words, label_of, text_of
+from rim.studies.sweeps.collect import _other_rows
+from rim.studies.sweeps.outcome import VALIDATION, Axis, Point, SweepResult
+from rim.studies.sweeps.records import record_of
+from rim.studies.sweeps.summary import summarise
+from rim.studies.sweeps.words import in_words, label_of, text_of
 from tests.sweeps.fakes import BLOCKS, LAYER, grid, other_blocks, point, run, search, sweep, variants
 
 

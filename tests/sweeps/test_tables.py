@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from rim.settings.commandline import parse
-from rim.sweeps.outcome import VALIDATION, SweepResult
-from rim.sweeps.summary import Summary, summarise
-from rim.sweeps.tables import (
+from rim.studies.sweeps.outcome import VALIDATION, SweepResult
+from rim.studies.sweeps.summary import Summary, summarise
+from rim.studies.sweeps.tables import (
     baselines_table,
     best_command,
     best_point,

@@ -18,8 +18,8 @@ import pytest
 
 from rim import sweep
 from rim.report.proportion import Proportion
-from rim.sweeps import publish, trial
-from rim.sweeps.outcome import SweepResult
+from rim.studies.sweeps import publish, trial
+from rim.studies.sweeps.outcome import SweepResult
 from tests.sweeps import stub
 from tests.sweeps.stub import ran, write
 

@@ -16,7 +16,7 @@ from typing import Any
 from dossier.report import Task
 from dossier.work import work
 
-PRELOADED = ("rim.training.run", "rim.benchmark.conduct", "rim.methods.memory_blocks", "dossier.work", "pytest")
+PRELOADED = ("rim.training.run", "rim.studies.benchmark.conduct", "rim.methods.memory_blocks", "dossier.work", "pytest")
 GRACE = {"arithmetic": 8.0}
 """Seconds before the end of a step in which its process may save, having been asked to stop; of others a single one."""
 

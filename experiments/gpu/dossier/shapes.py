@@ -5,7 +5,7 @@ from functools import cached_property
 
 from dossier.report import Task
 from dossier.sizes import Size
-from rim.benchmark.settings import Benchmark, load_benchmark
+from rim.studies.benchmark.settings import Benchmark, load_benchmark
 
 ENTRIES = {"direct": "direct", "rim": "memory_blocks", "coconut": "coconut", "cot": "cot"}
 """Methods by the names of entries."""

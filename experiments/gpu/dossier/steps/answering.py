@@ -16,13 +16,13 @@ from dossier.shapes import ENTRIES, Shape
 from dossier.sizes import Size, size_of
 from rim.backbone.decode import Prompt
 from rim.backbone.fast import FastDecoder, decoder
-from rim.benchmark.bound import Bound, bound_of
-from rim.benchmark.measure import Case, Contender, measure
-from rim.benchmark.settings import BOUND, Benchmark
-from rim.benchmark.summary import BarOutcome, Summary, summarise
-from rim.benchmark.tables import tables
-from rim.benchmark.workload import Job, build, device_of
 from rim.runs.environment import use_threads
+from rim.studies.benchmark.bound import Bound, bound_of
+from rim.studies.benchmark.measure import Case, Contender, measure
+from rim.studies.benchmark.settings import BOUND, Benchmark
+from rim.studies.benchmark.summary import BarOutcome, Summary, summarise
+from rim.studies.benchmark.tables import tables
+from rim.studies.benchmark.workload import Job, build, device_of
 
 GOALS = {("rim", "direct", "first"): 1.02}
 """Of a bar's ratio, by entry, entry below the line, and time: what is hoped for beyond what is asked."""

@@ -19,11 +19,11 @@ from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import Slots
-from rim.benchmark.workload import TEXTS, drawn_on, widen
 from rim.data.prepare import Splits, prepare, training_texts
 from rim.methods.registry import build_method
 from rim.settings import Config
 from rim.settings.load import load
+from rim.studies.benchmark.workload import TEXTS, drawn_on, widen
 from rim.training.plan import make_plan
 
 OBJECTIVES = {
