@@ -17,7 +17,7 @@ from rim.settings.resuming import FREE
 from rim.training.module import RimModule
 from rim.training.run import fit
 from tests.runs import curve, tiny
-from tests.training.test_contract import Struck, swiftly
+from tests.training.test_contract import Struck
 from tests.training.test_nodes import SHORT
 from tests.training.test_two_processes import assert_close
 
@@ -42,17 +42,11 @@ SHOWN_ELSEWHERE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def swift(monkeypatch: pytest.MonkeyPatch) -> None:
-    swiftly(monkeypatch.setattr)
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with an uninterrupted run, and one that was struck down after its fifth update."""
     folder = tmp_path_factory.mktemp("changed")
     with pytest.MonkeyPatch.context() as patch:
-        swiftly(patch.setattr)
         assert fit(tiny(folder, *SHORT, "run.name=straight")) == 0
         patch.setattr(RimModule, "training_step", struck_after(5))
         with pytest.raises(Struck):

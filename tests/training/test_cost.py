@@ -181,6 +181,11 @@ def test_a_plan_costs_the_sum_of_its_stages() -> None:
     }
 
 
+@pytest.fixture(scope="module", autouse=True)
+def swift() -> None:
+    """These runs count what they cost."""
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a finished run."""

@@ -12,7 +12,6 @@ from safetensors import safe_open
 from rim.training.run import fit
 from tests.runs import curve, overrides, tiny, weights
 from tests.training.children import Strike, fit_in_child, fit_together, torchrun
-from tests.training.test_contract import swiftly
 from tests.training.test_nodes import SHORT
 from tests.training.test_two_processes import assert_close, without_key_bias
 
@@ -30,12 +29,10 @@ def facts(file: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("more", "then"), [(FULL, TWO), (LORA, ())], ids=["full", "lora"])
 def test_two_processes_with_slices_are_one_even_when_stopped_in_between(
-    more: tuple[str, ...], then: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    more: tuple[str, ...], then: tuple[str, ...], tmp_path: Path
 ) -> None:
     """Begun by two, the run goes on in two, or in one process that has all weights."""
-    with monkeypatch.context() as patch:
-        swiftly(patch.setattr)
-        assert fit(tiny(tmp_path, *LINE, *more, "run.name=one")) == 0
+    assert fit(tiny(tmp_path, *LINE, *more, "run.name=one")) == 0
     line = overrides(tmp_path, *LINE, *more, "run.name=two")
     stop = Strike("add_gradient", 4, signal.SIGTERM, rank=1)
     first, second = fit_together(tmp_path, [*line, *TWO], torchrun(1, 2), stop)
