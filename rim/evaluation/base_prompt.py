@@ -1,7 +1,7 @@
 """How an untouched base model is asked: directly or for its own chain of thought, after solved examples or none.
 
-It is asked in the form of the run. With data.template=chat solved examples are earlier turns of a chat, whose system message
-is the run's. With plain the model continues a text:
+It is asked in the form of the run. With data.template=chat solved examples are earlier turns of a chat, whose system
+message is the run's. With plain the model continues a text:
 
     Question: ...
     Answer: <steps>                    of solved examples, and of a chain alone
