@@ -99,8 +99,9 @@ def _score(
     lengths = Lengths.of(method, [split]).or_longer(LEAST).as_set(config.evaluation)
     evaluator = BaseEvaluator(method, backbone.tokenizer, lengths, decoder(config.evaluation.decode))
     result = score_source(evaluator, backbone, source, split, replace(config.evaluation, blocks=[], controls=[]))
-    facts = {"name": config.backbone.name, "way": way.name, "solved": [each.id for each in way.solved]}
-    write_result(result, folder.path / "results" / FOLDER / way.name, facts)
+    form = {"template": config.data.template, "system": config.data.system}
+    asked = {"name": config.backbone.name, "way": way.name, "solved": [each.id for each in way.solved], **form}
+    write_result(result, folder.path / "results" / FOLDER / way.name, asked)
     return result
 
 

@@ -11,9 +11,9 @@ from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
-from rim.comparison import children
 
 import rim.compare as compare
+from rim.studies.comparison import children
 from tests.commands.test_verbs import HEAVY, ROOT, imported, python
 from tests.runs import TINY, curve
 from tests.warm import launch

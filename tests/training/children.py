@@ -16,7 +16,7 @@ from tests.helpers_ddp import LOOPBACK
 LIMIT_SECONDS = 120.0
 LAZY = ("torch.utils.tensorboard", "rim.fit")
 """What a run imports when it needs it."""
-IMPORTS = ("rim.training.run", "rim.methods.memory_blocks", "rim.sweeps.conduct", "tests.swift", *LAZY)
+IMPORTS = ("rim.training.run", "rim.methods.memory_blocks", "rim.studies.sweeps.conduct", "tests.swift", *LAZY)
 
 Patch = Callable[[], None]
 """Called in a child before it trains; it stands at the top of a module, so that it can be pickled."""
@@ -103,7 +103,7 @@ def forked() -> ForkServerContext:
     """How processes are made: each is forked from one that has done the imports."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["rim.training.run", "rim.methods.memory_blocks", "rim.sweeps.conduct", "tests.swift"]
+        ["rim.training.run", "rim.methods.memory_blocks", "rim.studies.sweeps.conduct", "tests.swift"]
     )
     return context
 
