@@ -1,4 +1,4 @@
-"""Values from files and overrides, placed one by one on the typed tree of `config/`.
+"""Values from files and overrides, placed one by one on the typed tree of settings.
 
 Every error names where the value comes from, its full path, what was received, what is allowed and the nearest name.
 """

@@ -1,4 +1,4 @@
-"""What cannot be done with weights that are shared out among processes.
+"""Check that nothing is asked of sharded weights that they cannot do.
 
 A rule is a generator of (path, sentence).
 """
