@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -109,15 +110,14 @@ class Sections:
         folder = self.work / f"{shape}-{layers}-{width}-{vocabulary}"
         if not folder.is_dir():
             heads, ends = max(1, width // 64), {"bos_token_id": None, "eos_token_id": self.tokenizer.eos_token_id}
+            sizes: dict[str, Any] = {"vocab_size": vocabulary, **ends}
             torch.manual_seed(0)
             if shape == "gpt2":
-                drop = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
-                sizes = {"vocab_size": vocabulary, "n_embd": width, "n_layer": layers, "n_head": heads}
-                config = GPT2Config(**sizes, **drop, **ends)
+                sizes |= {"n_embd": width, "n_layer": layers, "n_head": heads}
+                config: Any = GPT2Config(**sizes, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0)
             else:
-                sizes = {"vocab_size": vocabulary, "hidden_size": width, "num_hidden_layers": layers}
-                inner = {"intermediate_size": 8 * width // 3, "num_attention_heads": heads}
-                config = LlamaConfig(**sizes, **inner, tie_word_embeddings=True, **ends)
+                sizes |= {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": heads}
+                config = LlamaConfig(**sizes, intermediate_size=8 * width // 3, tie_word_embeddings=True)
             AutoModelForCausalLM.from_config(config).save_pretrained(folder)
             self.tokenizer.save_pretrained(folder)
         return str(folder)
@@ -161,9 +161,9 @@ class Sections:
     def _timed(self, what: str, names: tuple[str, str], sides: Sequence[Side], stage: int, *, at_least: bool) -> Pairs:
         """Updates of two sides in turn: at least 1.6 times as fast, or at most 1.05 times as dear as their tokens."""
         tokens = [side.ask("share", stage=stage, updates=self.size.pairs + 1)["read"] for side in sides]
-        seconds = _in_turn(sides, stage, self.size.pairs)
-        asked = {"bar": 1.6, "at_least": True} if at_least else {"bar": 1.05, "per_token": True}
-        return Pairs(what, *names, *seconds, **asked, tokens=tokens[0] / tokens[1])  # type: ignore[arg-type]
+        one, other = _in_turn(sides, stage, self.size.pairs)
+        bar, share = (1.6 if at_least else 1.05), tokens[0] / tokens[1]
+        return Pairs(what, *names, one, other, bar=bar, at_least=at_least, tokens=share, per_token=not at_least)
 
     def saved(self) -> Iterator[Finding]:
         """Bytes that autograd keeps per layer and useful token: from models of three layers and of one."""

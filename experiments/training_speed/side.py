@@ -21,7 +21,10 @@ class Side:
         quiet = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONDONTWRITEBYTECODE": "1"}
         self.process = subprocess.Popen(
             [sys.executable, str(Path(__file__).resolve())],
-            **{"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": root},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=root,
             env={**os.environ, **quiet, "PYTHONPATH": str(root)},
         )
 
@@ -61,7 +64,8 @@ class Work:
         self.splits = prepare(self.config.data, tokenizer, 0)
         self.method = build_method(self.config, tokenizer)
         self.backbone = load_backbone(self.config.backbone, tokenizer, 0)
-        (getattr(self.method, "add_modules", None) or self.method.equip)(self.backbone)
+        add_modules = "add_modules" if hasattr(self.method, "add_modules") else "equip"  # its name in commits before
+        getattr(self.method, add_modules)(self.backbone)
         if hasattr(self.backbone, "split_head"):
             self.backbone.split_head()
         self.backbone.train()

@@ -171,7 +171,7 @@ class _Passes:
         inputs_BQD = at(self.embedded_BND, place_BQ)
         if fed is not None:
             inputs_BQD = fed(inputs_BQD, place_BQ)
-        keep = _no_logits(place_BQ)
+        keep = place_BQ[:, :0]  # none, where logits are made later
         if not self.below_head:
             keep = _mask(self.wanted.logits_U, self.batch).gather(1, place_BQ) & real_BQ
         self.column_BJ, reading = appended(self.batch, self.visible_BNN, chosen_BN, self.column_BJ, keep)
@@ -211,11 +211,6 @@ def _starts(found: list[tuple[Tensor, Tensor]]) -> list[int]:
     for index, _ in found:
         starts.append(starts[-1] + len(index))
     return starts[:-1]
-
-
-def _no_logits(ids_BQ: Tensor) -> Tensor:
-    """[B, 0]: the positions that logits are wanted of, where they are made later."""
-    return ids_BQ[:, :0]
 
 
 def _mask(flat: Tensor, batch: TreeBatch) -> Tensor:

@@ -10,24 +10,11 @@ from rim.data.example import Task, form_in
 from rim.data.task_split import TaskSplit
 from rim.settings import Data
 
-TASKS = {
-    name: f"rim.data.tasks.{name}:TASK"
-    for name in (
-        *("aqua", "arithmetic", "coin_flip", "gpqa", "gsm8k", "gsm8k_aug", "gsm8k_renumbered", "gsm_hard"),
-        *(
-            "last_letters",
-            "logiqa",
-            "logiqa2",
-            "math",
-            "math500",
-            "multiarith",
-            "prosqa",
-            "strategyqa",
-            "svamp",
-            "tracking",
-        ),
-    )
-}
+NAMES = (
+    "aqua arithmetic coin_flip gpqa gsm8k gsm8k_aug gsm8k_renumbered gsm_hard last_letters logiqa logiqa2 math math500 "
+    "multiarith prosqa strategyqa svamp tracking"
+)
+TASKS = {name: f"rim.data.tasks.{name}:TASK" for name in NAMES.split()}
 """Where each task lives, `module:object`; a new task is one file and one name here."""
 
 

@@ -68,11 +68,10 @@ def check_export(folder: Path, expected: Sequence[Expected], memory_tokens: Sequ
     return Outcome(len(asked), equal, len(expected), won, first)
 
 
-def rendered(tokenizer: PreTrainedTokenizerBase, question: str, blocks: int | None = None) -> list[int]:
+def rendered(tokenizer: PreTrainedTokenizerBase, question: str) -> list[int]:
     """Token ids that the chat template gives for one user message."""
-    more: dict[str, Any] = {} if blocks is None else {"blocks": blocks}
     chat = [{"role": "user", "content": question}]
-    ids: Any = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False, **more)
+    ids: Any = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False)
     return list(ids)
 
 

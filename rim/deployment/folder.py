@@ -10,8 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.memory_rows import MemoryEmbedding
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+from rim.backbone.pretrained import DTYPES
 
 
 def write_model(backbone: Backbone, template: str, max_new_tokens: int, dtype: str, folder: Path) -> None:

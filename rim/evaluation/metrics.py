@@ -13,7 +13,6 @@ from rim.evaluation.predictions import Prediction, PredictionError, natural_key
 from rim.report.proportion import Proportion
 
 Label = TypeVar("Label", int, str)
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class Score:
 
     `examples` is the number of distinct examples, `correct_K` how many are right after each block, `correct_any` how
     many after at least one. `by_steps_K` holds every block's answers per number of reasoning steps, `by_size` the
-    final ones per class of the true answer. Scores of disjoint sets of examples add up: `sum(scores, Score())`.
+    final ones per class of the true answer.
     """
 
     examples: int = 0
@@ -53,18 +52,6 @@ class Score:
     def by_steps(self) -> dict[int, Proportion]:
         """Right after the last block, per number of reasoning steps."""
         return {steps: blocks[-1] for steps, blocks in self.by_steps_K.items()}
-
-    def __add__(self, other: "Score") -> "Score":
-        if not self.examples or not other.examples:
-            return self if self.examples else other
-        _check_blocks({len(self.correct_K), len(other.correct_K)})
-        return Score(
-            examples=self.examples + other.examples,
-            correct_K=tuple(a + b for a, b in zip(self.correct_K, other.correct_K, strict=True)),
-            correct_any=self.correct_any + other.correct_any,
-            by_steps_K=_joined(self.by_steps_K, other.by_steps_K, _add_K, key=lambda steps: steps),
-            by_size=_joined(self.by_size, other.by_size, Proportion.__add__, key=natural_key),
-        )
 
 
 def score(predictions: Iterable[Prediction]) -> Score:
@@ -116,19 +103,3 @@ def _grouped(
         label: tuple(Proportion(int(correct), len(rows[label])) for correct in correct_EK[rows[label]].sum(0))
         for label in sorted(rows, key=key)
     }
-
-
-def _joined(
-    first: dict[Label, Value],
-    second: dict[Label, Value],
-    add: Callable[[Value, Value], Value],
-    key: Callable[[Label], Any],
-) -> dict[Label, Value]:
-    joined = dict(first)
-    for label, value in second.items():
-        joined[label] = add(joined[label], value) if label in joined else value
-    return {label: joined[label] for label in sorted(joined, key=key)}
-
-
-def _add_K(first: tuple[Proportion, ...], second: tuple[Proportion, ...]) -> tuple[Proportion, ...]:
-    return tuple(a + b for a, b in zip(first, second, strict=True))

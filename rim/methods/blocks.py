@@ -34,8 +34,6 @@ from rim.tree import Ids, Kind, Node, Tree
 class Blocks(Method):
     """Shared by the methods whose answers are read after blocks; each example's tree is one packed pass."""
 
-    objectives: tuple[str, ...] = ("grounding", "refinement")
-
     def __init__(self, config: Config, tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__(config, tokenizer)
         self.block_tokens = block_tokens(tokenizer, Slots.of(config))

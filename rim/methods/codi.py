@@ -30,7 +30,6 @@ PROJECTION = "projection"
 class Codi(Method):
     """Latents in the place of all steps from the first update on."""
 
-    objectives = ("distillation",)
     controls = WITHOUT_ORDER
     cue_is_mark = True
 

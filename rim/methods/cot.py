@@ -14,8 +14,6 @@ from rim.tree import Kind, Node, Tree
 class ChainOfThought(Method):
     """A tree with one leaf: ordinary causal text."""
 
-    objectives = ("chain",)
-
     def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Question, steps and answer, every token after the question weighed alike."""
         nodes = [Node(Kind.QUESTION, example.question)]

@@ -11,8 +11,6 @@ from rim.tree import Kind, Node, Tree
 class Direct(Method):
     """The answer as the only leaf of the question."""
 
-    objectives = ("answer",)
-
     def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Question and answer."""
         nodes = [Node(Kind.QUESTION, example.question)]

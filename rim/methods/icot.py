@@ -19,7 +19,6 @@ from rim.tree import Kind, Node, Tree
 class Internalised(Method):
     """Answers in one pass, without any memory."""
 
-    objectives = ("chain", "removal", "answer")
     cue_is_mark = True
 
     def layout(self, example: EncodedExample, progress: Progress) -> Tree:

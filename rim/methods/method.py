@@ -43,8 +43,6 @@ class Losses:
 class Method(ABC):
     """A way of teaching. Objects are frozen settings; all state is in the backbone."""
 
-    objectives: tuple[str, ...]
-    """Objectives that a stage of this method may have."""
     controls: tuple[str, ...] = ()
     """Controls of memory (`rim.settings.checks.CONTROLS`) that apply: none where answers are read after no memory."""
     cue_is_mark = False

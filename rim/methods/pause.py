@@ -14,8 +14,6 @@ from rim.tree import Kind, Tree
 class Pause(Blocks):
     """One answer, after all blocks."""
 
-    objectives = ("answer",)
-
     def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Question and K blocks, and the answer after the last one."""
         blocks = self.config.memory.blocks

@@ -17,8 +17,6 @@ from rim.tree import Kind, Node, Tree
 class Repeat(Method):
     """The answer as the only leaf of `method.repeats` readings of the question."""
 
-    objectives = ("answer",)
-
     def __init__(self, config: Config, tokenizer: PreTrainedTokenizerBase) -> None:
         super().__init__(config, tokenizer)
         self.begin = tokenizer.bos_token_id

@@ -25,7 +25,6 @@ from rim.tree import Kind, Node, Tree
 class StepReplacement(Method):
     """Shared by the methods of this curriculum, which say what a replacing position is."""
 
-    objectives = ("chain", "latent")
     cue_is_mark = True
     position: ClassVar[Kind]
     """Kind of the positions that replace steps."""

@@ -42,6 +42,3 @@ class Proportion:
         half = math.sqrt(z2 * self.correct * wrong / self.count + z2 * z2 / 4)
         low, high = (centre - half) / (self.count + z2), (centre + half) / (self.count + z2)
         return (low if self.correct else 0.0), (high if wrong else 1.0)
-
-    def __add__(self, other: "Proportion") -> "Proportion":
-        return Proportion(self.correct + other.correct, self.count + other.count)

@@ -31,14 +31,8 @@ def origin(facts: Mapping[str, Sequence[Any]], seeds: Sequence[int]) -> str:
     """What numbers come from, in one sentence; empty where no run has said it."""
     if not facts.get("commits"):
         return ""
-    return (
-        f"{_commits(facts['commits'])}; seeds {', '.join(map(str, seeds))}; {_hardware(facts)}; "
-        f"{_versions(facts['versions'])}."
-    )
-
-
-def _commits(commits: Sequence[dict[str, Any] | None]) -> str:
-    return "Commit " + " and ".join(_commit(commit) for commit in commits)
+    commits = " and ".join(map(_commit, facts["commits"]))
+    return f"Commit {commits}; seeds {', '.join(map(str, seeds))}; {_hardware(facts)}; {_versions(facts['versions'])}."
 
 
 def _commit(commit: dict[str, Any] | None) -> str:

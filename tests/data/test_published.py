@@ -8,13 +8,17 @@ import pytest
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.tasks import gsm8k, gsm8k_aug
-from rim.data.tasks.gsm8k_aug import parse_line, write_line
+from rim.data.tasks.gsm8k_aug import parse_line
 from rim.settings import Data
 from tests.data.reading import read
 
 
 def lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+
+
+def write_line(example: Example) -> str:
+    return f"{example.question}||{' '.join(example.steps)} #### {example.answer}"
 
 
 def plain(text: str) -> str:
@@ -157,9 +161,3 @@ def test_fingerprints_follow_the_bytes(tmp_path: Path) -> None:
     path.write_text('{"question": "q?", "answer": "#### 2"}\n')
     assert gsm8k.TASK.fingerprint("test", config) != before
     assert gsm8k_aug.TASK.fingerprint != gsm8k.TASK.fingerprint
-
-
-@pytest.mark.parametrize("text", ["a || b", "a #### b", "two\nlines"])
-def test_a_text_with_a_mark_of_the_format_is_not_written(text: str) -> None:
-    with pytest.raises(DataError, match="example x cannot be written as a line"):
-        write_line(Example("x", text, (), "1"))

@@ -39,15 +39,6 @@ def test_the_score_equals_counting_one_by_one():
         assert share == Proportion(len([r for r in group if r.correct[2]]), len(group))
 
 
-@pytest.mark.parametrize("cut", [0, 1, 3, 25, 50])
-def test_scores_of_parts_add_up_to_the_score_of_the_whole(cut):
-    rows = predictions(50)
-    joined = sum([score(rows[cut:]), score(rows[:cut])], Score())
-    assert joined == score(rows)
-    assert list(joined.by_steps) == [1, 2, 10]
-    assert list(joined.by_size) == list(score(rows).by_size)
-
-
 def test_an_example_does_not_count_twice():
     rows = predictions(3)
     with pytest.raises(PredictionError, match="'x/1' occurs twice: an example counts once; `merge` before `score`"):

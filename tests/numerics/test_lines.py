@@ -11,6 +11,7 @@ from rim.backbone.selfcheck import self_check
 from rim.backbone.tokenizer import Slots
 from rim.methods.method import Method
 from rim.methods.registry import build_method
+from rim.settings.checks import OBJECTIVES
 from rim.settings.progress import Progress
 from rim.tree import Tree, TreeBatch, pad, pad_lines
 from tests.models import at, config, example, stopped, tiny_backbone, with_adapters
@@ -90,7 +91,7 @@ def test_what_a_batch_knows_of_its_numbers() -> None:
     backbone = tiny_backbone()
     for variant in ("memory_blocks", "coconut", "codi"):
         method = build_method(settings(variant), backbone.tokenizer)
-        batch = in_lines([method.layout(each, at(method.objectives[-1])) for each in EXAMPLES], 0)
+        batch = in_lines([method.layout(each, at(OBJECTIVES[variant][-1])) for each in EXAMPLES], 0)
         assert batch.chain == batch.chained_BN.max()
         assert batch.text == ((batch.node_BN >= 0) & ~batch.memory_BN).sum(1).max()
         assert torch.equal(batch.predictor_U, batch.source_S.unique())

@@ -12,7 +12,6 @@ steps of the file that is there are taken as they are written.
 import re
 
 from rim.data import files, hub
-from rim.data.errors import DataError
 from rim.data.example import MARK, Example
 from rim.data.published import Published, Row, Source
 from rim.data.steps import WRITTEN, in_form, split_sentences
@@ -32,19 +31,6 @@ def parse_line(line: str, id: str, where: object = "text", number: int | str = 1
     steps, answer = files.split_once(chain, MARK, where, number)
     files.check({"question": question, "answer": answer}, {"question": str, "answer": str}, where, number)
     return Example(id, question, _steps(steps), answer)
-
-
-def write_line(example: Example) -> str:
-    """The line of one example, without a line end.
-
-    Raises:
-        DataError: the example holds a mark of the format or a line end.
-    """
-    line = f"{example.question}||{' '.join(example.steps)} {MARK} {example.answer}"
-    if line.count("||") != 1 or line.count(MARK) != 1 or "\n" in line:
-        rule = f"question||steps {MARK} answer holds '||' and '{MARK}' once each and no line end"
-        raise DataError(f"example {example.id} cannot be written as a line: {rule}. Take them out of its texts")
-    return line
 
 
 def _steps(chain: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from torch.overrides import TorchFunctionMode
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, run_tokenizer
+from rim.backbone.pretrained import DTYPES
 from rim.backbone.tokenizer import Slots, add_memory_tokens
 from rim.base.errors import UserError
 from rim.data.encode import EncodedExample, EncodedSplit
@@ -28,7 +29,6 @@ from rim.studies.benchmark.settings import Benchmark
 
 TEXTS = 5_000
 """Training rows that a tokenizer of a model from scratch is built from."""
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class BenchmarkError(UserError):

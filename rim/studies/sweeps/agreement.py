@@ -113,12 +113,8 @@ def _settings(known: dict[str, Any], part: Part) -> Iterator[str]:
     merge = Merge()
     merge.place("", Config, OmegaConf.to_container(OmegaConf.create(known["settings"])), part.study_name)
     now = part.runs(known["point"])[0].config()
-    yield from (line for line in differences(merge.finish(), now) if not _may_differ(line))
-
-
-def _may_differ(line: str) -> bool:
-    """Whether a setting may be another one in each command of a sweep."""
-    return line.startswith("run.") or path_of(line) in FREE
+    changed = differences(merge.finish(), now)
+    yield from (line for line in changed if not line.startswith("run.") and path_of(line) not in FREE)
 
 
 def _refusal(part: Part, changed: list[str]) -> str:

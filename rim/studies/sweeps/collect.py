@@ -112,13 +112,11 @@ def _other_rows(found: Mapping[str, Found]) -> tuple[str, ...]:
     rows = [record.get("rows", {}) for each in found.values() for record in records_of(each.standing.values())]
     sources = sorted({source for each in rows for source in each})
     differ = [source for source in sources if len({each[source] for each in rows if each.get(source)}) > 1]
+    if not differ:
+        return ()
     return (
-        (
-            f"Runs have scored different rows of {', '.join(differ)}, or encoded them differently: scores compare only "
-            "where a setting of the space explains it.",
-        )
-        if differ
-        else ()
+        f"Runs have scored different rows of {', '.join(differ)}, or encoded them differently: scores compare only "
+        "where a setting of the space explains it.",
     )
 
 

@@ -2,15 +2,14 @@
 
 import json
 import math
-import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from rim.report.tables import table
@@ -122,23 +121,21 @@ def time_run(run: Run, share: Share, stop: StopRequest) -> Timing:
         RunFailed: it did not come so far; the text is the end of its log.
         Interrupted: a signal asked to stop.
     """
-    folder = tempfile.mkdtemp(prefix="rim-timing-")
     overrides = (*run.overrides, "training.log_every=1")
-    trial = replace(run, sweep=replace(run.sweep, folder=folder, name="timing"), name="run", overrides=overrides)
     until = time.monotonic() + PATIENCE_SECONDS
+    with TemporaryDirectory(prefix="rim-timing-", ignore_cleanup_errors=True) as folder:
+        trial = replace(run, sweep=replace(run.sweep, folder=folder, name="timing"), name="run", overrides=overrides)
 
-    def watch() -> None:
-        if len(_speeds(trial.folder)) >= WARM + TIMED or time.monotonic() > until:
-            raise _Enough
+        def watch() -> None:
+            if len(_speeds(trial.folder)) >= WARM + TIMED or time.monotonic() > until:
+                raise _Enough
 
-    try:
-        with suppress(_Enough):
-            train(trial, share, stop, watch)
-        return _timing(trial)
-    except RunFailed as error:  # the log is gone with the folder
-        raise RunFailed(str(error).replace(str(log_of(trial.folder)), "its log")) from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            with suppress(_Enough):
+                train(trial, share, stop, watch)
+            return _timing(trial)
+        except RunFailed as error:  # the log is gone with the folder
+            raise RunFailed(str(error).replace(str(log_of(trial.folder)), "its log")) from None
 
 
 def _timing(run: Run) -> Timing:

@@ -110,17 +110,14 @@ def lines_of(summary: Summary, axis: Axis, source: str) -> list[Line]:
     along = summary.along(axis)
     others = along[1:] if len(summary.result.axes) == 2 and 1 < len(along) <= 1 + MOST_LINES else along[:1]
     stroke = "-" if axis.numeric else "none"
+    average = _POOLED if len(summary.result.axes) > 1 else "mean over seeds"
     lines = []
     for index, each in enumerate(others):
         marks = [Mark(value.value, value.scores[source]) for value in each.values if source in value.scores]
         named = [other for other in summary.result.axes if other.name in each.fixed]
-        label = label_of(each.fixed, named) if named else _average(summary)
+        label = label_of(each.fixed, named) if named else average
         lines.append(Line(label, *style_of(index)[:2], stroke, tuple(marks)))
     return lines
-
-
-def _average(summary: Summary) -> str:
-    return _POOLED if len(summary.result.axes) > 1 else "mean over seeds"
 
 
 def _scattered(summary: Summary, axis: Axis, source: str) -> list[Line]:

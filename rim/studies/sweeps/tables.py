@@ -51,26 +51,20 @@ def best_command(summary: Summary) -> str:
 def points_table(summary: Summary) -> str:
     """A row for each point; the states stand there where one is not complete."""
     axes = [axis.name for axis in summary.result.axes]
-    states = len(summary.complete) < len(summary.points)
-    header = [*axes, *_columns(summary), *(["state"] if states else [])]
-    rows = []
-    for point in summary.points:
-        values = [text_of(point.point.values.get(name)) for name in axes]
-        rows.append([*values, *_scores(summary, point), *([_state(point.point)] if states else [])])
-    return table(rows, header)
+    points = [([text_of(point.point.values.get(name)) for name in axes], point) for point in summary.points]
+    return _scores_table(summary, axes, points)
 
 
 def baselines_table(summary: Summary) -> str:
-    states = any(not point.point.finished for point in summary.baselines.values())
-    rows = [
-        [name, *_scores(summary, point), *([_state(point.point)] if states else [])]
-        for name, point in summary.baselines.items()
-    ]
-    return table(rows, ["baseline", *_columns(summary), *(["state"] if states else [])])
+    return _scores_table(summary, ["baseline"], [([name], point) for name, point in summary.baselines.items()])
 
 
-def _columns(summary: Summary) -> list[str]:
-    return [*summary.sources, f"sd of {summary.result.metric}", "seeds", "updates", "minutes"]
+def _scores_table(summary: Summary, named: Sequence[str], points: Sequence[tuple[Sequence[str], PointSummary]]) -> str:
+    """What points are called, under the names `named`, and their scores; their states where one is not complete."""
+    states = any(not point.point.finished for _, point in points)
+    header = [*named, *summary.sources, f"sd of {summary.result.metric}", "seeds", "updates", "minutes"]
+    rows = [[*words, *_scores(summary, point), *([_state(point.point)] if states else [])] for words, point in points]
+    return table(rows, [*header, "state"] if states else header)
 
 
 def _scores(summary: Summary, point: PointSummary) -> list[str]:
