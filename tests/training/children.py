@@ -13,7 +13,8 @@ from typing import Any
 
 from tests.helpers_ddp import LOOPBACK
 
-LIMIT_SECONDS = 120.0
+LIMIT_SECONDS = 600.0
+"""Limit of a run of the tests, which takes seconds on a core of its own, and minutes on one that many share."""
 
 Patch = Callable[[], None]
 """Called in a child before it trains; it stands at the top of a module, so that it can be pickled."""
