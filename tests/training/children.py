@@ -13,7 +13,8 @@ from typing import Any
 
 from tests.helpers_ddp import LOOPBACK
 
-LIMIT_SECONDS = 120.0
+LIMIT_SECONDS = 600.0
+"""Limit of a run of the tests, which takes seconds on a core of its own, and minutes on one that many share."""
 LAZY = ("torch.utils.tensorboard", "rim.fit")
 """What a run imports when it needs it."""
 IMPORTS = ("rim.training.run", "rim.methods.memory_blocks", "rim.studies.sweeps.conduct", "tests.swift", *LAZY)

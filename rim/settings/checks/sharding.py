@@ -15,7 +15,7 @@ ADDRESSED = ("graph", "compiled")
 def shareable(config: Config) -> Iterator[tuple[str, str]]:
     """Every process takes part in every pass of the others: it has to make as many, and layers are gathered in each."""
     path, training = "training.strategy", config.training
-    if training.strategy != "sharded":
+    if not training.sharded:
         return
     if training.processes == 1:
         yield path, "needs several processes: raise training.devices or training.nodes, or set ddp"
