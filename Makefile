@@ -1,5 +1,6 @@
 # Everything starts here; each target sets up .venv by itself, with the versions of constraints.txt.
-# Variables: PYTHON=python3.12 (another interpreter), PYTEST_ARGS="-k tree" (part of the tests), JOBS=4, ENGINES=vllm.
+# Variables: PYTHON=python3.12 (another interpreter), PYTEST_ARGS="-k tree" (part of the tests), JOBS=4, ENGINES=vllm;
+# RIM_ENGINES in the environment names a folder of the engines' own environments, which checkouts may share.
 
 PYTHON ?=
 PYTEST_ARGS ?=
