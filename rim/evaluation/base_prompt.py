@@ -1,7 +1,8 @@
 """How an untouched base model is asked: directly or for its own chain of thought, after solved examples or none.
 
 It is asked in the form of the run. With data.template=chat solved examples are earlier turns of a chat, whose system
-message is the run's. With plain the model continues a text:
+message is the run's; a direct reply without any is begun for it, since models like to explain before they answer. With
+plain the model continues a text:
 
     Question: ...
     Answer: <steps>                    of solved examples, and of a chain alone
@@ -33,6 +34,8 @@ WANTED = {
     True: f"Think step by step. End with a line of its own: {MARK} and the final answer.",
 }
 """What a chat asks for, directly and for a chain."""
+BEGUN = "The answer is"
+"""What a direct reply of a chat begins with where no solved example shows its form."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,8 @@ class Way:
             return Frame(f"{solved}Question: ", f"\nAnswer:{think}", trims=False)
         wish = f"\n{WANTED[self.chain]}"
         turns = [(f"{each.question}{wish}", self._reply(each)) for each in self.solved]
-        return frame_of(tokenizer, config.system, turns, wish)
+        frame = frame_of(tokenizer, config.system, turns, wish)
+        return frame if self.chain or self.solved else replace(frame, after=frame.after + BEGUN)
 
     def _reply(self, solved: Example) -> str:
         return "\n".join((*solved.steps, f"{MARK} {solved.answer}")) if self.chain else solved.answer
@@ -83,10 +87,9 @@ class BaseModel(Direct):
         return self.way.chain
 
     def own_part(self, text: str) -> str:
-        """What was generated in reply; a text that is continued has more questions and lines after it."""
-        if self.chats:
-            return text
-        reply = text.partition(NEXT)[0].strip()
+        """What was generated in reply: a chain whole, of a direct one the first line; a text that is continued goes on
+        to more questions."""
+        reply = text.strip() if self.chats else text.partition(NEXT)[0].strip()
         return reply if self.way.chain else reply.partition("\n")[0]
 
     def answer_in(self, text: str, stage: Stage | None = None) -> str:

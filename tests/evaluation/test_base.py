@@ -68,7 +68,8 @@ def test_a_chat_has_solved_examples_as_turns_after_the_system_message_of_the_run
     )
     frame = DIRECT_2.frame(Data(template="chat"), chatting())
     assert "assistant: 2\n" in frame.before and frame.after == f"\n{WANTED[False]}\nassistant:"
-    assert DIRECT.frame(Data(template="chat"), chatting()).before == "user: "
+    frame = DIRECT.frame(Data(template="chat"), chatting())
+    assert frame.before == "user: " and frame.after == f"\n{WANTED[False]}\nassistant:The answer is"
     assert [way.name for way in (DIRECT, CHAIN_2)] == ["direct-0-shot", "cot-2-shot"]
 
 
@@ -82,7 +83,8 @@ def test_a_chat_has_the_tokens_of_the_template_as_the_tokenizer_itself_reads_it(
         turns += [{"role": "user", "content": f"{question}\n{wish}"}]
         turns += [{"role": "assistant", "content": "\n".join([*steps, f"#### {answer}"])}]
     turns += [{"role": "user", "content": f"Ann has 3?\n{wish}"}]
-    literal = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
+    text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+    literal = tokenizer(text + ("" if way.chain else "The answer is"), add_special_tokens=False)["input_ids"]
     assert asked(BaseModel(Config(data=Data(template="chat")), tokenizer, way), "Ann has 3?") == literal
 
 
@@ -107,7 +109,7 @@ def asked(method: BaseModel, question: str) -> list[int]:
         (CHAIN, False, " 3+4=7.\nIt is 7.\n\nQuestion: y\nAnswer: 9", "3+4=7.\nIt is 7.", "3+4=7.\nIt is 7."),
         (CHAIN_2, False, " <<3+4=7>>\n#### 7\n\nQuestion: y\n#### 9", "<<3+4=7>>\n#### 7", "7"),
         (CHAIN, True, "So\n#### 7\nand\n#### 8", "So\n#### 7\nand\n#### 8", "7"),
-        (DIRECT, True, "It is\n7", "It is\n7", "It is\n7"),
+        (DIRECT, True, " 7.\nIt is so", "7.", "7."),
     ],
 )
 def test_a_reply_is_what_was_written_before_the_next_question(
@@ -142,8 +144,9 @@ def literally(folder: Path, way: Way, question: str, chats: bool, tokens: int) -
     model = AutoModelForCausalLM.from_pretrained(folder.parent / "base")
     if chats:
         turns = [{"role": "user", "content": f"{question}\n{WANTED[way.chain]}"}]
-        written = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=False)
-        ids = [tokenizer.bos_token_id, *written]  # the family's, which this template leaves out
+        text = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
+        text += "" if way.chain else "The answer is"
+        ids = tokenizer(text)["input_ids"]  # after the family's first token, which this template leaves out
     else:
         think = " Let's think step by step." if way.chain else ""
         ids = tokenizer(f"Question: {question}\nAnswer:{think}")["input_ids"]
@@ -165,6 +168,7 @@ def test_answers_are_those_of_the_model_as_it_was_published(
     for way in (DIRECT, CHAIN):
         facts = json.loads((folder / "results" / "base" / way.name / "tracking-test.json").read_text())
         assert (facts["way"], facts["solved"], facts["examples"], facts["controls"]) == (way.name, [], 6, {})
+        assert facts["template"] == ("chat" if chats else "plain") and facts["system"] is None
         config = Config(data=Data(template="chat" if chats else "plain"))
         method = BaseModel(config, AutoTokenizer.from_pretrained(folder.parent / "base"), way)
         for row in read_jsonl(folder / "results" / "base" / way.name / "tracking-test.jsonl")[:3]:
