@@ -23,6 +23,7 @@ def _options(parser: ArgumentParser) -> None:
     which.add_argument("--run", metavar="DIR", help="run folder, such as runs/demo")
     which.add_argument("--export", metavar="FOLDER", help="folder of rim.export, or a chat model's")
     parser.add_argument("--test", nargs="+", metavar="SOURCE", help="test sets, task/split; default: the run's own")
+    parser.add_argument("--beside", action="append", metavar="DIR", help="a run without blocks, beside the controls")
     add_checkpoint(parser)
     instead = parser.add_mutually_exclusive_group()
     instead.add_argument("--protocol", action="store_true", help="the paper's selection on splits of the test set")
@@ -36,6 +37,8 @@ def main(argv: list[str] | None = None) -> int:
     line = parse("evaluate", __doc__, argv, _options, config=False)
     overrides, sources = named_tests(line)
     options = line.options
+    if options.beside and (options.export or options.base is not None or options.protocol or options.adaptive):
+        raise UsageError("--beside goes with --run alone: it stands beside the controls of that run")
     if options.export:
         return _score_folder(options, overrides, sources)
     if options.base is not None:
@@ -43,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
     from rim.evaluation.standalone import evaluate
 
     form = {"protocol": options.protocol, "adaptive": options.adaptive}
-    evaluate(Path(options.run), overrides, sources, options.checkpoint, **form)
+    beside = [Path(name) for name in options.beside or ()]
+    evaluate(Path(options.run), overrides, sources, options.checkpoint, beside=beside, **form)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Figures of an analysis: heat maps of shares by site and layer, and projections of states."""
+"""Figures of an analysis: heat maps of shares by site and layer, projections of states, curves along training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from rim.analysis.projection import Projection
-from rim.report.style import COLOURS, DPI, MARKERS, literal, plain
+from rim.report.style import COLOURS, DPI, MARKERS, literal, plain, style_of
 
 CELL_WIDTH, CELL_HEIGHT = 0.55, 0.32
 """Inches."""
@@ -43,11 +43,27 @@ def heat_maps(
 
 
 def projections(found: Sequence[Projection]) -> Figure:
-    """A row for each layer: the same points coloured by block and by value."""
+    """A row for each model and layer: the same points coloured by block and by value."""
     figure = Figure(figsize=(9.5, 3.6 * len(found)), dpi=DPI, layout="constrained")
     for row, one in zip(figure.subplots(len(found), 2, squeeze=False), found, strict=True):
         _scatter(row[0], one, one.block_R, "block")
         _scatter(row[1], one, one.value_R, "value after the step")
+    return figure
+
+
+def curves(update_C: Sequence[int], lines: Mapping[str, Sequence[float]], thick: Sequence[str]) -> Figure:
+    """Shares of C checkpoints over updates, a line for each name, with gaps at nan; the names in `thick` stand out."""
+    figure = Figure(figsize=(8, 4), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    for index, (name, share_C) in enumerate(lines.items()):
+        style = style_of(index)._replace(linewidth=2.5 if name in thick else 1.0)
+        axes.plot(update_C, share_C, label=name, markersize=4, **style._asdict())
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_xlabel("updates", fontsize=9)
+    axes.set_ylabel("share", fontsize=9)
+    axes.set_title("Along training", fontsize=10, loc="left")
+    literal(axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)))
+    plain(axes)
     return figure
 
 
@@ -63,7 +79,7 @@ def _scatter(axes: Any, one: Projection, of_R: np.ndarray, title: str) -> None:
         axes.scatter(*here.T, color=color, marker=marker, label=str(name), **style)
     if len(names) <= MOST_NAMES:
         literal(axes.legend(fontsize=7, markerscale=1.6, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5)))
-    axes.set_title(f"{one.layer}, by {title}", fontsize=9, loc="left")
+    axes.set_title(f"{one.model}, {one.layer}, by {title}", fontsize=9, loc="left")
     axes.set_xlabel(f"1st axis ({one.explained[0]:.0%} of the variance)", fontsize=8)
     axes.set_ylabel(f"2nd axis ({one.explained[1]:.0%})", fontsize=8)
     plain(axes)

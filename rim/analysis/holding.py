@@ -59,6 +59,10 @@ class States:
     def sites(self) -> list[str]:
         return list(dict.fromkeys(site for site, _ in self.by_site))
 
+    @property
+    def layers(self) -> list[str]:
+        return list(dict.fromkeys(layer for _, layer in self.by_site))
+
     def at_least(self, steps: int) -> np.ndarray:
         """Rows of examples with so many steps."""
         return np.flatnonzero([len(values) >= steps for values in self.values])

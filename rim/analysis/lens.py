@@ -1,16 +1,21 @@
 """The logit lens: which token does the last token of a block name, if a layer were the last one?
 
 Counted is how often that is the first token of the value after a step. Memory tokens, which are never generated, are
-left aside.
+left aside. The affine lens (Belrose et al., arXiv 2303.08112) first maps a layer's states to the output of the last
+layer, by a map that is the same for all tokens and is fitted on training questions.
 
-Axes: E examples, D width, V vocabulary.
+Axes: E examples, F features of a site, D width, V vocabulary.
 """
 
 import numpy as np
 import torch
+from sklearn.linear_model import RidgeCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from rim.analysis.holding import Held, States
-from rim.analysis.subject import Subject
+from rim.analysis.probe import PENALTIES
+from rim.analysis.subject import OUTPUT, Subject
 from rim.backbone.patching import unembedded
 from rim.report.proportion import Proportion
 
@@ -26,6 +31,18 @@ def lens(subject: Subject, states: States) -> Held:
             wanted = np.array([firsts[value] for value in states.values_after(step, rows)])
             found[site, step, layer] = Proportion(int((named[rows] == wanted).sum()), len(rows))
     return Held(found)
+
+
+def affine_lens(subject: Subject, train: States, test: States) -> Held:
+    """The same of `test`, after maps that are fitted on `train`: ridge regressions, one for each layer."""
+    d = subject.backbone.width
+    last_RD = np.concatenate([train.by_site[site, OUTPUT][:, -d:] for site in train.sites])
+    maps = {}
+    for layer in train.layers:
+        state_RD = np.concatenate([train.by_site[site, layer][:, -d:] for site in train.sites])
+        maps[layer] = make_pipeline(StandardScaler(), RidgeCV(alphas=PENALTIES)).fit(state_RD, last_RD)
+    mapped = {key: maps[key[1]].predict(state_EF[:, -d:]) for key, state_EF in test.by_site.items()}
+    return lens(subject, States(mapped, test.values))
 
 
 def _named(subject: Subject, state_ED: np.ndarray) -> np.ndarray:

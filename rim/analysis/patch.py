@@ -17,12 +17,12 @@ from random import Random
 import numpy as np
 from torch import Tensor
 
+from rim.analysis.answering import answers, right
 from rim.analysis.pairs import Pair
 from rim.analysis.subject import Subject, block_places, question_places, stacked
 from rim.answers import grade
-from rim.backbone.decode import Prompt, greedy
+from rim.backbone.decode import Prompt
 from rim.backbone.patching import Patch, Trace, patched
-from rim.backbone.reading import Reader
 
 OUTCOMES = ("donor's", "stays", "broken")
 KEYS, VALUES, BOTH = "keys, all layers", "values, all layers", "keys and values, all layers"
@@ -65,16 +65,17 @@ def columns_of(subject: Subject) -> list[str]:
 
 
 def _intervene(subject: Subject, pairs: Sequence[Pair], columns: Sequence[str], found: Interventions) -> None:
-    kept = [pair for pair, right in zip(pairs, _right(subject, pairs), strict=True) if right and _alike(subject, pair)]
+    own, foreign = right(subject, [pair.receiver for pair in pairs]), right(subject, [pair.donor for pair in pairs])
+    kept = [pair for pair, *both in zip(pairs, own, foreign, strict=True) if all(both) and _alike(subject, pair)]
     found.pairs += len(kept)
     if not kept:
         return
     receivers = subject.prompts([pair.receiver for pair in kept])
-    foreign = subject.trace(subject.prompts([pair.donor for pair in kept]))
+    donated = subject.trace(subject.prompts([pair.donor for pair in kept]))
     for site, place_BP in sites(subject, kept, receivers):
         for column in columns:
-            answers = _answers(subject, receivers, patched(_patches(foreign, column, place_BP)))
-            outcomes = Counter(_outcome(subject, pair, text) for pair, text in zip(kept, answers, strict=True))
+            texts = answers(subject, receivers, patched(_patches(donated, column, place_BP)))
+            outcomes = Counter(_outcome(subject, pair, text) for pair, text in zip(kept, texts, strict=True))
             found.counts.setdefault((site, column), Counter()).update(outcomes)
 
 
@@ -109,23 +110,6 @@ def _alike(subject: Subject, pair: Pair) -> bool:
     """Whether the blocks of both stand at the same places, which sentences of other lengths would move."""
     own, foreign = (prompt.trunk.flat.memory_N for prompt in subject.prompts([pair.receiver, pair.donor]))
     return np.array_equal(own, foreign)
-
-
-def _right(subject: Subject, pairs: Sequence[Pair]) -> list[bool]:
-    """Whether both questions of each pair are answered rightly as they are."""
-    marks = []
-    for side in ("receiver", "donor"):
-        examples = [getattr(pair, side) for pair in pairs]
-        texts = _answers(subject, subject.prompts(examples), patched([]))
-        marks.append([grade(subject.task.answer_rule, t, e.gold) for t, e in zip(texts, examples, strict=True)])
-    return [own and foreign for own, foreign in zip(*marks, strict=True)]
-
-
-def _answers(subject: Subject, prompts: Sequence[Prompt], read: Reader) -> list[str]:
-    evaluator = subject.evaluator
-    tokens = greedy(subject.backbone, prompts, evaluator.max_new_tokens(), read=read)
-    texts = evaluator.tokenizer.batch_decode([branches[-1] for branches in tokens], skip_special_tokens=True)
-    return [evaluator.method.answer_in(text) for text in texts]
 
 
 def _outcome(subject: Subject, pair: Pair, text: str) -> str:

@@ -15,9 +15,11 @@ from rim.analysis.holding import QUESTION, States
 @dataclass(frozen=True)
 class Projection:
     """States of all blocks at a layer on their two main axes, [R, 2], with block and value; `explained` are shares of
-    the variance. The value of a block is that after the step of its number, or after the last one.
+    the variance. The value of a block is that after the step of its number, or after the last one. `model` says of
+    which model they are.
     """
 
+    model: str
     layer: str
     place_R2: np.ndarray
     block_R: np.ndarray
@@ -25,16 +27,17 @@ class Projection:
     explained: tuple[float, float]
 
 
-def project(states: States, width: int, layers: Sequence[str]) -> list[Projection]:
+def project(states: States, width: int, layers: Sequence[str], model: str) -> list[Projection]:
     """A projection for each of these layers.
 
     Args:
         width: D.
+        model: its name in the figure.
     """
-    return [_project(states, width, layer) for layer in layers]
+    return [_project(states, width, layer, model) for layer in layers]
 
 
-def _project(states: States, width: int, layer: str) -> Projection:
+def _project(states: States, width: int, layer: str, model: str) -> Projection:
     sites = [site for site in states.sites if site != QUESTION]
     rows = states.at_least(1)
     state_RD = np.concatenate([states.by_site[site, layer][rows, -width:] for site in sites])
@@ -43,4 +46,4 @@ def _project(states: States, width: int, layer: str) -> Projection:
     place_R2 = pca.fit_transform(state_RD.astype(np.float64))
     first, second = pca.explained_variance_ratio_.tolist()
     block_R = np.repeat(np.arange(1, len(sites) + 1), len(rows))
-    return Projection(layer, place_R2, block_R, np.array(value_R), (first, second))
+    return Projection(model, layer, place_R2, block_R, np.array(value_R), (first, second))

@@ -52,10 +52,9 @@ def held_sections(probes: Probes) -> Section:
     rows = []
     for step in probes.right.steps:
         site, layer, right = probes.right.best(step)
-        _, there, rival = probes.right.best(step, site=QUESTION)
         floor = probes.floor.found[site, step, layer]
         best, bounds = with_bounds(right, 0.95)
-        at_question = f"{decimal(rival.value)} ({there})"
+        at_question = _at_question(probes.right, step)
         rows.append((f"step {step}", f"{site}, {layer}", best, bounds, at_question, decimal(floor.value), right.count))
     header = ("value after", "best of the blocks", "accuracy", "95 % interval", "question", "shuffled", "examples")
     note = (
@@ -67,24 +66,46 @@ def held_sections(probes: Probes) -> Section:
     return Section(text, {"probe": _held(probes.right), "shuffled": _held(probes.floor)}, figures)
 
 
-def lens_section(held: Held) -> Section:
-    """The logit lens."""
+def lens_section(logit: Held, affine: Held) -> Section:
+    """The logit lens, and the affine one beside it."""
     rows = []
-    for step in held.steps:
-        site, layer, right = held.best(step)
-        _, there, rival = held.best(step, site=QUESTION)
-        row = (f"step {step}", f"{site}, {layer}", *with_bounds(right, 0.95))
-        rows.append((*row, f"{decimal(rival.value)} ({there})", right.count))
-    header = ("value after", "best of the blocks", "named first", "95 % interval", "question", "examples")
-    text = f"## Logit lens\n\n{table(rows, header)}"
-    return Section(text, _held(held), {"lens": held_maps("Logit lens: values that are named", held)})
+    for step in logit.steps:
+        site, layer, right = logit.best(step)
+        rows.append((f"step {step}", "logit", f"{site}, {layer}", *with_bounds(right, 0.95), _at_question(logit, step)))
+        site, layer, right = affine.best(step)
+        rows.append(("", "affine", f"{site}, {layer}", *with_bounds(right, 0.95), _at_question(affine, step)))
+    header = ("value after", "lens", "best of the blocks", "named first", "95 % interval", "question")
+    text = f"## Logit lens and affine lens\n\n{table(rows, header)}"
+    figures = {
+        "lens": held_maps("Logit lens: values that are named", logit),
+        "affine_lens": held_maps("Affine lens: values that are named", affine),
+    }
+    return Section(text, {"logit": _held(logit), "affine": _held(affine)}, figures)
+
+
+def steps_section(name: str | None, held: Held | None) -> Section:
+    """What the readouts of the grounding checkpoint of this name read, by block and step."""
+    title = "## Steps that the readouts of grounding read from blocks"
+    if name is None or held is None:
+        return Section(f"{title}\n\nThis run has no grounding checkpoint, whose readouts read steps.", None)
+    rows = [
+        (
+            whose if site == held.sites[0] else "",
+            site,
+            *(decimal(held.found[site, step, whose].value) for step in held.steps),
+        )
+        for whose in held.layers
+        for site in held.sites
+    ]
+    header = (f"read by {name} after", "block", *(f"step {step}" for step in held.steps))
+    return Section(f"{title}\n\n{wide_table(rows, header, COLUMNS)}", _held(held))
 
 
 def pca_section(found: Sequence[Projection]) -> Section:
     """Projections of block states."""
-    rows = [(one.layer, *(f"{share:.1%}" for share in one.explained)) for one in found]
-    text = "## PCA of block states\n\n" + table(rows, ("layer", "1st axis", "2nd axis"))
-    record = [{"layer": one.layer, "explained": one.explained} for one in found]
+    rows = [(one.model, one.layer, *(f"{share:.1%}" for share in one.explained)) for one in found]
+    text = "## PCA of block states\n\n" + table(rows, ("model", "layer", "1st axis", "2nd axis"))
+    record = [{"model": one.model, "layer": one.layer, "explained": one.explained} for one in found]
     return Section(text, record, {"pca": projections(found)})
 
 
@@ -97,6 +118,12 @@ def attention_section(shares: Mapping[str, np.ndarray], layers: Sequence[int]) -
         "Attention from the answer", {"mean over heads": np.stack([*shares.values()])}, [*shares], columns, "share"
     )
     return Section(text, {name: share_L.tolist() for name, share_L in shares.items()}, {"attention": maps})
+
+
+def _at_question(held: Held, step: int) -> str:
+    """The best layer of the rival site."""
+    _, layer, share = held.best(step, site=QUESTION)
+    return f"{decimal(share.value)} ({layer})"
 
 
 def held_maps(title: str, held: Held) -> Figure:

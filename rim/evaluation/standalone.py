@@ -6,6 +6,7 @@ from pathlib import Path
 from rim.base.files import write_json
 from rim.data.encode import EncodedSplit
 from rim.data.prepare import prepare_tests
+from rim.evaluation.beside import beside_report
 from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.finished import evaluator_of, facts_of, settings_of
@@ -24,6 +25,7 @@ def evaluate(
     *,
     protocol: bool = False,
     adaptive: bool = False,
+    beside: Sequence[Path] = (),
 ) -> None:
     """Score a run on test sources, write `results/`, and print the report.
 
@@ -33,6 +35,7 @@ def evaluate(
         weights: name of the weights; None: the final pick.
         protocol: choose among all weights instead, as the paper does.
         adaptive: choose among the answers of all blocks instead.
+        beside: other runs, whose recorded scores of the same rows are printed after the controls.
 
     Raises:
         UserError: no such run, weights, source or setting; each says what there is.
@@ -54,6 +57,8 @@ def evaluate(
         facts = facts_of(about, config)
         file = write_result(result, folder.path / "results", facts)
         print(f"{result.report(config.evaluation.confidence)}\n\nWeights: {about['name']}. Predictions: {file}\n")
+        if beside:
+            print(beside_report(beside, source, result.rows, result.score, config.evaluation.confidence) + "\n")
 
 
 def _choose(folder: RunFolder, config: Config, weights: str | None) -> None:

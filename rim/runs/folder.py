@@ -20,7 +20,7 @@ from rim.base.errors import UserError
 from rim.base.files import write_atomically, write_json
 from rim.data.same_rows import changes
 from rim.methods.registry import build_method
-from rim.runs.checkpoint import load_weights, read_about
+from rim.runs.checkpoint import load_start, load_weights, read_about
 from rim.settings import Config
 from rim.settings.load import differences, load, load_as, save
 from rim.settings.resuming import FREE, path_of
@@ -212,16 +212,39 @@ class RunFolder:
         """
         config = self.config_as_saved()
         name = name or self.final()
+        backbone = self._backbone(config, self.path / "architecture" if config.backbone.training == "full" else None)
+        about = load_weights(backbone, self.weights / f"{name}.safetensors")
+        return backbone.eval(), about
+
+    def load_untrained(self) -> Backbone:
+        """The run's model as it was before its first update, without dropout.
+
+        Raises:
+            RunError: the folder is incomplete.
+            BackboneError: the base weights are not to be had.
+        """
+        config = self.config_as_saved()
+        backbone = self._backbone(config)
+        if self.start.exists():
+            load_start(backbone, self.start)
+        return backbone.eval()
+
+    def _backbone(self, config: Config, architecture: Path | None = None) -> Backbone:
+        """The model with the modules of the run's method, before any weights of the run."""
         if not (self.path / "tokenizer").is_dir():
             raise RunError(
                 f"{self.path} is incomplete: its tokenizer/ is missing, without which its weights mean nothing"
             )
         tokenizer = AutoTokenizer.from_pretrained(self.path / "tokenizer")
-        architecture = self.path / "architecture" if config.backbone.training == "full" else None
         backbone = load_backbone(config.backbone, tokenizer, config.run.seed, architecture)
         build_method(config, tokenizer).add_modules(backbone)
-        about = load_weights(backbone, self.weights / f"{name}.safetensors")
-        return backbone.eval(), about
+        return backbone
+
+    def kept(self) -> list[str]:
+        """Names of the weights that are kept, in the order of training; of two at the same update the first."""
+        about = {file.stem: read_about(file) for file in sorted(self.weights.glob("*.safetensors"))}
+        first = {(facts["stage"], facts["update"]): name for name, facts in reversed(about.items())}
+        return sorted(first.values(), key=lambda name: about[name]["update"])
 
 
 def _built_from_rows(config: Config) -> bool:

@@ -10,12 +10,13 @@ import torch
 
 from rim.analysis.attention import attention
 from rim.analysis.holding import QUESTION, States, states_of
-from rim.analysis.lens import lens
+from rim.analysis.lens import _named, affine_lens, lens
 from rim.analysis.pairs import Pair, pairs_of, values_of
 from rim.analysis.patch import BOTH, KEYS, VALUES, intervene
 from rim.analysis.probe import probe
 from rim.analysis.projection import project
-from rim.analysis.subject import AnalysisError, Subject, check_readable, chosen_layers
+from rim.analysis.readouts import FINAL, OWN, read_steps
+from rim.analysis.subject import OUTPUT, AnalysisError, Subject, check_readable, chosen_layers
 from rim.backbone.decode import greedy
 from rim.data.encode import EncodedExample
 from rim.data.example import Task
@@ -169,8 +170,51 @@ def test_the_lens_at_the_output_names_what_the_model_would_say() -> None:
     assert found.found["block 3", 1, "output"].correct >= sum(whole) > 0
 
 
+def test_the_affine_lens_names_what_the_layers_above_would_make_of_a_state() -> None:
+    """Where the output is an affine map of a layer's states, it names there what the output names."""
+    asked, draw = subject(), np.random.default_rng(0)
+    d = asked.backbone.width
+    turn_DD, shift_D = np.linalg.qr(draw.normal(size=(d, d)))[0], draw.normal(size=d)
+
+    def states(rows: int) -> States:
+        output_ED = draw.normal(size=(rows, d)).astype(np.float32)
+        by_layer = {OUTPUT: output_ED, "layer 1": ((output_ED - shift_D) @ turn_DD).astype(np.float32)}
+        return States({("block 1", layer): state_ED for layer, state_ED in by_layer.items()}, [("",)] * rows)
+
+    train, test = states(1000), states(60)
+    named_E = _named(asked, test.by_site["block 1", OUTPUT])
+    test = States(test.by_site, [(asked.backbone.tokenizer.decode(token),) for token in named_E])
+    plain, affine = (found.found for found in (lens(asked, test), affine_lens(asked, train, test)))
+    at_output = plain["block 1", 1, OUTPUT].correct
+    assert affine["block 1", 1, "layer 1"].correct >= 0.9 * at_output > 10 > plain["block 1", 1, "layer 1"].correct
+
+
+def test_readouts_of_grounding_say_of_foreign_blocks_what_the_other_checkpoint_would() -> None:
+    """Where checkpoints differ in the memory tokens alone, blocks with the other's states are the other's blocks."""
+    own, other = subject(), subject()
+    with torch.no_grad():
+        rows_MD = other.backbone.model.get_input_embeddings().weight[list(other.backbone.special.memory_tokens)]
+        rows_MD.copy_(rows_MD.flip(0) * 2)
+        other.backbone.model.get_input_embeddings().weight[list(other.backbone.special.memory_tokens)] = rows_MD
+    rows = [example(length, seed=length) for length in (9, 5)]
+    texts = {}
+    for name, asked in (("own", own), ("other", other)):
+        prompts = asked.evaluator.prompts(asked.backbone, rows)
+        texts[name] = greedy(asked.backbone, prompts, 1)
+    assert texts["own"] != texts["other"]
+    said = {
+        name: [replace(row, steps=tuple(map(np.array, each))) for row, each in zip(rows, of, strict=True)]
+        for name, of in texts.items()
+    }
+    by_own = read_steps(other, own, said["own"])
+    assert all(by_own.found[f"block {k}", k, OWN].value == 1 for k in (1, 2, 3))
+    by_other = read_steps(other, own, said["other"])
+    assert all(by_other.found[f"block {k}", k, FINAL].value == 1 for k in (1, 2, 3))
+    assert any(by_other.found[f"block {k}", k, OWN].value < 1 for k in (1, 2, 3))
+
+
 def test_projections_have_a_point_for_each_block_and_example() -> None:
-    [found] = project(planted(30, 0), 4, ["layer 1"])
+    [found] = project(planted(30, 0), 4, ["layer 1"], "after training")
     assert found.place_R2.shape == (60, 2) and found.block_R.tolist() == [1] * 30 + [2] * 30
     assert found.value_R[:30].tolist() == [values[0] for values in planted(30, 0).values]
     assert found.value_R[30:].tolist() == [values[1] for values in planted(30, 0).values]

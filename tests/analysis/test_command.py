@@ -5,8 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from rim.analyze import PARTS, main
+from rim.backbone.load import load_backbone
+from rim.runs.folder import RunFolder
 
 pytestmark = pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated")
 FORMER = Path(__file__).parents[1] / "former_runs"
@@ -22,8 +25,11 @@ def analyzed(folder: Path, name: str, *words: str) -> Path:
 def test_all_parts_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = analyzed(tmp_path, "full", "--rows", "32", "data.test_rows=32")
     report, record = (found / "report.md").read_text(), json.loads((found / "results.json").read_text())
-    assert {path.name for path in found.glob("*.png")} == {f"{part}.png" for part in PARTS}
-    assert all(f"![{part}]({part}.png)" in report for part in PARTS)
+    drawn = {"affine_lens", *PARTS} - {"steps"}
+    assert {path.name for path in found.glob("*.png")} == {f"{name}.png" for name in drawn}
+    assert all(f"![{name}]({name}.png)" in report for name in drawn)
+    assert "This run has no grounding checkpoint" in report and record["steps"] is None
+    assert [one["model"] for one in record["pca"]] == ["before training"] * 2 + ["after training"] * 2
     assert max(len(line) for line in report.splitlines()) <= 125
     outcomes = record["patch"]["other_answer"]["outcomes"]["question: changed tokens"]["layer 0"]
     assert outcomes == {"donor's": record["patch"]["other_answer"]["pairs"], "stays": 0, "broken": 0}
@@ -35,7 +41,34 @@ def test_all_parts_of_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 def test_a_run_with_adapters(tmp_path: Path) -> None:
     found = analyzed(tmp_path, "lora", "--only", "lens", "patch", "--layers", "1", "--rows", "8")
     record = json.loads((found / "results.json").read_text())
-    assert "probe" not in record and {cell["layer"] for cell in record["lens"]} == {"layer 1", "output"}
+    assert "probe" not in record and {cell["layer"] for cell in record["lens"]["affine"]} == {"layer 1", "output"}
+
+
+def test_along_training(tmp_path: Path) -> None:
+    """Every kept checkpoint once, the untrained model first; a report for each and one for all."""
+    run = shutil.copytree(FORMER / "full", tmp_path / "full")
+    weights = run / "weights"
+    shutil.copy(weights / "refinement-best.safetensors", weights / "refinement-last.safetensors")
+    words = ["--run", str(run), "--rows", "16", "--only", "patch", "lens", "--along-training", f"data.cache={tmp_path}"]
+    assert main(words) == 0
+    found = run / "analysis" / "tracking-test" / "along"
+    points = json.loads((found / "results.json").read_text())["along"]
+    assert [(point["name"], point["update"]) for point in points] == [("untrained", 0), ("refinement-best", 230)]
+    assert (found / "along.png").exists() and (found / "untrained" / "lens.png").exists()
+    of_one = json.loads((found / "refinement-best" / "results.json").read_text())["patch"]["other_answer"]
+    assert points[1]["follow all blocks"]["count"] == of_one["pairs"] > 0
+    assert points[1]["accuracy"]["correct"] / 16 > points[0]["accuracy"]["correct"] / 16
+    assert "lens, step 3" in points[1] and "probe, step 3" not in points[1]
+
+
+def test_the_model_before_training_is_the_one_that_training_begins_with() -> None:
+    folder = RunFolder(FORMER / "full")
+    config, backbone = folder.config_as_saved(), folder.load_untrained()
+    begun = load_backbone(config.backbone, backbone.tokenizer, config.run.seed).state_dict()
+    assert all(torch.equal(value, begun[name]) for name, value in backbone.state_dict().items())
+    assert not torch.equal(
+        *(each.model.get_input_embeddings().weight for each in (backbone, folder.load_backbone()[0]))
+    )
 
 
 @pytest.mark.parametrize(
@@ -43,7 +76,15 @@ def test_a_run_with_adapters(tmp_path: Path) -> None:
     [
         (
             ("--only", "prob"),
-            "--only prob: no such part; did you mean 'probe'?; there are patch, probe, lens, pca, attention",
+            "--only prob: no such part; did you mean 'probe'?; there are patch, probe, lens, steps, pca, attention",
+        ),
+        (
+            ("--along-training", "--only", "pca"),
+            "--only pca is not followed along training: there are patch, probe, lens",
+        ),
+        (
+            ("--along-training", "--checkpoint", "grounding-best"),
+            "--along-training looks at every checkpoint, --checkpoint grounding-best at one: give either",
         ),
         (("--layers", "one"), "--layers one: a layer is a whole number, counted from 0"),
         (("--rows", "0"), "--rows 0: at least 1 question is read"),
