@@ -17,7 +17,7 @@ class Training:
     """Examples per update, over all devices together [paper]."""
     tokens_per_line: int | None = None
     """Tokens of a line, in which examples stand side by side; where one is longer, all lines are as long as it is.
-    Empty: 512, and of a narrow model from scratch three times its width."""
+    Empty: 512, and of a narrow model from scratch twice its width."""
     tokens_per_pass: int | None = None
     """Tokens that a device reads at once, padding included (lines x their length), one line at least; empty: on a GPU
     as many as its memory has room for, found by a trial when a stage begins, elsewhere 16,384. It changes no result

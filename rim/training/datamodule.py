@@ -29,9 +29,9 @@ Layout = Callable[[EncodedExample, Progress], Tree]
 """The training tree of an example at a moment of training."""
 TOKENS_PER_PASS = 16_384
 """Tokens of a pass where neither the settings say how many nor a trial."""
-TOKENS_PER_LINE, PER_WIDTH = 512, 3
+TOKENS_PER_LINE, PER_WIDTH = 512, 2
 """Tokens of a line, at most, and in units of the model's width D. Attention in a line of N tokens costs N / 6D of the
-work of linear layers, so that lines of 3 D cost half as much again as no attention at all."""
+work of linear layers, so that lines of 2 D cost a third more than no attention at all."""
 
 
 def tokens_per_line(config: Config) -> int:
