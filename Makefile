@@ -1,5 +1,6 @@
 # Everything starts here; each target sets up .venv by itself, with the versions of constraints.txt.
-# Variables: PYTHON=python3.12 (another interpreter), PYTEST_ARGS="-k tree" (part of the tests), JOBS=4, ENGINES=vllm.
+# Variables: PYTHON=python3.12 (another interpreter), PYTEST_ARGS="-k tree" (part of the tests), JOBS=4, ENGINES=vllm;
+# RIM_ENGINES in the environment names a folder of the engines' own environments, which checkouts may share.
 
 PYTHON ?=
 PYTEST_ARGS ?=
@@ -34,8 +35,9 @@ $(SMOLLM2)/config.json: | $(READY)
 test test-pretrained: export OMP_NUM_THREADS = 1
 test test-pretrained: export HF_HUB_OFFLINE = 1
 test test-pretrained: export TOKENIZERS_PARALLELISM = false
+# A file of tests stays in one process: the runs that its tests share are trained once.
 test: lint ## Lint, format, types, all tests: what CI runs, without a network or an accelerator
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 torture: export RIM_TORTURE = long
 torture: export OMP_NUM_THREADS = 1

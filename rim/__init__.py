@@ -1,6 +1,6 @@
 """RiM: train, compare and measure language models that reason in memory blocks.
 
-The Python API, imported when it is first used: `rim.load("runs/demo").answer("...")`. See docs/api.md.
+The Python API, imported when it is first used: `rim.load("runs/demo").answer("...")`. See docs/ask.md.
 """
 
 from importlib import import_module

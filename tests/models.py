@@ -44,9 +44,13 @@ def tiny_backbone(family: str = "gpt2", attention: str = "sdpa", slots: Slots = 
     return Backbone(model, tokenizer, special)
 
 
-def with_adapters(plain: Backbone) -> Backbone:
-    """The same model with adapters and memory rows that do something: as they begin they are zero."""
-    model = add_adapters(plain.model, Lora(rank=4, alpha=8, dropout=0.0), plain.special)
+def with_adapters(plain: Backbone, *targets: str) -> Backbone:
+    """The same model with adapters and memory rows that do something: as they begin they are zero.
+
+    Without `targets` every linear layer has an adapter.
+    """
+    lora = Lora(rank=4, alpha=8, dropout=0.0, targets=list(targets) or ["all-linear"])
+    model = add_adapters(plain.model, lora, plain.special)
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.requires_grad:

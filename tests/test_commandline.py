@@ -60,6 +60,12 @@ def test_a_wrong_command_line_is_a_lesson(argv: str, message: str) -> None:
     assert message in str(raised.value)
 
 
+@pytest.mark.parametrize("word", ["x=1", "exports/x"])
+def test_a_verb_that_takes_options_alone_refuses_words(word: str) -> None:
+    with pytest.raises(UsageError, match=rf"^'{word}' stands behind no option; see python -m rim\.export --help$"):
+        parse("export", "Export.", ["--run", "d", word], options, config=False, settings=None, words="")
+
+
 def test_errors_of_the_user_end_without_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     @user_errors()
     def verb() -> None:

@@ -22,7 +22,7 @@ class Rule:
 
     `extract` gives the answer that a text states in normal form, or None; `equal(found, right)` and `size` take such
     normal forms. `example` says in words what a right answer looks like. `whole`: the rule looks for the answer
-    anywhere in what was generated, a written chain included. `revision` changes with whatever can change a mark;
+    anywhere in what was generated, a chain of thought included. `revision` changes with whatever can change a mark;
     where a library decides as well, its version counts, too.
     """
 

@@ -1,7 +1,7 @@
 """Where in a text its answer stands: shared by the rules.
 
-What follows the last `####`; without one, the last line, after a `<<...>>` that it begins with. So a written chain may
-come before an answer, and a step is not taken for an answer because it happens to end in the right number.
+What follows the last `####`; without one, the last line, after a `<<...>>` that it begins with. So a chain of thought
+may come before an answer, and a step is not taken for an answer because it happens to end in the right number.
 """
 
 import re

@@ -90,6 +90,11 @@ class Backbone(nn.Module):
         """From now on training makes logits a part at a time; where the model does not allow it, nothing changes."""
         self.head = find_head(self.causal)
 
+    def read_text(self, ids_BN: Tensor) -> Tensor:
+        """[B, N, V] logits of the model itself, which is given nothing but token ids."""
+        logits: Tensor = self.model(input_ids=ids_BN, use_cache=False).logits
+        return logits
+
     def compile_layers(self, **options: Any) -> None:
         """From now on the layers run under torch.compile in training, where memory does not enter above layer 0.
 

@@ -113,4 +113,4 @@ def _logits(backbone: Backbone, seed: int) -> Tensor:
     torch.manual_seed(seed)
     count = min(PROBED, backbone.positions or PROBED)
     ids_1N = torch.arange(count, device=backbone.device)[None] % backbone.special.open
-    return backbone.model(input_ids=ids_1N, use_cache=False).logits.float()
+    return backbone.read_text(ids_1N).float()

@@ -3,6 +3,7 @@
 import copy
 import os
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def _tokenizer_of_start(start_from: str, slots: Slots) -> Tokenizer:
 
 
 def load_backbone(
-    config: BackboneConfig, tokenizer: Tokenizer, seed: int, architecture: Path | None = None
+    config: BackboneConfig, tokenizer: Tokenizer, seed: int, architecture: Path | None = None, *, empty: bool = False
 ) -> Backbone:
     """The model with rows for the memory tokens, adapted as the settings say; the same seed gives the same weights.
 
@@ -102,6 +103,8 @@ def load_backbone(
         tokenizer: its memory tokens get rows; the three that every run has are added where they are missing.
         seed: of random weights.
         architecture: folder of a saved configuration, where every weight will be loaded anyway and none is fetched.
+        empty: on the meta device, for a process that gets all values from another one (`sharding.py`); GGUF is read all
+            the same.
 
     Raises:
         AttentionError: the attention implementation or the family cannot read trees.
@@ -110,12 +113,14 @@ def load_backbone(
     check_implementation(config.attention)
     special = add_memory_tokens(tokenizer)
     trained: frozenset[int] = frozenset()
-    with torch.random.fork_rng(devices=[]):  # weights are made in main memory; GPUs are none of their concern
+    empty = empty and config.gguf_file is None
+    place = torch.device("meta") if empty else nullcontext()
+    with torch.random.fork_rng(devices=[]), place:  # weights are made in main memory; GPUs are none of their concern
         torch.manual_seed(seed)
         if config.source == "scratch" or architecture is not None:
             model = _random(config, tokenizer, architecture)
         else:
-            model = load_pretrained(config)
+            model = load_pretrained(config, empty=empty)
             _require_rows(model, tokenizer, special)
             trained = _with_rows(config, tokenizer, special)
         check_family(model.config)
@@ -233,7 +238,7 @@ def add_memory_rows(
     tables = (model.get_input_embeddings(), model.get_output_embeddings())
     weights: list[Tensor] = [table.weight for table in tables if isinstance(table, nn.Embedding | nn.Linear)]
     with torch.no_grad():
-        for weight in {id(weight): weight for weight in weights}.values():
+        for weight in {id(weight): weight for weight in weights if not weight.is_meta}.values():
             old = weight[:tokens][others].float()
             noise = torch.randn(len(rows), weight.shape[1], generator=generator)
             weight[rows[new]] = (old.mean(0) + noise * old.std(0))[new].to(weight.dtype)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +54,11 @@ def embedding_rows(config: BackboneConfig) -> int:
     return int(_text_part(published, config).vocab_size)
 
 
-def load_pretrained(config: BackboneConfig) -> PreTrainedModel:
+def load_pretrained(config: BackboneConfig, *, empty: bool = False) -> PreTrainedModel:
     """A pretrained causal language model with every one of its weights; of a larger model its part for text.
+
+    Args:
+        empty: without their values, on the meta device.
 
     Raises:
         HubError: it is in no folder or cache, and the hub cannot be reached.
@@ -66,13 +70,15 @@ def load_pretrained(config: BackboneConfig) -> PreTrainedModel:
         gguf.require_whole(config)
     text = _text_part(published, config)
     renamed = {} if text is published else {TEXT_PART: "model."}
-    model, missing, unexpected, shapes = _load(config, text, renamed)
+    load = partial(_load, config, text, empty=empty)
+    model, missing, unexpected, shapes = load(renamed)
     if any(re.search(WRAPPED, name) for name in unexpected):
         print(f"weights       of {config.name}: a wrapper's prefix (_orig_mod. or module.) is taken off their names")
-        model, missing, unexpected, shapes = _load(config, text, {WRAPPED: "", **renamed})
+        model, missing, unexpected, shapes = load({WRAPPED: "", **renamed})
     if text is not published:
         unexpected = [name for name in unexpected if _is_of(model, name)]
-    broken = [name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()]
+    found = ((name, weight) for name, weight in model.named_parameters() if not weight.is_meta)
+    broken = [name for name, weight in found if not torch.isfinite(weight).all()]
     if missing or unexpected or shapes or broken:
         raise BackboneError(_misfit(config, missing, unexpected, shapes, broken))
     entry, head = model.get_input_embeddings(), model.get_output_embeddings()
@@ -100,7 +106,7 @@ def _text_part(published: PretrainedConfig, config: BackboneConfig) -> Pretraine
 
 
 def _load(
-    config: BackboneConfig, text: PretrainedConfig, renamed: dict[str, str]
+    config: BackboneConfig, text: PretrainedConfig, renamed: dict[str, str], *, empty: bool
 ) -> tuple[PreTrainedModel, list[str], list[str], list[str]]:
     """The model, and names of its weights that the files lack, that only the files have, and of other shapes."""
 
@@ -113,6 +119,7 @@ def _load(
             dtype=DTYPES[config.dtype],
             output_loading_info=True,
             ignore_mismatched_sizes=True,
+            device_map="meta" if empty else None,
             **where,
         )
 

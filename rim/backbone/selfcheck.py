@@ -107,7 +107,7 @@ def _plain(tree: Tree) -> Tree:
 
 def _as_text(backbone: Backbone, ids_N: Tensor) -> Tensor:
     """[N, V] logits of the model itself, which is given nothing but token ids."""
-    return backbone.model(input_ids=ids_N[None], use_cache=False).logits[0]
+    return backbone.read_text(ids_N[None])[0]
 
 
 def _as_one_path(backbone: Backbone, ids_N: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 A template is rendered with the same date on every day, or the same run would have other tokens tomorrow.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,21 +29,26 @@ class Frame:
     trims: bool
 
 
-def frame_of(tokenizer: Any, system: str | None) -> Frame:
-    """What stands around a question that is a conversation's only message, up to where the model begins to write.
+def frame_of(tokenizer: Any, system: str | None, earlier: Sequence[tuple[str, str]] = (), wish: str = "") -> Frame:
+    """What stands around the question of a conversation, up to where the model begins to write.
+
+    Args:
+        system: system message; None: what the template writes by itself.
+        earlier: messages of the user and replies to them, in turn, before the question.
+        wish: text after the question in its message.
 
     Raises:
         ChatError: there is no template, it fails, or it drops or repeats the question or the system message.
     """
-    before, after = _split(_render(tokenizer, system, EDGE + QUESTION + EDGE), QUESTION)
+    turns = [message for pair in earlier for message in zip(("user", "assistant"), pair, strict=True)]
+    asked = ("user", EDGE + QUESTION + EDGE + wish)
+    before, after = _split(_render(tokenizer, system, [*turns, asked]), QUESTION)
     if system and system.strip() not in before:
         raise ChatError(
             "data.system: the chat template of the tokenizer does not write a system message before the question. "
             "Leave data.system empty, and put the instruction into the questions"
         )
     trims = not (before.endswith(EDGE) and after.startswith(EDGE))
-    if trims:
-        return Frame(before, after, trims)
     return Frame(before.removesuffix(EDGE), after.removeprefix(EDGE), trims)
 
 
@@ -52,29 +58,29 @@ def end_of_turn(tokenizer: Any) -> str:
     Raises:
         ChatError: there is no template, it fails, or it drops or repeats the answer.
     """
-    _, after = _split(_render(tokenizer, None, QUESTION, ANSWER), ANSWER)
+    _, after = _split(_render(tokenizer, None, [("user", QUESTION), ("assistant", ANSWER)]), ANSWER)
     special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
     text = after.lstrip()
     found = [token for token in special if text.startswith(token)]
     return max(found, key=len, default=str(tokenizer.eos_token))
 
 
-def _render(tokenizer: Any, system: str | None, question: str, answer: str | None = None) -> str:
-    """A conversation in words; without an answer it ends where the model begins to write one."""
+def _render(tokenizer: Any, system: str | None, turns: Sequence[tuple[str, str]]) -> str:
+    """A conversation of (role, text) in words; after a message of the user it ends where the model begins to write."""
     if tokenizer.chat_template is None:
         raise ChatError(
             f"data.template=chat: the tokenizer '{tokenizer.name_or_path}' has no chat template, as base models have "
             "none. Set data.template=plain, or backbone.name to an instruct model"
         )
-    said = [("system", system), ("user", question), ("assistant", answer)]
-    messages = [{"role": role, "content": text} for role, text in said if text is not None]
+    said = [] if system is None else [("system", system)]
+    messages = [{"role": role, "content": text} for role, text in (*said, *turns)]
     try:
         return str(
             tokenizer.apply_chat_template(
                 messages,
                 chat_template=DAY + tokenizer.get_chat_template(),
                 tokenize=False,
-                add_generation_prompt=answer is None,
+                add_generation_prompt=turns[-1][0] == "user",
             )
         )
     except Exception as error:  # whatever a template raises, or its language does

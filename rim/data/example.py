@@ -8,7 +8,7 @@ from rim.data.counterfactual import Solver
 from rim.settings import Data
 
 MARK = "####"
-"""Stands before the answer of a written chain, as in GSM8K."""
+"""Stands before the answer of a chain of thought, as in GSM8K."""
 
 
 def after_mark(text: str) -> str:

@@ -3,6 +3,7 @@
 What a line holds beyond its examples is padding, which costs as much as they do.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -13,11 +14,20 @@ STEP = 8
 
 
 def pack(lengths: Sequence[int], tokens_per_line: int) -> list[Line]:
-    """Lines for examples of these lengths, by first fit: the longest first, each into the first line that has room.
+    """The fewest lines that first fit finds for examples of these lengths, and those as short as they can be.
 
     One that is longer than `tokens_per_line` makes all lines as long as it is, since they are padded to the longest.
+    Where a few lines hold all, a line of the budget's length would be half empty: shorter ones share the tokens evenly.
     """
     room = max(tokens_per_line, *lengths)
+    lines = _first_fit(lengths, room)
+    rooms = range(max(-(-sum(lengths) // len(lines)), *lengths), room)
+    enough = bisect_left(rooms, True, key=lambda shorter: len(_first_fit(lengths, shorter)) <= len(lines))
+    return _first_fit(lengths, rooms[enough]) if enough < len(rooms) else lines
+
+
+def _first_fit(lengths: Sequence[int], room: int) -> list[Line]:
+    """The longest first, each into the first line that has room."""
     lines: list[Line] = []
     left: list[int] = []
     for number in sorted(range(len(lengths)), key=lambda number: -lengths[number]):

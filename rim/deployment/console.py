@@ -2,8 +2,10 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -33,34 +35,34 @@ def ask(run: Path, checkpoint: str | None, questions: Sequence[str], form: Form)
     """
     model = load(run, checkpoint)
     model.answer(WARM_UP, form.blocks)
-    if questions:
-        for question in questions:
-            _show(model, question, form)
+    if not questions and sys.stdin.isatty():
+        _converse(model, form)
         return
-    for question in _lines():
-        try:
-            _show(model, question, form)
-        except UserError as error:
-            if not sys.stdin.isatty():
-                raise
-            print(f"error: {error}", file=sys.stderr)
+    several = len(questions) != 1  # then each answer stands below its question
+    for question in questions or filter(str.strip, (line.rstrip("\r\n") for line in sys.stdin)):
+        _show(model, question, form, several)
 
 
-def _lines() -> Iterator[str]:
-    """Lines of standard input, with a prompt on a terminal; blank ones are passed over."""
-    terminal = sys.stdin.isatty()
+def _converse(model: Model, form: Form) -> None:
+    """Questions that are typed, until the end of the input or Ctrl-C; one that cannot be answered ends nothing."""
+    with suppress(ImportError):  # not on Windows
+        import_module("readline")  # arrow keys edit the line and bring former questions back
     while True:
         try:
-            line = input("question> " if terminal else "")
-        except EOFError:
+            question = input("question> ")
+            if question.strip():
+                _show(model, question, form)
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+        except (EOFError, KeyboardInterrupt):
+            print()
             return
-        if line.strip():
-            yield line
 
 
-def _show(model: Model, question: str, form: Form) -> None:
+def _show(model: Model, question: str, form: Form, named: bool = False) -> None:
     facts = facts_of(model, question, form)
-    print(json.dumps(facts, ensure_ascii=False) if form.json else text_of(facts), flush=True)
+    text = json.dumps(facts, ensure_ascii=False) if form.json else text_of(facts)
+    print(f"{question}\n{text}" if named and not form.json else text, flush=True)
 
 
 def facts_of(model: Model, question: str, form: Form) -> dict[str, Any]:

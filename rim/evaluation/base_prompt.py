@@ -1,6 +1,8 @@
 """How an untouched base model is asked: directly or for its own chain of thought, after solved examples or none.
 
-A model with a chat template is asked in it, solved examples as earlier turns. Any other one continues a text:
+It is asked in the form of the run. With data.template=chat solved examples are earlier turns of a chat, whose system
+message is the run's; a direct reply without any is begun for it, since models like to explain before they answer. With
+plain the model continues a text:
 
     Question: ...
     Answer: <steps>                    of solved examples, and of a chain alone
@@ -11,15 +13,17 @@ A model with a chat template is asked in it, solved examples as earlier turns. A
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rim.backbone.decode import Prompt
+from rim.base.chat import Frame, frame_of
 from rim.data.encode import EncodedExample
 from rim.data.example import MARK, Example
+from rim.data.form import Form
 from rim.evaluation.evaluator import Evaluator
 from rim.methods.direct import Direct
-from rim.settings import Config, Stage
+from rim.settings import Config, Data, Stage
 from rim.tree import Kind, Node, Tree
 
 NEXT = "\nQuestion:"
@@ -30,6 +34,8 @@ WANTED = {
     True: f"Think step by step. End with a line of its own: {MARK} and the final answer.",
 }
 """What a chat asks for, directly and for a chain."""
+BEGUN = "The answer is"
+"""What a direct reply of a chat begins with where no solved example shows its form."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +50,23 @@ class Way:
         """`direct-0-shot`, `cot-4-shot`: the folder of its results."""
         return f"{'cot' if self.chain else 'direct'}-{len(self.solved)}-shot"
 
-    def text(self, question: str) -> str:
-        """What a model without a chat template continues."""
-        begun = "".join(f"Question: {each.question}\nAnswer: {self._reply(each)}\n\n" for each in self.solved)
-        return f"{begun}Question: {question}\nAnswer:{THINK if self.chain and not self.solved else ''}"
+    def frame(self, config: Data, tokenizer: Any) -> Frame:
+        """What stands around a question, in the form that the settings name.
 
-    def messages(self, question: str) -> list[dict[str, str]]:
-        """What a model with a chat template replies to."""
-        turns: list[dict[str, str]] = []
-        for each in self.solved:
-            turns += [self._asked(each.question), {"role": "assistant", "content": self._reply(each)}]
-        return [*turns, self._asked(question)]
+        Raises:
+            ChatError: the form is a chat, and the tokenizer's template cannot be used.
+        """
+        if config.template == "plain":
+            solved = "".join(f"Question: {each.question}\nAnswer: {self._reply(each)}\n\n" for each in self.solved)
+            think = THINK if self.chain and not self.solved else ""
+            return Frame(f"{solved}Question: ", f"\nAnswer:{think}", trims=False)
+        wish = f"\n{WANTED[self.chain]}"
+        turns = [(f"{each.question}{wish}", self._reply(each)) for each in self.solved]
+        frame = frame_of(tokenizer, config.system, turns, wish)
+        return frame if self.chain or self.solved else replace(frame, after=frame.after + BEGUN)
 
     def _reply(self, solved: Example) -> str:
         return "\n".join((*solved.steps, f"{MARK} {solved.answer}")) if self.chain else solved.answer
-
-    def _asked(self, question: str) -> dict[str, str]:
-        return {"role": "user", "content": f"{question}\n{WANTED[self.chain]}"}
 
 
 class BaseModel(Direct):
@@ -68,36 +74,28 @@ class BaseModel(Direct):
 
     def __init__(self, config: Config, tokenizer: Any, way: Way) -> None:
         super().__init__(config, tokenizer)
-        self.tokenizer, self.way = tokenizer, way
-        self.chats = tokenizer.chat_template is not None
+        self.tokenizer, self.way, self.chats = tokenizer, way, config.data.template == "chat"
+        self.form = replace(Form.of(config.data, tokenizer), frame=way.frame(config.data, tokenizer))
 
     def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:
         """The prompt of the example's text, which its tokens have no part in."""
-        return Prompt(Tree((Node(Kind.QUESTION, self._ids(example.text)),)), (0,))
+        (ids,) = self.form.ids([example.text], self.tokenizer)
+        return Prompt(Tree((Node(Kind.QUESTION, tuple(ids)),)), (0,))
 
     def writes_chain(self, stage: Stage | None = None) -> bool:
         """Whether it is asked for one."""
         return self.way.chain
 
     def own_part(self, text: str) -> str:
-        """What was generated in reply; a text that is continued has more questions and lines after it."""
-        if self.chats:
-            return text
-        reply = text.partition(NEXT)[0].strip()
+        """What was generated in reply: a chain whole, of a direct one the first line; a text that is continued goes on
+        to more questions."""
+        reply = text.strip() if self.chats else text.partition(NEXT)[0].strip()
         return reply if self.way.chain else reply.partition("\n")[0]
 
     def answer_in(self, text: str, stage: Stage | None = None) -> str:
         """The line after the first mark; without one all of it, in which the rule of the task finds the answer."""
         _, mark, after = text.partition(MARK)
         return after.strip().partition("\n")[0] if mark else text.strip()
-
-    def _ids(self, question: str) -> list[int]:
-        if self.chats:
-            asked = self.way.messages(question)
-            chat: list[int] = self.tokenizer.apply_chat_template(asked, add_generation_prompt=True, return_dict=False)
-            return chat
-        ids: list[int] = self.tokenizer(self.way.text(question), split_special_tokens=True)["input_ids"]
-        return ids[:-1] if ids[-1] == self.tokenizer.eos_token_id else ids
 
 
 class BaseEvaluator(Evaluator):

@@ -17,9 +17,10 @@ from rim.evaluation.base_prompt import BaseEvaluator, BaseModel, Way
 from rim.evaluation.device import scoring_device
 from rim.evaluation.finished import settings_of
 from rim.evaluation.lengths import Lengths
+from rim.evaluation.metrics import Score
 from rim.evaluation.scoring import TestResult, score_source, write_result
 from rim.report.proportion import Proportion
-from rim.report.tables import table, with_bounds
+from rim.report.tables import NOTHING, decimal, percent, table, with_bounds
 from rim.runs.folder import RunFolder
 from rim.settings import Config
 
@@ -27,6 +28,11 @@ FOLDER = "base"
 """Folder of these results in `results/` of a run."""
 LEAST = Lengths(answer=32, chain=256)
 """Tokens that an untouched model may take at least: it has not learnt to be as short as the rows are."""
+
+
+LENIENT = "last_number"
+"""Rule that is reported beside the task's own, where it can read the right answers: an untouched model may not know the
+form that the task's rule asks for."""
 
 
 class BaseError(UserError):
@@ -98,17 +104,28 @@ def _score(
     method = BaseModel(config, backbone.tokenizer, way)
     lengths = Lengths.of(method, [split]).or_longer(LEAST).as_set(config.evaluation)
     evaluator = BaseEvaluator(method, backbone.tokenizer, lengths, decoder(config.evaluation.decode))
-    result = score_source(evaluator, backbone, source, split, replace(config.evaluation, blocks=[], controls=[]))
-    facts = {"name": config.backbone.name, "way": way.name, "solved": [each.id for each in way.solved]}
-    write_result(result, folder.path / "results" / FOLDER / way.name, facts)
+    rules = list(dict.fromkeys((*config.evaluation.rules, LENIENT)))
+    settings = replace(config.evaluation, blocks=[], controls=[], rules=rules)
+    result = score_source(evaluator, backbone, source, split, settings)
+    form = {"template": config.data.template, "system": config.data.system}
+    asked = {"name": config.backbone.name, "way": way.name, "solved": [each.id for each in way.solved], **form}
+    write_result(result, folder.path / "results" / FOLDER / way.name, asked)
     return result
 
 
 def _table(folder: RunFolder, config: Config, source: str, scored: dict[Way, TestResult]) -> str:
     """Accuracy by way, and that of the run itself where it has answered the same rows."""
     shares = {f"base, {way.name}": result.score.final for way, result in scored.items()}
+    lenient = {f"base, {way.name}": result.by_rule.get(LENIENT) for way, result in scored.items()}
     own = folder.read(f"results/{source.replace('/', '-')}.json")
     if own is not None and own.get("rows") == next(iter(scored.values())).rows:
         shares[f"this run ({config.method.name})"] = Proportion(own["final"]["correct"], own["examples"])
-    rows = [(name, *with_bounds(share, config.evaluation.confidence), share.count) for name, share in shares.items()]
-    return table(rows, ("model", "accuracy", f"{100 * config.evaluation.confidence:g} % interval", "examples"))
+    rows = [
+        (name, *with_bounds(share, config.evaluation.confidence), share.count, _lenient(lenient.get(name)))
+        for name, share in shares.items()
+    ]
+    return table(rows, ("model", "accuracy", f"{percent(config.evaluation.confidence)} interval", "examples", LENIENT))
+
+
+def _lenient(score: Score | None) -> str:
+    return NOTHING if score is None else decimal(score.final.value)

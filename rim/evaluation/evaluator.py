@@ -13,6 +13,7 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.decode import CacheEdit, Prompt, greedy
 from rim.backbone.fast import Decode
 from rim.backbone.observer import Observer
+from rim.backbone.sharding import in_step
 from rim.base.errors import UserError
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
@@ -110,8 +111,13 @@ class Evaluator:
         edit: CacheEdit | None = None,
         observe: Observer | None = None,
     ) -> list[list[list[int]]]:
-        """For each prompt and branch the tokens that are generated, without the end."""
-        with torch.autocast(backbone.device.type, enabled=False):
+        """For each prompt and branch the tokens that are generated, without the end.
+
+        Where weights are shared out, all processes have to ask, with any prompts or none.
+        """
+        with torch.autocast(backbone.device.type, enabled=False), in_step(backbone):
+            if not prompts:
+                return []
             return self.method.answer(backbone, prompts, self.max_new_tokens(stage), edit, observe, self.decode)
 
     def max_new_tokens(self, stage: Stage | None = None) -> int:

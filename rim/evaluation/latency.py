@@ -49,7 +49,7 @@ class Latency:
     A pass is one call of the backbone and a position one place of one of its inputs (padding included, where questions
     share a batch). `prefill_passes` come before the first generated token, `passes_to_first` before the answer's
     first one, with `positions_to_first`; in a batch the last of its questions decides. `tokens` are all
-    generated ones: the answer, a written chain before it, and the end token.
+    generated ones: the answer, a chain of thought before it, and the end token.
     """
 
     first_ms: Times

@@ -25,7 +25,7 @@ class Prediction:
 
     `answers[k - 1]` is the text read after block k, `correct[k - 1]` whether it is right; a method without
     blocks has one entry. `steps` is the number of reasoning steps of the example, `size` the class of its answer.
-    `texts` is all that was generated, one text per answer, where a written chain came before the answers; else empty.
+    `texts` is all that was generated, one text per answer, where a chain of thought came before it; else empty.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""CODI: continuous thoughts taught by the model's own written chains (Shen et al., arXiv 2502.21074).
+"""CODI: continuous thoughts taught by the model's own chains of thought (Shen et al., arXiv 2502.21074).
 
                    ┌ step 1 … step T #### answer                       teacher
     question ──────┤

@@ -1,4 +1,4 @@
-"""Written chains: question, the steps as text, a mark, the answer. The ceiling that RiM is compared with.
+"""Chains of thought: question, the steps as text, a mark, the answer. The ceiling that RiM is compared with.
 
 `data.steps` chooses sentences, equations, or bare results: the short chains that one would write instead of RiM.
 """

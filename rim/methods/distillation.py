@@ -1,4 +1,4 @@
-"""Self-distillation: a student's states before the answer follow those of a written chain by the same weights (CODI).
+"""Self-distillation: a student's states before the answer follow those of the model's own chain of thought (CODI).
 
 Axes: P pairs, L layers (and the embedding), D width.
 """

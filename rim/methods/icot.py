@@ -1,4 +1,4 @@
-"""Stepwise internalisation (iCoT-SI, arXiv 2405.14838): a written chain that loses its first tokens in training.
+"""Stepwise internalisation (iCoT-SI, arXiv 2405.14838): a chain of thought that loses its first tokens in training.
 
 Stages: whole chains; removal; the answer alone. In removal the number of removed tokens grows by
 `method.removed_per_epoch`, at `method.removal_limit` the whole chain goes ("when 39 or more tokens are scheduled to be

@@ -2,7 +2,7 @@
 
 Layouts and open choices stand in `blocks.py`. Two extensions keep the single pass at inference:
 `method.parallel_steps` (there), and `method.distillation`: the states before the last answer also follow those of the
-written chain, which hangs from the question in training (CODI).
+chain of thought, which hangs from the question in training (CODI).
 """
 
 from rim.data.encode import EncodedExample
@@ -15,7 +15,7 @@ class MemoryBlocks(Blocks):
     """The method of the paper."""
 
     def layout(self, example: EncodedExample, progress: Progress) -> Tree:
-        """Blocks and readouts, and the written chain as a teacher where one is asked for."""
+        """Blocks and readouts, and the chain of thought as a teacher where one is asked for."""
         tree = super().layout(example, progress)
         weight = self.config.method.distillation
         return self._taught(tree, example, weight) if weight else tree
@@ -29,7 +29,7 @@ class MemoryBlocks(Blocks):
         return Tree(tuple(nodes), tree.count, (pair,))
 
     def _question(self, nodes: list[Node], example: EncodedExample) -> int:
-        """The node of the plain question, as written chains follow it: a root of its own where blocks stand within."""
+        """The node of the plain question, before a chain of thought: a root of its own where blocks stand within."""
         if nodes[0].kind == Kind.QUESTION and len(nodes[0].ids) == len(example.question):
             return 0
         nodes.append(Node(Kind.QUESTION, example.question))

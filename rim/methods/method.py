@@ -171,7 +171,7 @@ class Method(ABC):
     def write(
         self, nodes: list[Node], example: EncodedExample, parent: int, weight: float = 1.0, first: int = 0
     ) -> None:
-        """Add a written chain, every token weighed alike: the steps from `first` on, the mark, the answer and the end.
+        """Add a chain of thought, all tokens weighed alike: the steps from `first` on, the mark, the answer, the end.
 
         The answer is a node of its own, the last one.
         """
@@ -181,7 +181,7 @@ class Method(ABC):
     def write_tokens(
         self, nodes: list[Node], example: EncodedExample, parent: int, steps: Sequence[Ids], weight: float = 1.0
     ) -> None:
-        """Add a written chain whose steps are these tokens."""
+        """Add a chain of thought whose steps are these tokens."""
         parts = [(Kind.STEP, step) for step in steps]
         parts += [(Kind.CUE, self.answer_mark), (Kind.ANSWER, (*example.answer, self.special.end))]
         tokens = sum(len(ids) for _, ids in parts)

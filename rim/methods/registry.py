@@ -48,7 +48,7 @@ def _require_mark(method: Method, tokenizer: PreTrainedTokenizerBase) -> None:
     written = tokenizer.decode(list(method.answer_mark), skip_special_tokens=True)
     if MARK not in written:
         raise MethodError(
-            f"the answer of a written chain is what follows '{MARK}', and from the tokens of this tokenizer it comes "
-            f"back as {written!r}: no answer would be found. Choose a backbone whose tokenizer has these characters (a "
+            f"the answer of a chain of thought is what follows '{MARK}', and this tokenizer's tokens give it back as "
+            f"{written!r}: no answer would be found. Choose a backbone whose tokenizer has these characters (a "
             "byte-level one has all), or a method that writes no chain (memory_blocks, direct, pause)"
         )

@@ -18,8 +18,10 @@ from safetensors import safe_open
 from torch import Tensor
 
 from rim.backbone.backbone import Backbone, Reading
+from rim.backbone.sharding import collect, in_step, put
 from rim.base.errors import UserError
 from rim.base.files import write_bytes
+from rim.runs.world import is_first_process
 
 PROMPT = "Ann has 3 cups and gets 4 more."
 SAMPLES = 16
@@ -59,7 +61,7 @@ def fingerprint(backbone: Backbone) -> list[float]:
     special = backbone.special
     ids_1N = _prompted(backbone, (special.open, special.memory, special.memory, special.close))
     with _plainly(backbone):
-        logits_V = backbone.model(input_ids=ids_1N, use_cache=False).logits[0, -1].float()
+        logits_V = backbone.read_text(ids_1N)[0, -1].float()
     return logits_V[_sampled(len(logits_V)).to(logits_V.device)].tolist()
 
 
@@ -85,11 +87,11 @@ def _prompted(backbone: Backbone, block: Sequence[int]) -> Tensor:
 
 @contextmanager
 def _plainly(backbone: Backbone) -> Iterator[None]:
-    """Without dropout and autocast; the mode of every module is put back."""
+    """Without dropout and autocast, in all processes; the mode of every module is put back."""
     modes = {module: module.training for module in backbone.modules()}
     backbone.eval()
     try:
-        with torch.autocast(backbone.device.type, enabled=False):
+        with torch.autocast(backbone.device.type, enabled=False), in_step(backbone):
             yield
     finally:
         for module, training in modes.items():
@@ -104,13 +106,16 @@ def _sampled(vocabulary: int) -> Tensor:
 def save_weights(backbone: Backbone, path: Path, about: dict[str, Any]) -> None:
     """Write the trained weights and what is needed to check them; the file before survives a failure.
 
+    The first process writes. Where weights are shared out, all of them have to come here.
+
     Args:
         about: further plain facts, such as stage, update and accuracy.
     """
-    state = {name: value.detach().cpu().contiguous() for name, value in backbone.trainable_state().items()}
+    first = is_first_process()
     metadata = {"rim": json.dumps({**describe_weights(backbone), **about})}
-    content = safetensors.torch.save(state, metadata)
-    write_bytes(path, content)
+    state = collect(backbone.trainable_state(), keep=first)
+    if first:
+        write_bytes(path, safetensors.torch.save(state, metadata))
 
 
 def read_about(path: Path) -> dict[str, Any]:
@@ -188,7 +193,7 @@ def load_strictly(
             f"{len(extra)} unknown {extra[:2]}, {len(shapes)} of another shape {sorted(shapes)[:2]}. "
             "Load them with the backbone and adapter settings of their own run (its config.yaml)"
         )
-    backbone.load_state_dict(state, strict=False)
+    put(state, own)
     _check_fingerprint(backbone, fingerprint(backbone), about["fingerprint"], source, free_tokens)
     if INSERTED in about:
         _check_fingerprint(backbone, inserted_fingerprint(backbone), about[INSERTED], source, free_tokens)

@@ -83,8 +83,14 @@ class RunFolder:
         """Make sure that the folder, where it has a run, has one with these settings, but for those that may change.
 
         Raises:
-            RunError: others differ; names each.
+            RunError: others differ; names each. Or nobody can say, since the run has lost its settings.
         """
+        if self.begun and not self.config_file.exists():
+            raise RunError(
+                f"{self.path} holds a run without its {self.config_file.name}, so its settings are not known: the folder "
+                "may have been removed while it was trained. Put the file back, remove the folder, or choose another "
+                "run.name"
+            )
         changed = [line for line in self.changed_settings(config) if path_of(line) not in FREE]
         if changed:
             raise RunError(

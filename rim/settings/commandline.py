@@ -46,13 +46,13 @@ def parse(
         options: adds the verb's own options to the parser.
         config: whether the verb takes `--config`; overrides are taken in either case.
         settings: what `--help-config` explains; None: the verb takes no settings, and words are its own.
-        words: what the words without dashes are, in the line of usage.
+        words: what the words without dashes are, in the line of usage; empty: there are none.
 
     Raises:
-        UsageError: an unknown option, or a missing or wrong value of one.
+        UsageError: an unknown option, a missing or wrong value of one, or a word where there are none.
     """
     parser = _parser(verb, description, config, settings)
-    parser.usage = f"{parser.prog} [options] [{words} ...]"
+    parser.usage = f"{parser.prog} [options]" + (f" [{words} ...]" if words else "")
     if options is not None:
         options(parser)
     given = list(sys.argv[1:] if argv is None else argv)
@@ -64,6 +64,8 @@ def parse(
         overrides += [item for item in items if item not in parsed[name]]
         if not parsed[name]:
             raise UsageError(f"--{name} names nothing: '{items[0]}' is an override; see python -m rim.{verb} --help")
+    if overrides and not words:
+        raise UsageError(f"'{overrides[0]}' stands behind no option; see {parser.prog} --help")
     files = parsed.pop("config", None) or []
     overrides.sort(key=lambda item: len(given) - given[::-1].index(item))  # the later one wins, as it was written
     return CommandLine(tuple(files), tuple(overrides), Namespace(**parsed))
@@ -130,7 +132,8 @@ class _Parser(ArgumentParser):
             raise UsageError(f"{message}; see {self.prog} --help")
         if "=" in wrong and "." in wrong.partition("=")[0]:
             raise UsageError(f"'{wrong}' is no option: an override is written without dashes, {wrong.lstrip('-')}")
-        known = [option for action in self._actions for option in action.option_strings]
+        shown = [action for action in self._actions if action.help != SUPPRESS]
+        known = [option for action in shown for option in action.option_strings]
         near = get_close_matches(wrong.partition("=")[0], known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise UsageError(f"'{wrong}' is no option{hint}; there are {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""What `config/` declares, read from its dataclasses: names, types in plain words, sentences, paths.
+"""What the dataclasses of settings declare: names, types in plain words, sentences, paths.
 
 A path is written as in an override: `training.batch_size`, `stages[0].learning_rate`.
 """

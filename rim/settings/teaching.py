@@ -33,9 +33,9 @@ class Method:
     parallel_steps: float = 0.0
     """Weight of reading step t off all memory tokens of block t at once (memory_blocks, looped) [LOTUS: 0.05]."""
     distillation: float | None = None
-    """Weight of the distance to a written chain's states (memory_blocks, codi); empty: 1 for codi, else 0 [CODI]."""
+    """Weight of the distance to a chain of thought's states (memory_blocks, codi); empty: 1 for codi, else 0 [CODI]."""
     teacher: float = 1.0
-    """Weight of the written chain's own loss where there is a distillation [CODI: 1]."""
+    """Weight of the chain of thought's own loss where there is a distillation [CODI: 1]."""
     loops: int = 6
     """Passes over the blocks, each adding the last one's output to its input (looped) [LOTUS: 6]."""
     repeats: int = 2
@@ -59,8 +59,8 @@ class Stage:
     name: str = MISSING
     """Name in logs, files and the progress bar."""
     objective: Literal["grounding", "refinement", "answer", "chain", "removal", "latent", "distillation"] = MISSING
-    """What is predicted: steps or answers after blocks, the answer, the written chain, a chain that is removed token by
-    token or replaced by latents, or an answer beside a chain that teaches it."""
+    """What is predicted: steps or answers after blocks, the answer, the chain of thought, a chain that is removed token
+    by token or replaced by latents, or an answer beside a chain that teaches it."""
     duration: str = "1 epoch"
     """Length: `N steps`, `N examples`, `N epochs`, or `N%` of `training.duration`."""
     learning_rate: float = 1e-4

@@ -54,6 +54,11 @@ class Training:
     """CPU threads of each process; empty: OMP_NUM_THREADS, or usable cores / devices. Too many cost a factor of 20."""
 
     @property
+    def sharded(self) -> bool:
+        """Whether each process has a slice of the weights."""
+        return self.strategy == "sharded"
+
+    @property
     def processes(self) -> int:
         """Processes on all machines together, among which an update and a validation are divided."""
         return self.nodes * self.devices

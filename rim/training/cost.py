@@ -139,10 +139,9 @@ class _Meter:
 
     def _count(self, tree: Tree) -> int:
         batch = pad([tree], self.backbone.special.pad).to(self.backbone.device)
-        trained = [parameter for parameter in self.backbone.parameters() if parameter.requires_grad]
         with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
-            total = self.method.losses(self.backbone, batch).total
-            torch.autograd.grad(total, trained, allow_unused=True)  # as backward(), and leaves nothing in `.grad`
+            self.method.losses(self.backbone, batch).total.backward()
+        self.backbone.zero_grad()
         return counter.get_total_flops()
 
 

@@ -122,7 +122,7 @@ class Curriculum(pl.Callback):
             write_json(self.folder / "selection.json", self.selection.state())
 
     def _save(self, trainer: pl.Trainer, module: RimModule, plan: StagePlan, name: str) -> None:
-        if not trainer.is_global_zero:
+        if not (trainer.is_global_zero or module.config.training.sharded):
             return
         about = {
             "name": name,

@@ -195,14 +195,14 @@ class DataModule(pl.LightningDataModule):
         self._earlier = state_dict["tokens_per_pass"]
 
     def val_dataloader(self) -> DataLoader:
-        """Rows of the validation set in batches, every process its own share.
+        """Rows of the validation set in batches, every process its own share, and as many: the last may be empty.
 
-        No row is answered twice, except where there are fewer rows than processes: all of them have to take part.
+        No row is answered twice.
         """
-        count = len(self.splits.validation)
-        rows = range(min(self._rank(), count - 1), count, self.config.training.processes)
+        count, processes = len(self.splits.validation), self.config.training.processes
+        rows, most = range(count)[self._rank() :: processes], -(-count // processes)
         size = self.config.evaluation.batch_size
-        batches = [list(rows[start : start + size]) for start in range(0, len(rows), size)]
+        batches = [list(rows[start : start + size]) for start in range(0, most, size)]
         return DataLoader(_Rows(batches), batch_size=None)
 
     def places(self, stage: int, segment: range, rank: int, processes: int) -> Iterator[Place]:

@@ -13,22 +13,25 @@ from rim.evaluation.scoring import TestResult, score_source, write_result
 from rim.report.figures.curve import curve_figure
 from rim.report.tables import table
 from rim.runs.checkpoint import load_weights
-from rim.runs.folder import RunFolder
+from rim.runs.folder import RESULT, RunFolder
+from rim.runs.world import is_first_process
 from rim.training.cost import training_cost
 from rim.training.events import RunLogger
 from rim.training.logs import CURVE, prediction_table, read_curve
 from rim.training.prepared import Prepared
 from rim.training.trackers import flat_settings, open_loggers
 
-RESULT = "result.json"
-
 
 def score_test_sets(prepared: Prepared) -> None:
-    """Score the final pick once, and print the report; a run that is concluded only prints it again."""
+    """Score the final pick once, and print the report; a run that is concluded only prints it again.
+
+    The first process writes and prints. Where weights are shared out, all of them answer every question together.
+    """
     folder = prepared.folder
     if folder.read(RESULT) is None:
         _score(prepared)
-    print("\n" + (folder.path / "report.md").read_text(encoding="utf-8"))
+    if is_first_process():
+        print("\n" + (folder.path / "report.md").read_text(encoding="utf-8"))
 
 
 def _score(prepared: Prepared) -> None:
@@ -42,9 +45,11 @@ def _score(prepared: Prepared) -> None:
         score_source(prepared.evaluator, backbone, source, split, config.evaluation)
         for source, split in prepared.splits.tests.items()
     ]
+    training = training_facts(prepared) | cost_facts(prepared)
+    if not is_first_process():
+        return
     for result in results:
         write_result(result, folder.path / "results", about)
-    training = training_facts(prepared) | cost_facts(prepared)
     report = _report(prepared, results, about, training)
     write_bytes(folder.path / "report.md", report.encode())
     with open_loggers(config, folder) as loggers:

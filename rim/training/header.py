@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable
 
+import torch
+
 from rim.backbone.adapters import adapted, in_words
 from rim.backbone.tokenizer import token_text
 from rim.base.vocabulary import taken
 from rim.data.encode import EncodedExample
 from rim.data.joined import JoinedSplit, Split
+from rim.evaluation.device import scoring_device
 from rim.report.figures.outline import tree_text
 from rim.report.figures.tree import tree_cards
 from rim.settings import Training
@@ -36,7 +39,7 @@ def print_run_header(prepared: Prepared, updates: int) -> None:
         f"backbone      {prepared.backbone.config.model_type}, {whole:,} weights, {trained:,} trained "
         f"({config.backbone.training}), {training.precision}, {prepared.threads} CPU threads"
     )
-    for line in _adapter_lines(prepared):
+    for line in (*_adapter_lines(prepared), *slow_precision(training)):
         print(line)
     if former := taken(prepared.backbone.tokenizer):
         print(f"memory        in the places of {', '.join(f'{old} ({new})' for new, old in former.items())}")
@@ -96,6 +99,19 @@ def _firsts(train: Split) -> dict[str, EncodedExample]:
 
 def _fenced(text: str) -> str:
     return "    " + text.replace("\n", "\n    ")
+
+
+def slow_precision(training: Training) -> list[str]:
+    """A warning where bf16 is asked of a CPU without instructions for it, which takes many times as long as fp32."""
+    on_cpu = scoring_device(training.accelerator).type == "cpu"
+    if training.precision == "fp32" or not on_cpu or cpu_has_bf16():
+        return []
+    return ["precision     this CPU has no instructions for bf16: training.precision=fp32 is up to 20 times as fast"]
+
+
+def cpu_has_bf16() -> bool:
+    """Whether oneDNN multiplies in bf16 here; true where torch has no oneDNN to say so."""
+    return not torch.backends.mkldnn.is_available() or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def _devices(training: Training) -> str:

@@ -18,10 +18,11 @@ import torch.distributed as dist
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from lightning.pytorch.strategies import DDPStrategy
 from torch import Tensor
+from torch.distributed.device_mesh import init_device_mesh
 from torch.optim import AdamW, Optimizer
 
 from rim.backbone.backbone import Backbone
-from rim.backbone.sharding import gather, local, release, whole
+from rim.backbone.sharding import collect, in_step, local, shard, whole
 from rim.base.errors import UserError
 from rim.data.joined import Split
 from rim.evaluation.evaluator import Evaluator
@@ -70,7 +71,8 @@ class RimModule(pl.LightningModule):
         validation: Split,
     ) -> None:
         super().__init__()
-        backbone.split_head()
+        if not config.training.sharded:  # else once there are weights
+            backbone.split_head()
         if config.training.compile:
             backbone.compile_layers()
         self.backbone, self.method, self.plan, self.config = backbone, method, plan, config
@@ -86,6 +88,15 @@ class RimModule(pl.LightningModule):
     def stage(self) -> StagePlan:
         """The stage in force."""
         return self.plan.at(self.updates)
+
+    def configure_model(self) -> None:
+        """Share the first process's weights out, before the checkpoint is loaded, and before the optimiser is made."""
+        if not self.config.training.sharded:
+            return
+        device = self.trainer.strategy.root_device
+        shard(self.backbone, init_device_mesh(device.type, (self.trainer.world_size,)), device)
+        with in_step(self.backbone):
+            self.backbone.split_head()
 
     # ------------------------------------------------------------------ training
 
@@ -132,7 +143,7 @@ class RimModule(pl.LightningModule):
 
     def keep_up(self, batch: TrainingBatch) -> None:
         """Where weights are shared out, read as many passes as the process with the most: each takes all of them."""
-        if self.config.training.strategy != "sharded":
+        if not self.config.training.sharded:
             return
         most = torch.tensor(len(batch.passes), device=self.device)
         dist.all_reduce(most, op=dist.ReduceOp.MAX)
@@ -219,14 +230,6 @@ class RimModule(pl.LightningModule):
 
     # ------------------------------------------------------------------ validation accuracy
 
-    def on_validation_start(self) -> None:
-        """Gather weights that are shared out: processes answer different numbers of questions and tokens."""
-        gather(self.backbone)
-
-    def on_validation_end(self) -> None:
-        """Share them out again; what is kept of them has been saved."""
-        release(self.backbone)
-
     def on_validation_epoch_start(self) -> None:
         """Forget earlier predictions."""
         self.predictions = []
@@ -241,10 +244,8 @@ class RimModule(pl.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep what training changes and the position; Lightning's loop counters would be a second truth."""
         checkpoint.pop("loops", None)
-        checkpoint["state_dict"] = {name: whole(value).cpu() for name, value in self.backbone.trainable_state().items()}
-        gather(self.backbone)
+        checkpoint["state_dict"] = collect(self.backbone.trainable_state(), keep=self.trainer.is_global_zero)
         checkpoint["rim"] = {"updates": self.updates, "weights": describe_weights(self.backbone)}
-        release(self.backbone)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Take up the position, and refuse weights of another model."""

@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from rim.backbone.load import load_tokenizer
-from rim.backbone.tokenizer import Slots
+from rim.backbone.load import run_tokenizer
 from rim.data.joined import Split
 from rim.data.prepare import prepare, training_texts
 from rim.data.store import EncodedExample
@@ -23,7 +22,7 @@ def preview(config: Config) -> None:
     Raises:
         DataError: data that is missing, broken, or empty after the limits.
     """
-    tokenizer = load_tokenizer(config.backbone, lambda: training_texts(config.data), Slots.of(config))
+    tokenizer = run_tokenizer(config, lambda: training_texts(config.data))
     splits = prepare(config.data, tokenizer, config.run.seed)
     for role, split in splits.named():
         print(f"\n{role}: {split.report}\n\n{_lengths(split)}")

@@ -10,6 +10,7 @@ from pickle import UnpicklingError
 from typing import Any
 
 import torch
+from lightning.pytorch.callbacks import LambdaCallback
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
@@ -19,6 +20,7 @@ from rim.backbone.compiled import require_compiler
 from rim.backbone.fast import decoder
 from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
+from rim.backbone.sharding import in_step
 from rim.base.errors import UserError
 from rim.base.files import write_json
 from rim.base.quiet import quiet_libraries
@@ -29,7 +31,7 @@ from rim.evaluation.device import scoring_device
 from rim.methods.registry import build_method
 from rim.runs.checkpoint import CheckpointError
 from rim.runs.environment import describe, use_threads
-from rim.runs.folder import RunFolder
+from rim.runs.folder import RESULT, RunFolder
 from rim.runs.lock import alone
 from rim.runs.world import find_world, is_first_process
 from rim.settings import Config
@@ -86,7 +88,7 @@ def _fit(config: Config) -> int:
     if is_first_process():
         print_run_header(prepared, updates)
     try:
-        if updates < prepared.plan.length:
+        if updates < prepared.plan.length or (config.training.sharded and prepared.folder.read(RESULT) is None):
             train(prepared, updates)
     except (Interrupted, NonFiniteLoss) as stop:  # in all processes alike
         if not is_first_process():
@@ -95,8 +97,9 @@ def _fit(config: Config) -> int:
             raise
         print(stop, flush=True)
         return 143
-    if is_first_process():
+    if is_first_process() and not config.training.sharded:
         use_threads(config.training.threads)  # the other processes have ended
+    if is_first_process() or config.training.sharded:
         score_test_sets(prepared)
     return 0
 
@@ -116,7 +119,8 @@ def prepare_run(config: Config) -> Prepared:
     splits = prepare(config.data, tokenizer, config.run.seed)
     require_steps(splits.train, steps_taught(config))
     folder.check_rows(splits.reports())
-    backbone = load_backbone(config.backbone, tokenizer, config.run.seed)
+    empty = config.training.sharded and not first
+    backbone = load_backbone(config.backbone, tokenizer, config.run.seed, empty=empty)
     method = build_method(config, tokenizer)
     method.add_modules(backbone)
     if config.training.checkpointing == "full":
@@ -124,7 +128,8 @@ def prepare_run(config: Config) -> Prepared:
     plan = make_plan(config.stages, config.training, len(splits.train))
     prepared = Prepared(config, folder, splits, backbone, method, plan, threads)
     check_lengths(prepared)
-    begin_with(start, backbone, config)
+    if not empty:
+        begin_with(start, backbone, config)
     if first:
         folder.begin(config, {**describe(), "threads": threads, "seed": config.run.seed, "command": _command()})
         folder.keep(backbone, start)
@@ -148,10 +153,14 @@ def train(prepared: Prepared, updates: int) -> None:
         NonFiniteLoss: a loss or gradient was not finite; the last checkpoint is intact.
     """
     config, folder = prepared.config, prepared.folder
-    run_self_check(prepared)
+    if is_first_process() and not config.training.sharded:
+        prepared.backbone.to(scoring_device(config.training.accelerator))
+        run_self_check(prepared)
     curriculum = Curriculum(folder.path)
     agreement = Agreement(View(config, prepared.splits.reports(), updates))
     callbacks = [agreement, Logbook(config, curriculum, folder.path), StageProgress(curriculum), curriculum]
+    if config.training.sharded:
+        callbacks.append(LambdaCallback(on_fit_start=lambda *_: run_self_check(prepared)))
     module = RimModule(
         prepared.backbone, prepared.method, prepared.plan, config, prepared.evaluator, prepared.splits.validation
     )
@@ -174,30 +183,29 @@ def train(prepared: Prepared, updates: int) -> None:
             trainer.fit(module, data, ckpt_path=folder.resume if folder.resume.exists() else None)
     except SIGTERMException:  # it came while Lightning alone listened, and nothing has been trained since
         raise Interrupted(module.updates) from None
-    if config.training.strategy == "sharded" and is_first_process():
-        prepared.backbone, _ = folder.load_backbone()  # what has trained here was a slice
 
 
 def run_self_check(prepared: Prepared) -> None:
-    """The self-check, on the longest examples of every stage, in the first process and on the device that will train.
+    """The self-check, on the longest examples of every stage, on the device that will train.
+
+    In the first process, or where weights are shared out in all of them alike.
 
     Raises:
         AttentionError: packed and separate passes differ on this backbone.
         BackboneError: a dropout rate does not act.
     """
-    if not is_first_process():
-        return
-    prepared.backbone.to(scoring_device(prepared.config.training.accelerator))
-    check_rates(prepared.backbone, prepared.config, prepared.plan)
-    for stage in prepared.plan.stages:
-        examples = islice(longest_examples(prepared.splits.train), CHECKED)
-        trees = [prepared.method.layout(example, stage.progress(0)) for example in examples]
-        check = self_check(prepared.backbone, trees)
-        print(
-            f"self-check    {stage.stage.name}: packed = separate to {check.difference:.1g} "
-            f"({check.predictions} predictions, up to {check.longest} positions)",
-            flush=True,
-        )
+    with in_step(prepared.backbone):
+        check_rates(prepared.backbone, prepared.config, prepared.plan)
+        for stage in prepared.plan.stages:
+            examples = islice(longest_examples(prepared.splits.train), CHECKED)
+            trees = [prepared.method.layout(example, stage.progress(0)) for example in examples]
+            check = self_check(prepared.backbone, trees)
+            if is_first_process():
+                print(
+                    f"self-check    {stage.stage.name}: packed = separate to {check.difference:.1g} "
+                    f"({check.predictions} predictions, up to {check.longest} positions)",
+                    flush=True,
+                )
 
 
 def longest_examples(train: Split, most: int = 64) -> list[EncodedExample]:

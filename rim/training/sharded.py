@@ -2,31 +2,26 @@
 
 Lightning's `ModelParallelStrategy` is not used: it reads checkpoints past the `CheckpointIO`, looks for full names in
 them, and takes the weights out before `on_load_checkpoint` can check them strictly. Here DDP's strategy starts the
-processes as ever, and `fully_shard` takes the place of its wrapper. Checkpoints are those of any other run, which may
-go on under another strategy.
+processes as ever, and `fully_shard` (`RimModule.configure_model`) takes the place of its wrapper. Checkpoints are those
+of any other run, which may go on under another strategy.
 """
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from lightning.pytorch.strategies import DDPStrategy
-from torch.distributed.device_mesh import init_device_mesh
 from torch.optim import Optimizer
 
-from rim.backbone.backbone import Backbone
-from rim.backbone.sharding import like, shard, whole
+from rim.backbone.sharding import collect, like
 
 
 class ShardedStrategy(DDPStrategy):
     """DDP's processes, each of which keeps a slice of every weight of the module's backbone."""
 
     def configure_ddp(self) -> None:
-        """Share the weights out, in the place of DDP's wrapper; a resumed run has loaded them before."""
-        assert self.lightning_module is not None
-        backbone = self.lightning_module.backbone
-        assert isinstance(backbone, Backbone)
-        shard(backbone, init_device_mesh(self.root_device.type, (self.world_size,)))
+        """Wrap nothing: the module has shared its weights out."""
 
     @contextmanager
     def block_backward_sync(self) -> Iterator[None]:
@@ -34,10 +29,15 @@ class ShardedStrategy(DDPStrategy):
         yield
 
     def optimizer_state(self, optimizer: Optimizer) -> dict[str, Any]:
-        """The state of the optimiser as it would be without sharding, on the CPU; all processes have to ask."""
+        """The state of the optimiser as it would be without sharding, in the first process; all have to ask."""
         found: dict[str, Any] = super().optimizer_state(optimizer)
-        moments = {number: {k: whole(v).cpu() for k, v in each.items()} for number, each in found["state"].items()}
+        moments = {number: collect(each, keep=self.is_global_zero) for number, each in found["state"].items()}
         return {**found, "state": moments}
+
+    def load_checkpoint(self, checkpoint_path: Any, weights_only: bool | None = None) -> dict[str, Any]:
+        """A checkpoint of which nothing is read from disk but what is copied: a process's slices."""
+        found: dict[str, Any] = torch.load(checkpoint_path, map_location="cpu", mmap=True, weights_only=True)
+        return found
 
     def load_optimizer_state_dict(self, checkpoint: Mapping[str, Any]) -> None:
         """Take up this process's slices of such a state."""

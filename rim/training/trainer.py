@@ -39,11 +39,12 @@ def make_trainer(
         strategy=_strategy(training),
         precision=PRECISION[training.precision],  # type: ignore[arg-type]
         max_epochs=segments,
+        limit_train_batches=None if segments else 0,  # where weights are shared out to be scored
         reload_dataloaders_every_n_epochs=1,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_checkpointing=False,
-        inference_mode=training.strategy != "sharded",  # gathered weights are used in training again
+        inference_mode=not training.sharded,  # gathered weights are used in training again
         enable_model_summary=False,
         logger=loggers,
         callbacks=callbacks,
@@ -55,7 +56,7 @@ def make_trainer(
 def _strategy(training: Training) -> str | Strategy:
     if training.processes == 1:
         return "auto"
-    return ShardedStrategy() if training.strategy == "sharded" else "ddp"
+    return ShardedStrategy() if training.sharded else "ddp"
 
 
 def cluster(training: Training) -> ClusterEnvironment:

@@ -20,11 +20,11 @@ from rim.runs.checkpoint import CheckpointError, fingerprint, load_start, load_w
 from rim.runs.folder import RunFolder
 from rim.settings import Config
 from rim.training.cost import _Meter
-from rim.training.run import fit
 from rim.tree import Tree, TreeBatch, pad
 from tests.families import family_backbone
 from tests.models import at, config, example, tiny_backbone
 from tests.runs import weights
+from tests.swift import fit
 from tests.training.test_pretrained import fresh, pretrained, settings
 
 

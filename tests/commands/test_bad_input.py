@@ -10,7 +10,8 @@ import rim.fit as fit
 from rim import evaluate, show
 from rim.backbone.tokenizer import build_tokenizer
 from tests.models import TEXTS
-from tests.runs import overrides
+from tests.runs import overrides, tiny
+from tests.swift import fit as train
 
 GSM8K = ("data.train=gsm8k/train", "data.test=[gsm8k/test]")
 PRETRAINED = "backbone.source=pretrained"
@@ -34,7 +35,7 @@ def refused(capsys: pytest.CaptureFixture[str]):
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished tiny run."""
     folder = tmp_path_factory.mktemp("bad_input")
-    assert fit.main(overrides(folder)) == 0
+    assert train(tiny(folder)) == 0
     return folder / "run"
 
 

@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
 import rim.compare as compare
+from rim.studies.comparison import children
 from tests.commands.test_verbs import HEAVY, ROOT, imported, python
 from tests.runs import TINY, curve
+from tests.warm import launch
 
 PLAIN = [word for word in TINY if not word.startswith(("stages", "training.threads", "training.save_every"))]
 ENTRIES = """
@@ -23,9 +26,9 @@ entries:
 """
 
 
-def write(folder: Path, text: str, updates: int = 20) -> Path:
+def write(folder: Path, text: str, updates: int = 20, *more: str) -> Path:
     """A file of a tiny comparison in `folder`."""
-    shared = [*PLAIN, f"data.cache={folder}/cache", "stages.*.learning_rate=5e-3", "training.save_every=2 steps"]
+    shared = [*PLAIN, f"data.cache={folder}/cache", "stages.*.learning_rate=5e-3", "training.save_every=2 steps", *more]
     lines = [f"name: x\nfolder: {folder}\njobs: 2\nbudgets: [{{name: updates, updates: {updates}}}]", text]
     path = folder / "x.yaml"
     path.write_text("\n".join([*lines, "overrides:", *(f"  - {json.dumps(word)}" for word in shared)]))
@@ -43,6 +46,14 @@ def run(*words: object) -> tuple[int, str]:
 def times(folder: Path) -> dict[str, int]:
     """When results and logs were last written."""
     return {str(path): path.stat().st_mtime_ns for name in ("result.json", "*.log") for path in folder.rglob(name)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def warm() -> Iterator[None]:
+    """Runs that are started here have no interpreter of their own; those of the command that is killed do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(children, "launch", launch)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +154,8 @@ def test_tables_of_named_runs_have_a_place_of_their_own(first: tuple[Path, str, 
 
 
 def test_a_killed_command_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    file = write(tmp_path, ENTRIES.partition("  - {name: blocks")[0], updates=140)
+    seldom = ("training.validate_every=70 steps", "training.save_every=35 steps")
+    file = write(tmp_path, ENTRIES.partition("  - {name: blocks")[0], 140, *seldom)
     folder = tmp_path / "x" / "updates" / "direct" / "seed-0"
     with subprocess.Popen(
         [sys.executable, "-m", "rim.compare", "--config", str(file)], stdout=subprocess.PIPE, text=True

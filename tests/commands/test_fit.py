@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from rim.training.run import fit
 from tests.helpers_ddp import LOOPBACK
 from tests.runs import curve, overrides, tiny
+from tests.swift import fit
 
 
 @contextmanager

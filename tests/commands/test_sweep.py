@@ -15,6 +15,7 @@ from rim.studies.sweeps.settings import load_sweep
 from rim.studies.sweeps.space import Run, check_points, make_parts
 from tests.commands.test_verbs import HEAVY, ROOT, imported, python
 from tests.runs import TINY
+from tests.warm import launch
 
 PLAIN = [word for word in TINY if not word.startswith("memory.blocks")]
 
@@ -36,7 +37,8 @@ def run(*words: object) -> tuple[int, str]:
     return status, out.getvalue()
 
 
-def test_a_sweep_trains_reports_and_is_done(tmp_path: Path) -> None:
+def test_a_sweep_trains_reports_and_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trial, "launch", launch)
     file = write(tmp_path)
     status, text = run("--config", file)
     folder, names = tmp_path / "x", [f"blocks-{n}_insertion_layer-{layer}" for n in (1, 2) for layer in (0, 1)]

@@ -18,7 +18,9 @@ def test_every_example_stands_in_one_line_that_has_room_for_it(seed: int, tokens
 
 
 def test_first_fit_by_hand() -> None:
-    assert pack([4, 7, 2, 5, 3, 1], 10) == [[1, 4], [3, 0, 5], [2]]
+    """Three lines are needed in each case, and no three of 7 tokens hold all."""
+    assert pack([4, 7, 2, 5, 3, 1], 10) == [[1, 5], [3, 4], [0, 2]]
+    assert pack([6, 6, 5, 3], 10) == [[0], [1], [2, 3]], "lines of 10 would put 3 beside the first, and need 9 tokens"
 
 
 def test_an_example_longer_than_the_budget_has_a_line_of_its_own() -> None:
@@ -31,6 +33,16 @@ def test_little_is_left_empty(tokens_per_line: int) -> None:
     lengths = np.random.default_rng(0).gamma(6.0, 20.0, 128).astype(int).tolist()
     lines = pack(lengths, tokens_per_line)
     assert sum(lengths) / (len(lines) * tokens_per_line) > 0.9
+
+
+@pytest.mark.parametrize("examples", [4, 8, 16])
+def test_little_is_left_empty_where_a_few_lines_hold_all(examples: int) -> None:
+    shares = []
+    for seed in range(20):
+        lengths = np.random.default_rng(seed).gamma(6.0, 20.0, examples).astype(int).tolist()
+        tokens = [sum(lengths[number] for number in line) for line in pack(lengths, 512)]
+        shares.append(sum(tokens) / (len(tokens) * max(tokens)))
+    assert np.mean(shares) > 0.95, "lines of 512 tokens leave 0.82 to 0.88"
 
 
 @pytest.mark.parametrize(

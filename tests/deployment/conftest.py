@@ -7,9 +7,9 @@ import pytest
 
 from rim.data.prepare import training_texts
 from rim.settings.load import load
-from rim.training.run import fit
 from tests.deployment.pretrained import write_base
-from tests.training.test_contract import SHORT, swiftly
+from tests.swift import fit
+from tests.training.test_contract import SHORT
 from tests.variants import VARIANTS
 
 Trained = Callable[..., Path]
@@ -26,9 +26,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         if key not in known:
             folder = tmp_path_factory.mktemp("deployed")
             own = ("evaluation.max_new_tokens=null", f"run.folder={folder}", f"data.cache={folder}/cache")
-            with pytest.MonkeyPatch.context() as patch:
-                swiftly(patch.setattr)
-                assert fit(load([], [*SHORT, *VARIANTS[variant], *own, *more])) == 0
+            assert fit(load([], [*SHORT, *VARIANTS[variant], *own, *more])) == 0
             known[key] = folder / "run"
         return known[key]
 
@@ -43,7 +41,5 @@ def adapted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     own = ("evaluation.max_new_tokens=null", f"run.folder={folder}", f"data.cache={folder}/cache")
     config = load([], [*SHORT, *own, "memory.blocks=3", *model, "backbone.lora.rank=4", *TYPES[request.param]])
     write_base(folder / "base", list(training_texts(config.data)))
-    with pytest.MonkeyPatch.context() as patch:
-        swiftly(patch.setattr)
-        assert fit(config) == 0
+    assert fit(config) == 0
     return folder / "run"

@@ -3,6 +3,8 @@
 import io
 import json
 import math
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from rim.deployment.console import Form, text_of
 from rim.deployment.model import AskError, load
 from rim.evaluation.predictions import Prediction, read_jsonl
 from tests.deployment.conftest import Trained
+from tests.documents.pages import ROOT
 
 
 def scored(run: Path) -> list[Prediction]:
@@ -73,7 +76,7 @@ def test_a_chain_of_thought_is_shown(trained: Trained) -> None:
     [
         (" \n", None, r"the question ' \n' is empty: ask one in words"),
         ("Who?", 0, "blocks=0: an answer is read after at least one block"),
-        ("word " * 400, None, "positions with its blocks"),
+        ("word " * 400, None, "question 'word word word word word word word word…' takes"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(question: str, blocks: int | None, said: str, trained: Trained) -> None:
@@ -104,10 +107,60 @@ def test_questions_come_through_a_pipe(
     assert [json.loads(line)["question"] for line in capsys.readouterr().out.splitlines()] == questions
 
 
+class Terminal(io.StringIO):
+    """What somebody types, who ends it with Ctrl-C."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: int | None = -1) -> str:
+        line = super().readline(-1)
+        if not line:
+            raise KeyboardInterrupt
+        return line
+
+
+def test_a_typed_question_that_cannot_be_answered_ends_nothing(
+    trained: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (row, *_) = scored(trained())
+    monkeypatch.setattr("sys.stdin", Terminal(f"\n{'word ' * 400}\n{row.question}\n"))
+    assert ask.main(["--run", str(trained()), "--blocks", "1"]) == 0
+    shown = capsys.readouterr()
+    assert shown.err.startswith("error: question 'word word") and shown.err.count("\n") == 1
+    answer = row.answers[0] or "(no answer)"
+    assert shown.out.startswith(f"question> question> question> {answer}    ") and shown.out.endswith("\nquestion> \n")
+
+
+def test_several_answers_stand_below_their_questions(trained: Trained, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = scored(trained())[:2]
+    assert ask.main(["--run", str(trained()), "--blocks", "1", first.question, second.question]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0::2] == [first.question, second.question]
+    assert lines[1].startswith(f"{first.answers[0] or '(no answer)'}    ")
+
+
 def test_an_answer_without_text_is_said() -> None:
     facts = {"answer": "", "chain": "2 + 3 = 5", "milliseconds": 3.2, "readouts": []}
     assert text_of(facts) == "2 + 3 = 5\n(no answer)    3 ms"
     assert Form() == Form(None, False, False)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/ask.md"])
+def test_the_example_of_a_page_runs(
+    page: str, trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a short run that stands for `runs/demo`, and for what `rim.fit` trains."""
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / "demo").symlink_to(trained())
+    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(rim, "fit", lambda config: Path("runs") / config.run.name.replace("notebook", "demo"))
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    (tmp_path / "example.py").write_text("\n".join(blocks), encoding="utf-8")
+    runpy.run_path("example.py")
+    question = "Ann has the pin. Ann and Bob swap. Who has the pin?"
+    assert question in "".join(blocks) and rim.load(trained()).answer(question).answer in capsys.readouterr().out
 
 
 def test_importing_rim_is_light_and_lazy() -> None:

@@ -10,10 +10,10 @@ from rim.deployment.check import ODD
 from rim.deployment.export import Wanted, export
 from rim.deployment.model import load
 from rim.settings.load import load as load_settings
-from rim.training.run import fit
 from tests.data.chats import CHATS
 from tests.data.test_form import ENDS, WRITTEN
-from tests.training.test_contract import SHORT, swiftly
+from tests.swift import fit
+from tests.training.test_contract import SHORT
 
 
 def write_base(folder: Path, shape: str, *spare: str) -> None:
@@ -27,18 +27,17 @@ def write_base(folder: Path, shape: str, *spare: str) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def trained(folder: Path, monkeypatch: pytest.MonkeyPatch, *more: str) -> None:
+def trained(folder: Path, *more: str) -> None:
     """Fit a run on the base model in the folder, in chat form."""
     base = ("backbone.source=pretrained", f"backbone.name={folder / 'base'}", "backbone.training=lora")
     own = ("evaluation.max_new_tokens=null", f"run.folder={folder}", f"data.cache={folder}/cache")
-    swiftly(monkeypatch.setattr)
     assert fit(load_settings([], [*SHORT, *own, *base, "memory.blocks=3", "data.template=chat", *more])) == 0
 
 
 @pytest.mark.parametrize("shape", CHATS)
-def test_a_chat_is_trained_asked_and_exported(shape: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chat_is_trained_asked_and_exported(shape: str, tmp_path: Path) -> None:
     write_base(tmp_path / "base", shape)
-    trained(tmp_path, monkeypatch)
+    trained(tmp_path)
     run, tokenizer = load(tmp_path / "run"), AutoTokenizer.from_pretrained(tmp_path / "run" / "tokenizer")
     assert tokenizer.eos_token == ENDS[shape]
     question, *blocks = run.prompt("Who?").trunk.nodes
@@ -49,10 +48,10 @@ def test_a_chat_is_trained_asked_and_exported(shape: str, tmp_path: Path, monkey
 
 
 def test_memory_in_spare_tokens_leaves_every_matrix_its_shape(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_base(tmp_path / "base", "smollm2", "<repo>", "<reserved 0>", "<reserved 1>")
-    trained(tmp_path, monkeypatch, "memory.token_source=reserved")
+    trained(tmp_path, "memory.token_source=reserved")
     said = "memory        in the places of <reserved 0> (<|b|>), <reserved 1> (<|m|>), <repo> (<|/b|>)\n"
     assert said in capsys.readouterr().out
     outcome = export(tmp_path / "run", tmp_path / "model", Wanted())

@@ -14,9 +14,9 @@ from rim.deployment.folder import load_model
 from rim.deployment.model import load as load_run
 from rim.settings import Config
 from rim.settings.load import load
-from rim.training.run import fit
 from tests.deployment.conftest import Trained
-from tests.training.test_contract import SHORT, swiftly
+from tests.swift import fit
+from tests.training.test_contract import SHORT
 
 
 def settings(folder: Path, *more: str) -> Config:
@@ -50,10 +50,7 @@ def test_trained_rows_of_memory_tokens_are_kept(
 
 
 @pytest.mark.parametrize("training", ["lora", "full"])
-def test_training_goes_on_and_is_exported_again(
-    training: str, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    swiftly(monkeypatch.setattr)
+def test_training_goes_on_and_is_exported_again(training: str, trained: Trained, tmp_path: Path) -> None:
     folder = tmp_path / "model"
     export(trained(), folder, Wanted())
     assert fit(settings(folder, f"backbone.training={training}", "memory.blocks=2")) == 0

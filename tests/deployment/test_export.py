@@ -5,6 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,28 +43,37 @@ OUTSIDE = """
 import json, sys
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-folder, questions = sys.argv[1], json.loads(sys.stdin.read())
-tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
-chats = [[{"role": "user", "content": question}] for question in questions]
-more = {"return_tensors": "pt", "return_dict": True, "padding": True, "add_generation_prompt": True}
-inputs = tokenizer.apply_chat_template(chats, **more)
-tokens = model.generate(**inputs)[:, inputs["input_ids"].shape[1]:]
-assert not any(name == "rim" or name.startswith("rim.") for name in sys.modules)
-print(json.dumps(tokenizer.batch_decode(tokens, skip_special_tokens=True)))
+for line in sys.stdin:
+    folder, questions = json.loads(line)
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+    chats = [[{"role": "user", "content": question}] for question in questions]
+    more = {"return_tensors": "pt", "return_dict": True, "padding": True, "add_generation_prompt": True}
+    inputs = tokenizer.apply_chat_template(chats, **more)
+    tokens = model.generate(**inputs)[:, inputs["input_ids"].shape[1]:]
+    assert not any(name == "rim" or name.startswith("rim.") for name in sys.modules)
+    print(json.dumps(tokenizer.batch_decode(tokens, skip_special_tokens=True)), flush=True)
 """
+Outside = Callable[[Path, list[str]], list[str]]
 
 
-def outside(folder: Path, questions: list[str]) -> list[str]:
-    """The answers that transformers alone gives to questions in one batch, padded on the left."""
-    line = [sys.executable, "-I", "-c", OUTSIDE, str(folder)]
-    done = subprocess.run(line, input=json.dumps(questions), capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    answers: list[str] = json.loads(done.stdout)
-    return answers
+@pytest.fixture(scope="module")
+def outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outside]:
+    """Gives the answers of transformers alone to questions in one batch, padded on the left."""
+    log = tmp_path_factory.mktemp("outside") / "errors"
+    line, pipes = [sys.executable, "-I", "-c", OUTSIDE], {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with log.open("w") as errors, subprocess.Popen(line, stderr=errors, text=True, **pipes) as process:
+
+        def ask(folder: Path, questions: list[str]) -> list[str]:
+            print(json.dumps([str(folder), questions]), file=process.stdin, flush=True)
+            answers = process.stdout.readline()
+            assert answers, log.read_text()
+            return json.loads(answers)
+
+        yield ask
 
 
 @pytest.mark.parametrize("name", EXPORTED)
-def test_an_export_answers_as_its_run(name: str, trained: Trained, tmp_path: Path) -> None:
+def test_an_export_answers_as_its_run(name: str, trained: Trained, outside: Outside, tmp_path: Path) -> None:
     run = trained(*EXPORTED[name])
     outcome = export(run, tmp_path / "model", Wanted())
     odd = len(ODD) - (name == "repeat")  # one begins with a space

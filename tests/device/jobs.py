@@ -25,6 +25,9 @@ from tests.models import example, stopped, tiny_backbone, with_adapters
 from tests.training.children import Patch
 from tests.variants import settings
 
+SHORT = ("stages.0.duration=5 steps", "stages.1.duration=4 steps")
+SWITCH, END = 5, 9
+"""Length of the stages of a run on the pretended device, which is slow, and updates done when each of them ends."""
 EXAMPLES = [stopped(example(length, seed=length), 1) for length in (9, 5, 14)]
 NEW = 6
 """Tokens of an answer at most."""

@@ -11,7 +11,7 @@ from lightning.pytorch.strategies import DDPStrategy
 
 from tests.device import jobs, second
 from tests.helpers_ddp import LOOPBACK
-from tests.runs import END, curve, overrides
+from tests.runs import curve, overrides
 from tests.training.children import fit_in_child
 
 BACK_END = "nccl" if second.REAL else "gloo"
@@ -43,8 +43,8 @@ def test_a_group_of_one_lands_on_the_curve(tmp_path: Path, monkeypatch: pytest.M
     runs = {}
     alone, grouped = (jobs.OnDevice(), jobs.OnDevice(InGroup())) if second.REAL else (None, InGroup())
     for name, patch in (("alone", alone), ("group", grouped)):
-        ended = fit_in_child(tmp_path, overrides(tmp_path, f"run.name={name}", *second.SETTINGS), patch)
+        ended = fit_in_child(tmp_path, overrides(tmp_path, f"run.name={name}", *jobs.SHORT, *second.SETTINGS), patch)
         assert ended.status == 0, ended.output
         runs[name] = [record["loss"] for record in curve(tmp_path / name) if "loss" in record]
-    assert len(runs["group"]) == END
+    assert len(runs["group"]) == jobs.END
     assert runs["group"] == pytest.approx(runs["alone"], rel=1e-3 if second.REAL else 1e-6)

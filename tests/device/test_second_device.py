@@ -16,7 +16,7 @@ import pytest
 
 from tests.device import jobs, second
 from tests.numerics.test_packed import FAMILIES
-from tests.runs import END, SWITCH, curve, overrides
+from tests.runs import curve, overrides
 from tests.training.children import Strike, fit_in_child
 from tests.variants import VARIANTS
 
@@ -35,13 +35,13 @@ def test_a_killed_run_ends_as_an_uninterrupted_one_and_is_scored_alike(
     The uninterrupted run is one on the CPU, where the device is pretended. On a GPU dropout draws other numbers, so
     there it is one on the GPU, too.
     """
-    line = overrides(tmp_path, "run.name=there", *second.SETTINGS)
-    killed = fit_in_child(tmp_path, line, jobs.OnDevice(Strike("on_train_batch_end", SWITCH + 3)))
+    line = overrides(tmp_path, "run.name=there", *jobs.SHORT, *second.SETTINGS)
+    killed = fit_in_child(tmp_path, line, jobs.OnDevice(Strike("on_train_batch_end", jobs.SWITCH + 2)))
     assert killed.status == -9, killed.output
     ended = fit_in_child(tmp_path, line, jobs.OnDevice())
     assert ended.status == 0, ended.output
     reference = jobs.OnDevice() if second.REAL else None
-    ended = fit_in_child(tmp_path, overrides(tmp_path, "run.name=here", *second.SETTINGS), reference)
+    ended = fit_in_child(tmp_path, overrides(tmp_path, "run.name=here", *jobs.SHORT, *second.SETTINGS), reference)
     assert ended.status == 0, ended.output
     mine, whole = losses(tmp_path / "there"), losses(tmp_path / "here")
     record_property(
@@ -58,7 +58,7 @@ def test_a_killed_run_ends_as_an_uninterrupted_one_and_is_scored_alike(
 def losses(run: Path) -> list[float]:
     """One for every update."""
     found = [record["loss"] for record in curve(run) if "loss" in record]
-    assert len(found) == END
+    assert len(found) == jobs.END
     return found
 
 

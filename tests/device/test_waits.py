@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.device import jobs, second, waits
-from tests.runs import END, overrides
+from tests.runs import overrides
 from tests.training.children import fit_in_child
 from tests.variants import VARIANTS
 
@@ -28,11 +28,11 @@ with which a layer's cache begins."""
 
 def test_an_update(tmp_path: Path, record_property: Record) -> None:
     """From its batch on the device to its end."""
-    line = overrides(tmp_path, *second.SETTINGS)
+    line = overrides(tmp_path, *jobs.SHORT, *second.SETTINGS)
     ended = fit_in_child(tmp_path, line, jobs.OnDevice(waits.Watch(tmp_path / "waits.jsonl")))
     assert ended.status == 0, ended.output
     found = [json.loads(row) for row in (tmp_path / "waits.jsonl").read_text().splitlines()]
-    assert len(found) == END
+    assert len(found) == jobs.END
     record_property("waits of an update", len(found[-1]))
     record_property("where", "; ".join(found[-1]))
     for each in found:

@@ -12,7 +12,7 @@ os.environ |= {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HU
 os.environ |= {"HF_DATASETS_OFFLINE": "1", "PYTHONPATH": os.getcwd()}
 
 from tests.engines.engines import ENGINES
-from tests.engines.environments import CACHE, EngineError
+from tests.engines.environments import WORK, EngineError
 from tests.engines.exports import exports
 
 
@@ -21,11 +21,10 @@ def main(names: list[str]) -> int:
     if unknown := {*names} - {*ENGINES}:
         print(f"no engine is called {', '.join(sorted(unknown))}; there are {', '.join(ENGINES)}", file=sys.stderr)
         return 2
-    work = CACHE / "work"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    shutil.rmtree(WORK, ignore_errors=True)
+    WORK.mkdir(parents=True)
     lines, failed = [], 0
-    made = exports(work)
+    made = exports(WORK)
     for name in names or ENGINES:
         for export in made:
             try:

@@ -1,6 +1,7 @@
-"""A virtual environment for each engine, below `.cache/engines`: made once, and made anew when its packages change.
+"""A virtual environment for each engine, made once, and made anew when its packages change.
 
-They see the libraries of the main environment, torch among them, and nothing is installed into that.
+They lie below `.cache/engines`, or in the folder that `RIM_ENGINES` names, which several checkouts may share. They see
+the libraries of the main environment, torch among them, and nothing is installed into that.
 """
 
 import os
@@ -13,7 +14,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-CACHE = Path(".cache/engines").resolve()
+CACHE = Path(os.environ.get("RIM_ENGINES", ".cache/engines")).resolve()
+WORK = Path(".cache/engines/work").resolve()
+"""Runs, exports and logs of this checkout."""
 LLAMA = "0.3.36"
 """llama-cpp-python; its source distribution holds llama.cpp and the converter."""
 OPENAI, FASTAPI, UVICORN = "openai==3.57.0", "fastapi==0.165.0", "uvicorn==0.54.0"
@@ -81,7 +84,7 @@ def source_of_llama() -> Path:
     """Folder of llama.cpp's source, with the converter."""
     folder = CACHE / "src" / f"llama_cpp_python-{LLAMA}"
     if not folder.exists():
-        fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+        fetch = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "llama-cpp-python"]
         called([*fetch, "-d", str(CACHE / "src"), f"llama-cpp-python=={LLAMA}"])
         with tarfile.open(folder.with_name(f"{folder.name}.tar.gz")) as archive:
             archive.extractall(CACHE / "src", filter="data")
@@ -97,8 +100,10 @@ def build_llama() -> dict[str, str]:
     for tool in ("cmake", "c++"):
         if shutil.which(tool) is None:
             raise EngineError(f"llama.cpp is compiled, and there is no {tool} here")
-    off = [f"-DLLAMA_BUILD_{part}=OFF" for part in ("COMMON", "TESTS", "EXAMPLES", "TOOLS", "SERVER")]
-    more = ["-DCMAKE_BUILD_TYPE=Release", "-DBUILD_SHARED_LIBS=ON", "-DLLAMA_CURL=OFF", "-DGGML_OPENMP=OFF", *off]
+    on = ("BUILD_SHARED_LIBS", "CMAKE_BUILD_RPATH_USE_ORIGIN")
+    parts = ("COMMON", "TESTS", "EXAMPLES", "TOOLS", "SERVER")
+    off = ("LLAMA_CURL", "GGML_OPENMP", *(f"LLAMA_BUILD_{part}" for part in parts))
+    more = ["-DCMAKE_BUILD_TYPE=Release", *(f"-D{name}=ON" for name in on), *(f"-D{name}=OFF" for name in off)]
     build = CACHE / "src" / "build"
     called(["cmake", "-S", str(source_of_llama()), "-B", str(build), *more])
     called(["cmake", "--build", str(build), "--target", "llama", "--parallel", "2"])

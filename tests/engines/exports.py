@@ -9,8 +9,8 @@ from rim.deployment.model import load as load_run
 from rim.evaluation.predictions import read_jsonl
 from rim.runs.folder import RunFolder
 from rim.settings.load import load
-from rim.training.run import fit
 from tests.deployment.pretrained import write_base
+from tests.swift import fit
 
 QUESTIONS = 20
 COMMON = (

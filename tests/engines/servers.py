@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from tests.engines.environments import CACHE, TRANSFORMERS, EngineError
+from tests.engines.environments import TRANSFORMERS, WORK, EngineError
 
 SECONDS = 900
 """A server has to listen within this time; vLLM takes minutes where the machine is busy."""
@@ -26,7 +26,7 @@ def serving(line: Sequence[str], variables: dict[str, str] | None = None) -> Ite
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command, log = [word.format(port=port) for word in line], CACHE / "server.log"
+    command, log = [word.format(port=port) for word in line], WORK / "server.log"
     with open(log, "w") as written:
         server = subprocess.Popen(command, env=os.environ | (variables or {}), stdout=written, stderr=written)
     try:

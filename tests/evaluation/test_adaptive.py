@@ -18,9 +18,9 @@ from rim.evaluation.early.readouts import Readouts
 from rim.report.proportion import Proportion
 from rim.runs.folder import RunFolder
 from rim.settings.load import load
-from rim.training.run import fit
 from tests.evaluation.fakes import readouts
 from tests.runs import tiny
+from tests.swift import fit
 
 SHORT = ("stages.0.duration=6 steps", "stages.1.duration=4 steps", "training.save_every=50 steps")
 

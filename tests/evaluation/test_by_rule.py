@@ -13,8 +13,8 @@ from rim.evaluation.predictions import Prediction, PredictionError, marked, read
 from rim.evaluation.report import accuracy_report
 from rim.settings import Config, Data, Evaluation
 from rim.settings.checks import problems
-from rim.training.run import fit
 from tests.runs import tiny
+from tests.swift import fit
 
 ROWS = [
     Prediction("x/0", "q", "72", 1, ("48", "72 clips"), (False, False), "2 digits"),

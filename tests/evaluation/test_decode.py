@@ -17,9 +17,9 @@ from rim.evaluation.lengths import Lengths
 from rim.methods.registry import build_method
 from rim.studies.comparison.collect import FinishedRun, collect
 from rim.studies.comparison.conduct import _with_latency
-from rim.training.run import fit
 from tests.models import Rows, example, tiny_backbone
 from tests.runs import curve, tiny
+from tests.swift import fit
 from tests.variants import settings
 
 ROWS: Any = Rows([example(length, seed=length) for length in (9, 5, 40, 14, 7)])

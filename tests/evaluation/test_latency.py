@@ -20,9 +20,9 @@ from rim.methods.direct import Direct
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.runs.folder import RunFolder
-from rim.training.run import fit
 from tests.models import config, example, stopped, tiny_backbone
 from tests.runs import tiny
+from tests.swift import fit
 
 BACKBONE = tiny_backbone()
 END, SECOND, LONG = BACKBONE.special.end, 1000.0, 20

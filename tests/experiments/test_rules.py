@@ -13,8 +13,8 @@ from rim.evaluation.early.adaptive_run import AdaptiveRun, open_adaptive
 from rim.evaluation.early.probe import Probe, fit_probe
 from rim.evaluation.early.readouts import Readouts, read_out
 from rim.runs.folder import RunFolder
-from rim.training.run import fit
 from tests.runs import tiny
+from tests.swift import fit
 
 SHORT = ("stages.0.duration=6 steps", "stages.1.duration=4 steps", "training.save_every=50 steps")
 SOURCE = "tracking/test"

@@ -15,9 +15,9 @@ from rim import evaluate
 from rim.backbone.observer import layer_at
 from rim.base.errors import UserError
 from rim.studies.benchmark.summary import Spread
-from rim.training.run import fit
 from tests.benchmark.fakes import BACKBONE, job
 from tests.runs import tiny
+from tests.swift import fit
 
 BLOCKS, TOKENS = 3, 4
 SHORT = ("stages.0.duration=6 steps", "stages.1.duration=4 steps", "training.save_every=50 steps")

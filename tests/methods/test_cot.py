@@ -1,4 +1,4 @@
-"""Written chains: the layout by hand, and that what was trained can be read back from text."""
+"""Chains of thought: the layout by hand, and that what was trained can be read back from text."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Answers of written chains stand after a mark: a tokenizer that cannot write it is refused where chains are read."""
+"""Answers of chains of thought stand after a mark: a tokenizer that cannot write it is refused."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def config(method: str) -> Config:
 def test_a_mark_that_does_not_come_back_is_refused(method: str) -> None:
     with pytest.raises(MethodError) as caught:
         build_method(config(method), word_piece())
-    assert "what follows '####', and from the tokens of this tokenizer it comes back as '# # # #'" in str(caught.value)
+    assert "what follows '####', and this tokenizer's tokens give it back as '# # # #'" in str(caught.value)
     assert "or a method that writes no chain (memory_blocks, direct, pause)" in str(caught.value)
     build_method(config(method), byte_level())
     build_method(config(method), metaspace())

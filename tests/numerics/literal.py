@@ -72,7 +72,7 @@ def spelt(backbone: Backbone, text: str) -> list[int]:
 
 
 def chain(backbone: Backbone, of: EncodedExample, first: int = 0) -> list[int]:
-    """A written chain from step `first` (counted from 0) on: steps, mark, answer, end."""
+    """A chain of thought from step `first` (counted from 0) on: steps, mark, answer, end."""
     steps = [int(token) for step in of.steps[first:] for token in (*step, *spelt(backbone, "\n"))]
     return [*steps, *spelt(backbone, "#### "), *answer(backbone, of)]
 

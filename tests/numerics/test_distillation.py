@@ -1,4 +1,4 @@
-"""RiM taught by its own written chain, against plain passes: the state before the last answer follows the chain's."""
+"""RiM taught by its own chain of thought, against plain passes: its state before the answer follows the chain's."""
 
 import pytest
 import torch

@@ -16,12 +16,12 @@ from rim.methods.registry import build_method
 from rim.settings import Stage
 from rim.settings.progress import Progress
 from rim.training.module import RimModule
-from rim.training.run import fit
 from rim.tree import Kind
 from tests.models import at, config, example, tiny_backbone
 from tests.numerics import literal
 from tests.numerics.literal import EXAMPLES
 from tests.runs import tiny
+from tests.swift import fit
 
 BACKBONE = tiny_backbone()
 LONG = example(4, (6,) * 10)

@@ -19,8 +19,8 @@ from rim.settings import Config
 from rim.settings.load import load
 from rim.training.curriculum import Curriculum
 from rim.training.plan import make_plan
-from rim.training.run import fit
 from tests.pretrained.conftest import LINE
+from tests.swift import fit
 from tests.training.children import Strike
 
 pytestmark = [

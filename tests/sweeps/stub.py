@@ -82,9 +82,9 @@ def summary(parts: Sequence[Part], found: Mapping[str, Found]) -> None:
     print(f"report of {sum(trial.state in DONE for trial in found[''].standing.values())} points")
 
 
-if __name__ == "__main__":
-    if "GRACE" in os.environ:
-        storage.HEARTBEAT_SECONDS, storage.GRACE_SECONDS = 1, int(os.environ["GRACE"])
-    trial.command = lambda run: command(Path(sys.argv[1]), run)
+def main(words: list[str]) -> int:
+    """The command, in a process of its own: ROOT, then the words of `rim.sweep`."""
+    storage.HEARTBEAT_SECONDS, storage.GRACE_SECONDS = 1, int(os.environ["GRACE"])
+    trial.command = lambda run: command(Path(words[0]), run)
     conduct._publish = summary
-    sys.exit(sweep.main(sys.argv[2:]))
+    return sweep.main(words[1:])

@@ -4,7 +4,6 @@ import io
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -12,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import closing, redirect_stdout
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import optuna
 import pytest
@@ -22,8 +22,8 @@ from rim.studies.sweeps import publish, trial
 from rim.studies.sweeps.outcome import SweepResult
 from tests.sweeps import stub
 from tests.sweeps.stub import ran, write
+from tests.warm import Warm
 
-ROOT = Path(__file__).resolve().parents[2]
 KINDS = "kind:\n  good: []\n  {0}: [training.clip=2]"
 
 
@@ -49,13 +49,11 @@ def run(*words: object) -> tuple[int, str]:
     return status, out.getvalue()
 
 
-def start(root: Path, *words: object, grace: int = 60) -> subprocess.Popen[str]:
+def start(root: Path, *words: object, grace: int = 60) -> Warm:
     """The command as a process."""
-    environment = {**os.environ, "GRACE": str(grace)}
     line = [sys.executable, "-m", "tests.sweeps.stub", str(root), *map(str, words)]
-    return subprocess.Popen(
-        line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-    )
+    with NamedTemporaryFile(dir=root, prefix="output-", delete=False) as output:
+        return Warm(line, output, {**os.environ, "GRACE": str(grace)})
 
 
 def until(reached: Callable[[], bool]) -> None:

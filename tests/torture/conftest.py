@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from rim.training.run import fit
 from tests.runs import tiny
+from tests.swift import fit, swiftly
 from tests.torture.scale import LONG
-from tests.training.test_contract import swiftly
 
 collect_ignore = [] if LONG else ["test_lost_process.py"]
 SHORT = (
@@ -29,16 +28,12 @@ def swift(monkeypatch: pytest.MonkeyPatch) -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a finished run, with dropout in its second stage; others can be made beside it."""
     folder = tmp_path_factory.mktemp("torture")
-    with pytest.MonkeyPatch.context() as patch:
-        swiftly(patch.setattr)
-        assert fit(tiny(folder, *SHORT, "run.name=whole")) == 0
+    assert fit(tiny(folder, *SHORT, "run.name=whole")) == 0
     return folder / "whole"
 
 
 @pytest.fixture(scope="session")
 def still(whole: Path) -> Path:
     """The same without dropout."""
-    with pytest.MonkeyPatch.context() as patch:
-        swiftly(patch.setattr)
-        assert fit(tiny(whole.parent, *SHORT, STILL, "run.name=still")) == 0
+    assert fit(tiny(whole.parent, *SHORT, STILL, "run.name=still")) == 0
     return whole.parent / "still"

@@ -17,12 +17,11 @@ import torch
 import rim.fit as command
 from rim.runs.folder import RunFolder
 from rim.training.module import RimModule
-from rim.training.run import fit
 from tests.runs import curve, overrides, tiny, weights
+from tests.swift import fit
 from tests.torture.conftest import END, SHORT
 from tests.torture.scale import KILLS
 from tests.training.children import fit_in_child
-from tests.training.test_contract import swiftly
 from tests.training.test_resume import scalars
 
 
@@ -58,7 +57,6 @@ class Kill:
             step(module, *batch)
 
         RimModule.training_step = struck  # type: ignore[method-assign]
-        swiftly()
 
 
 def timers() -> list[threading.Thread]:
@@ -75,7 +73,7 @@ def test_kills_at_random_moments_over_both_stages(whole: Path, tmp_path: Path) -
         assert ended.status in (-signal.SIGKILL, 0), f"{update} + {seconds:.3f} s: {ended.output}"
         assert before <= (before := saved(folder))
         assert "Traceback" not in ended.output
-    last = fit_in_child(tmp_path, line, swiftly)
+    last = fit_in_child(tmp_path, line)
     assert last.status == 0, last.output
     assert_same_run(folder, whole)
     assert not list(folder.parent.glob(".killed.lock"))

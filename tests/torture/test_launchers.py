@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from rim.training.run import fit
 from tests.runs import curve, overrides, tiny
+from tests.swift import fit
 from tests.torture.conftest import SHORT, STILL
 from tests.torture.test_kills import saved
 from tests.training.test_two_processes import assert_close

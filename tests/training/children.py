@@ -13,7 +13,11 @@ from typing import Any
 
 from tests.helpers_ddp import LOOPBACK
 
-LIMIT_SECONDS = 120.0
+LIMIT_SECONDS = 600.0
+"""Limit of a run of the tests, which takes seconds on a core of its own, and minutes on one that many share."""
+LAZY = ("torch.utils.tensorboard", "rim.fit")
+"""What a run imports when it needs it."""
+IMPORTS = ("rim.training.run", "rim.methods.memory_blocks", "rim.studies.sweeps.conduct", "tests.swift", *LAZY)
 
 Patch = Callable[[], None]
 """Called in a child before it trains; it stands at the top of a module, so that it can be pickled."""
@@ -58,7 +62,7 @@ class Ended:
 
 
 def fit_in_child(folder: Path, overrides: Sequence[str], patch: Patch | None = None) -> Ended:
-    """`python -m rim.fit` in another process."""
+    """`python -m rim.fit` in another process, without figures and costs."""
     return fit_in_children(folder, [overrides], [{}], patch)[0]
 
 
@@ -99,7 +103,9 @@ def slurm(tasks: int) -> list[dict[str, str]]:
 def forked() -> ForkServerContext:
     """How processes are made: each is forked from one that has done the imports."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["rim.training.run", "rim.methods.memory_blocks"])
+    context.set_forkserver_preload(
+        ["rim.training.run", "rim.methods.memory_blocks", "rim.studies.sweeps.conduct", "tests.swift"]
+    )
     return context
 
 
@@ -128,6 +134,9 @@ def _child(overrides: list[str], environment: dict[str, str], patch: Patch | Non
     os.dup2(file, 1)
     os.dup2(file, 2)
     os.environ.update(environment)
+    from tests.swift import swiftly
+
+    swiftly()
     if patch is not None:
         patch()
     from rim.fit import main

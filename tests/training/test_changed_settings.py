@@ -17,7 +17,7 @@ from rim.settings.resuming import FREE
 from rim.training.module import RimModule
 from rim.training.run import fit
 from tests.runs import curve, tiny
-from tests.training.test_contract import Struck, swiftly
+from tests.training.test_contract import Struck
 from tests.training.test_nodes import SHORT
 from tests.training.test_two_processes import assert_close
 
@@ -42,17 +42,11 @@ SHOWN_ELSEWHERE = {
 }
 
 
-@pytest.fixture(autouse=True)
-def swift(monkeypatch: pytest.MonkeyPatch) -> None:
-    swiftly(monkeypatch.setattr)
-
-
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with an uninterrupted run, and one that was struck down after its fifth update."""
     folder = tmp_path_factory.mktemp("changed")
     with pytest.MonkeyPatch.context() as patch:
-        swiftly(patch.setattr)
         assert fit(tiny(folder, *SHORT, "run.name=straight")) == 0
         patch.setattr(RimModule, "training_step", struck_after(5))
         with pytest.raises(Struck):
@@ -115,3 +109,13 @@ def test_a_run_without_memory_for_its_first_update_begins_with_smaller_passes(
     assert fit(tiny(tmp_path, *SHORT, "run.name=big", "training.tokens_per_pass=1", "training.devices=1")) == 0
     assert load([tmp_path / "big" / "config.yaml"]).training.tokens_per_pass == 1
     assert json.loads((tmp_path / "big" / "result.json").read_text())["weights"]["update"] == 9
+
+
+def test_a_checkpoint_without_settings_is_not_gone_on_from(tmp_path: Path) -> None:
+    """A folder that is removed while a run is asked to stop is made again by its last checkpoint, without the rest."""
+    folder = RunFolder(tmp_path / "run")
+    folder.check_settings(tiny(tmp_path))
+    folder.path.mkdir()
+    folder.resume.touch()
+    with pytest.raises(RunError, match=r"/run holds a run without its config.yaml, so its settings are not known"):
+        folder.check_settings(tiny(tmp_path))

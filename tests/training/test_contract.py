@@ -3,7 +3,6 @@
 Runs of 12 to 14 updates on the tracking task, with dropout; pictures and costs have tests of their own.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,7 @@ from rim import evaluate
 from rim.methods.method import Losses
 from rim.runs.folder import RunFolder
 from rim.settings.load import load
-from rim.training import final_scores, run
-from rim.training.cost import TrainingCost
+from rim.training import run
 from rim.training.datamodule import Pass, TrainingBatch
 from rim.training.module import RimModule
 from tests.runs import TINY, curve
@@ -59,25 +57,11 @@ class Finished:
         return self.folder.parent / name
 
 
-def swiftly(put: Callable[[Any, str, Any], None] = setattr) -> None:
-    """Draw nothing and count no cost."""
-    put(run, "draw_example", lambda *_: None)
-    put(final_scores, "_to_tensorboard", lambda *_: None)
-    put(final_scores, "training_cost", lambda *_: TrainingCost({"all": 1.0}, {"all": 1}))
-
-
-@pytest.fixture(autouse=True)
-def swift(monkeypatch: pytest.MonkeyPatch) -> None:
-    swiftly(monkeypatch.setattr)
-
-
 @pytest.fixture(scope="module", params=VARIANTS)
 def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """An uninterrupted run of every variant; it is read only."""
     made = Finished(request.param, tmp_path_factory.mktemp("contract") / "straight")
-    with pytest.MonkeyPatch.context() as patch:
-        swiftly(patch.setattr)
-        made.fit("straight")
+    made.fit("straight")
     return made
 
 
@@ -150,7 +134,7 @@ def test_two_processes_make_the_run_of_one(finished: Finished, tmp_path: Path) -
     0.01 of what is rounding alone.
     """
     one = finished.fit("one", STILL)
-    first, second = fit_on_two(tmp_path, finished.line("two", STILL), swiftly)
+    first, second = fit_on_two(tmp_path, finished.line("two", STILL))
     assert first.status == second.status == 0, first.output + second.output
     folder = finished.folder.parent / "two"
     assert_close(curve(folder)[:1], curve(one)[:1])

@@ -9,6 +9,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.plugins.custom_scalar.layout_pb2 import Layout
 from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG
 
+from rim.training.event_files import put_before_now
 from rim.training.events import RunLogger
 
 
@@ -65,6 +66,7 @@ def test_a_run_that_goes_on_shows_every_update_once_where_it_began(
     for step in range(6):
         before.log_metrics({"loss": 1.0}, step)
     before.finalize("failed")
+    put_before_now(tmp_path)  # as a run does
     after = RunLogger(tmp_path, updates)
     for step in (4, 5, 6):
         after.log_metrics({"loss": 0.5}, step)

@@ -12,7 +12,6 @@ import pytest
 from rim.training.run import fit
 from tests.runs import curve, overrides, tiny
 from tests.training.children import Ended, Strike, fit_in_child, fit_together, slurm, torchrun
-from tests.training.test_contract import swiftly
 from tests.training.test_two_processes import assert_close
 
 SHORT = (
@@ -59,7 +58,7 @@ def test_two_nodes_of_two_processes_of_which_one_is_killed(one: Path, tmp_path: 
     assert statuses(stopped) == [143, 0, 0, 0], stopped
     assert "resumed       after update 4 of 9" in stopped[0].output
 
-    last = fit_in_child(tmp_path, line(one, "four"), swiftly)
+    last = fit_in_child(tmp_path, line(one, "four"))
     assert last.status == 0 and "resumed       after update 8 of 9" in last.output, last.output
     assert_same_run(folder, one)
 
@@ -69,7 +68,7 @@ def test_tasks_of_slurm_have_one_first_process(one: Path, tmp_path: Path) -> Non
     folder = one.parent / "tasks"
     begun = fit_in_child(tmp_path, line(one, "tasks"), Strike("on_train_batch_end", 4, signal.SIGKILL))
     assert begun.status == -signal.SIGKILL
-    first, second = fit_together(tmp_path, line(one, "tasks", "training.devices=2"), slurm(2), swiftly)
+    first, second = fit_together(tmp_path, line(one, "tasks", "training.devices=2"), slurm(2))
     assert first.status == second.status == 0, first.output + second.output
     assert "resumed       after update 4 of 9" in first.output and "## tracking/test" in first.output
     assert second.output == ""

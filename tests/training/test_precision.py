@@ -1,13 +1,29 @@
 """bf16 changes the arithmetic of training a little, and nothing of what weights are kept, scored or read in."""
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import torch
 
 from rim.backbone.backbone import Backbone
+from rim.settings import Training
+from rim.training import header
+from rim.training.header import cpu_has_bf16
 from rim.training.run import fit
 from tests.runs import END, curve, tiny, weights
+
+
+@pytest.mark.parametrize(
+    ("precision", "instructions", "warned"), [("fp32", False, False), ("bf16", True, False), ("bf16", False, True)]
+)
+def test_a_cpu_without_instructions_for_bf16_is_named(
+    precision: Literal["fp32", "bf16"], instructions: bool, warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(header, "cpu_has_bf16", lambda: instructions)
+    said = "precision     this CPU has no instructions for bf16: training.precision=fp32 is up to 20 times as fast"
+    assert header.slow_precision(Training(precision=precision, accelerator="cpu")) == ([said] if warned else [])
+    assert isinstance(cpu_has_bf16(), bool)
 
 
 def losses(run: Path) -> list[float]:

@@ -11,6 +11,11 @@ from rim.training import run
 from tests.runs import overrides
 
 
+@pytest.fixture(scope="module", autouse=True)
+def swift() -> None:
+    """The report of a whole run, with its cost, is written again."""
+
+
 def state(folder: Path) -> dict[str, int]:
     return {str(file): file.stat().st_mtime_ns for file in folder.rglob("*") if file.is_file()}
 

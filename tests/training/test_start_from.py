@@ -40,7 +40,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 @pytest.fixture(scope="module")
 def cot(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a finished run on written chains, beside which others can be made; it is read only."""
+    """Folder of a finished run on chains of thought, beside which others can be made; it is read only."""
     folder = tmp_path_factory.mktemp("runs")
     assert fit(tiny(folder, "run.name=cot", *CHAINS)) == 0
     return folder / "cot"

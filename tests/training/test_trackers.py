@@ -21,13 +21,12 @@ from rim.training.run import fit
 from rim.training.trackers import LoggerError, open_loggers, require_loggers
 from tests.runs import curve, tiny
 from tests.training.test_changed_settings import struck_after
-from tests.training.test_contract import Struck, swiftly
+from tests.training.test_contract import Struck
 from tests.training.test_nodes import SHORT
 
 
 def test_csv_has_every_update_once_when_the_run_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Struck after update 5, one more than it has saved: the fifth is repeated."""
-    swiftly(monkeypatch.setattr)
     config = tiny(tmp_path, *SHORT, "run.name=x", "training.loggers=[csv]", "training.save_every=4 steps")
     with monkeypatch.context() as patch:
         patch.setattr(RimModule, "training_step", struck_after(5))

@@ -49,12 +49,12 @@ def passes(out: str) -> list[tuple[str, ...]]:
 
 def test_what_is_found_is_as_if_it_had_been_set(tmp_path: Path, memory, capsys: pytest.CaptureFixture[str]) -> None:
     """Bit by bit, under dropout: weights and random numbers are those of a run without a trial."""
-    tried = memory(200)
+    tried = memory(100)
     assert fit(tiny(tmp_path, "run.name=found", "training.tokens_per_pass=null")) == 0
     said = passes(capsys.readouterr().out)
-    assert [(name, tokens) for name, tokens, *_ in said] == [("grounding", "192"), ("refinement", "192")]
-    assert [count for *_, count in said] == ["2", "2"] and max(tried) == 384
-    assert fit(tiny(tmp_path, "run.name=set", "training.tokens_per_pass=192")) == 0
+    assert [(name, tokens) for name, tokens, *_ in said] == [("grounding", "80"), ("refinement", "88")]
+    assert [count for *_, count in said] == ["4", "4"] and max(tried) == 4 * 88
+    assert fit(tiny(tmp_path, "run.name=set", "training.tokens_per_pass=88")) == 0
     assert curve(tmp_path / "found") == curve(tmp_path / "set")
 
 
@@ -66,7 +66,7 @@ def test_numbers_are_those_of_one_pass(tmp_path: Path, memory, capsys: pytest.Ca
     memory(10_000)
     assert fit(tiny(tmp_path, "run.name=wide", "training.tokens_per_pass=null", *still)) == 0
     found = passes(capsys.readouterr().out)
-    assert [tokens for _, tokens, *_ in found[:2]] == ["96", "96"] and [count for *_, count in found[2:]] == ["1", "1"]
+    assert [tokens for _, tokens, *_ in found[:2]] == ["80", "88"] and [count for *_, count in found[2:]] == ["1", "1"]
     narrow, wide = ([each for each in curve(tmp_path / name) if "loss" in each] for name in ("narrow", "wide"))
     for key in ("loss", "gradient_norm"):
         assert [each[key] for each in narrow] == pytest.approx([each[key] for each in wide], rel=1e-5)
@@ -77,7 +77,7 @@ def test_a_line_that_does_not_fit(tmp_path: Path, memory) -> None:
     with pytest.raises(trial.MemoryExhausted) as error:
         fit(tiny(tmp_path, "training.tokens_per_pass=null"))
     assert str(error.value) == (
-        "memory has no room for a line of 96 tokens in stage 'grounding', forward and backward: lower "
+        "memory has no room for a line of 80 tokens in stage 'grounding', forward and backward: lower "
         "training.tokens_per_line where several examples stand in a line, or data.max_question_tokens, set "
         "backbone.training=lora or training.precision=bf16, or use a smaller model"
     )
@@ -87,7 +87,7 @@ def test_what_was_found_is_kept_for_a_run_that_goes_on(tmp_path: Path, memory) -
     memory(200)
     assert fit(tiny(tmp_path, "training.tokens_per_pass=null")) == 0
     checkpoint = torch.load(tmp_path / "run" / "resume.ckpt")
-    assert checkpoint["DataModule"] == {"tokens_per_pass": {"grounding": 192, "refinement": 192}}
+    assert checkpoint["DataModule"] == {"tokens_per_pass": {"grounding": 160, "refinement": 176}}
 
 
 def test_devices_that_cannot_tell_have_a_plain_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Contradictions that types cannot see, refused before anything is built: what, the rule, the way out.
+"""Check what types cannot, before anything is built; an error says what was given, the rule and the way out.
 
 Every rule is a generator of (path, sentence); `problems` is their sum.
 """

@@ -1,4 +1,4 @@
-"""Blocks that a method has none of, or that could not be read.
+"""Check that the method uses memory blocks, and that they can be read.
 
 A rule is a generator of (path, sentence).
 """

@@ -1,4 +1,4 @@
-"""Controls, further answer rules and readings that add nothing, or that there are not.
+"""Check controls, further answer rules and readings: all are known, and each adds something.
 
 A rule is a generator of (path, sentence).
 """

@@ -1,4 +1,4 @@
-"""What cannot be done with weights that are shared out among processes.
+"""Check that nothing is asked of sharded weights that they cannot do.
 
 A rule is a generator of (path, sentence).
 """
@@ -15,7 +15,7 @@ ADDRESSED = ("graph", "compiled")
 def shareable(config: Config) -> Iterator[tuple[str, str]]:
     """Every process takes part in every pass of the others: it has to make as many, and layers are gathered in each."""
     path, training = "training.strategy", config.training
-    if training.strategy != "sharded":
+    if not training.sharded:
         return
     if training.processes == 1:
         yield path, "needs several processes: raise training.devices or training.nodes, or set ddp"

@@ -1,4 +1,4 @@
-"""Checks the sources of data: unknown ones, test splits where they may not stand, and missing forms of steps.
+"""Check the sources of data: all are known, no test split trains or selects, and steps have the form that is asked for.
 
 A rule is a generator of (path, sentence).
 """

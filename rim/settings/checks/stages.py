@@ -1,4 +1,4 @@
-"""Stages and settings that the chosen method would not read, or cannot use.
+"""Check that the chosen method reads every stage and setting that is given, and can use it.
 
 A rule is a generator of (path, sentence).
 """

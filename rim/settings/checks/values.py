@@ -1,4 +1,4 @@
-"""Sizes, rates and names that no run can have, whatever its method.
+"""Check sizes, rates and names that are wrong whatever the method.
 
 A rule is a generator of (path, sentence).
 """

@@ -72,21 +72,27 @@ def collect(folder: Path, budget: str, entry: str) -> FinishedRun:
     return FinishedRun(budget, entry, folder, config, result["training"], run.read("environment.json") or {}, tests)
 
 
+def read_answers(results: Path, source: str) -> Answers | None:
+    """What a folder of results has of a test set; None where one of its two files is missing."""
+    stem = source.replace("/", "-")
+    scores, lines = RunFolder(results).read(f"{stem}.json"), results / f"{stem}.jsonl"
+    return None if scores is None or not lines.exists() else Answers(tuple(read_jsonl(lines)), scores)
+
+
 def _answers(run: RunFolder, source: str, accuracy: float) -> Answers:
     stem = f"results/{source.replace('/', '-')}"
-    scores = run.read(f"{stem}.json")
-    lines = run.path / f"{stem}.jsonl"
-    if scores is None or not lines.exists():
+    found = read_answers(run.path / "results", source)
+    if found is None:
         raise ComparisonError(
             f"{run.path} lacks {stem}.json or .jsonl: score it again with rim.evaluate --run {run.path} --test {source}"
         )
-    if scores["final"]["accuracy"] != accuracy:
+    if found.scores["final"]["accuracy"] != accuracy:
         raise ComparisonError(
-            f"{run.path / stem}.json has accuracy {scores['final']['accuracy']}, and the run has concluded with "
+            f"{run.path / stem}.json has accuracy {found.scores['final']['accuracy']}, and the run has concluded with "
             f"{accuracy}: another evaluation was written over it. Bring the run's own back: rim.evaluate --run "
             f"{run.path} --test {source}"
         )
-    return Answers(tuple(read_jsonl(lines)), scores)
+    return found
 
 
 def by_entry(runs: Sequence[FinishedRun]) -> dict[tuple[str, str], list[FinishedRun]]:

@@ -1,6 +1,7 @@
 """Writes the report of a comparison: tables, records, figures, TensorBoard."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from rim.studies.comparison.figures import latency_figure, steps_figure
 from rim.studies.comparison.footer import footer
 from rim.studies.comparison.summary import Summary, summarise
 from rim.studies.comparison.tables import budget_tables, csv_text, main_tables, markdown
+from rim.studies.comparison.untouched import base_note, base_rows
 
 
 def publish(name: str, folder: Path, runs: Sequence[FinishedRun], reference: str, notes: Sequence[str] = ()) -> str:
@@ -28,22 +30,28 @@ def publish(name: str, folder: Path, runs: Sequence[FinishedRun], reference: str
     Raises:
         ComparisonError: the runs have answered different examples.
     """
-    summary = summarise(name, runs, reference)
-    text = markdown(summary, lambda budget: _footer(summary, runs, budget, notes))
+    base = base_rows(runs)
+    summary = summarise(name, [*runs, *base], reference)
+    notes_on = partial(_footer, summary, runs, base, notes)
+    text = markdown(summary, notes_on)
     figures = {"accuracy_latency": latency_figure(summary), "accuracy_steps": steps_figure(summary)}
-    files = write_report(folder, text, csv_text(runs), _record(summary, runs, notes), figures)
-    write_events(folder, "comparison", _event_tables(summary, runs, notes), figures)
-    main = main_tables(summary) + "\n\n" + footer(runs, summary.confidence, notes)
+    record = {**_record(summary, runs, notes), "base": [_run(row) for row in base]}
+    files = write_report(folder, text, csv_text([*runs, *base]), record, figures)
+    write_events(folder, "comparison", _event_tables(summary, notes_on), figures)
+    main = main_tables(summary) + "\n\n" + footer(runs, summary.confidence, notes, base_note(base))
     return "\n".join([main, "", *(f"wrote {file}" for file in files)])
 
 
-def _footer(summary: Summary, runs: Sequence[FinishedRun], budget: str, notes: Sequence[str]) -> str:
-    return footer([run for run in runs if run.budget == budget], summary.confidence, notes)
+def _footer(
+    summary: Summary, runs: Sequence[FinishedRun], base: Sequence[FinishedRun], notes: Sequence[str], budget: str
+) -> str:
+    about = base_note([row for row in base if row.budget == budget])
+    return footer([run for run in runs if run.budget == budget], summary.confidence, notes, about)
 
 
-def _event_tables(summary: Summary, runs: Sequence[FinishedRun], notes: Sequence[str]) -> dict[str, str]:
+def _event_tables(summary: Summary, notes_on: Callable[[str], str]) -> dict[str, str]:
     return {
-        f"{budget or 'runs'}/{title}": f"{text}\n\n{_footer(summary, runs, budget, notes)}"
+        f"{budget or 'runs'}/{title}": f"{text}\n\n{notes_on(budget)}"
         for budget in summary.budgets
         for title, text in budget_tables(summary, budget)
     }

@@ -55,8 +55,8 @@ def budget_tables(summary: Summary, budget: str) -> list[tuple[str, str]]:
 
 
 def _transfer(summary: Summary, budget: str) -> list[tuple[str, str]]:
-    """The table of transfer, where entries were trained on different sources."""
-    entries = summary.of(budget)
+    """The table of transfer, where entries were trained on different sources; a base model was trained on none."""
+    entries = [entry for entry in summary.of(budget) if entry.trained_on]
     if len({entry.trained_on for entry in entries}) < 2:
         return []
     return [("Transfer: trained on (rows), tested on (columns)", transfer_table(summary, entries))]
