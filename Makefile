@@ -53,7 +53,7 @@ test-pretrained: smollm2 ## The tests that need a real pretrained model: SmolLM2
 	$(BIN)/python -m pytest -m pretrained tests/pretrained $(PYTEST_ARGS)
 
 bench: $(READY) ## Compare the speed and memory of training with a commit before, and print tables
-	$(BIN)/python experiments/training_speed/bench.py
+	$(BIN)/python experiments/training_speed/measure.py
 
 lint: $(READY) ## Lint, check the format, check the types
 	$(BIN)/ruff check .

@@ -49,8 +49,6 @@ def test_an_example_does_not_count_twice():
 def test_different_numbers_of_blocks_are_not_averaged():
     with pytest.raises(PredictionError, match="some examples have 2 and 3 answers: accuracy after block k needs"):
         score([*predictions(2, blocks=3), Prediction("y", "q", "1", 1, ("a", "b"), (True, True), "1 digit")])
-    with pytest.raises(PredictionError, match="some examples have 1 and 3 answers"):
-        score(predictions(2, blocks=3)) + score(predictions(2, blocks=1))
 
 
 def scores_on(rank: int, rows: list[Prediction], shares: list[list[list[int]]]) -> list[Score]:

@@ -13,7 +13,7 @@ LIMIT_SECONDS = 900.0
 
 
 def test_every_section(data_root: Path, tmp_path: Path) -> None:
-    script, out = ROOT / "experiments" / "training_speed" / "bench.py", tmp_path / "results.json"
+    script, out = ROOT / "experiments" / "training_speed" / "measure.py", tmp_path / "results.json"
     line = [sys.executable, str(script), "--preset", "quick", "--before", str(ROOT), "--data", str(data_root)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(

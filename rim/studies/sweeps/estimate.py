@@ -3,13 +3,13 @@
 import json
 import math
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from rim.report.tables import table
@@ -123,7 +123,7 @@ def time_run(run: Run, share: Share, stop: StopRequest) -> Timing:
     """
     overrides = (*run.overrides, "training.log_every=1")
     until = time.monotonic() + PATIENCE_SECONDS
-    with TemporaryDirectory(prefix="rim-timing-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="rim-timing-", ignore_cleanup_errors=True) as folder:
         trial = replace(run, sweep=replace(run.sweep, folder=folder, name="timing"), name="run", overrides=overrides)
 
         def watch() -> None:

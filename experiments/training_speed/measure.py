@@ -94,7 +94,7 @@ def main() -> None:
     missed = [each.what for section in found.values() for each in section if each.met is False]
     print(f"\n{seconds} s in all; bars missed: {', '.join(missed) or 'none'}")
     setting = {"preset": options.preset, "before": options.before, "threads": threads, "seed": SEED}
-    facts: dict[str, Any] = {"command": " ".join(["python experiments/training_speed/bench.py", *sys.argv[1:]])}
+    facts: dict[str, Any] = {"command": " ".join(["python experiments/training_speed/measure.py", *sys.argv[1:]])}
     facts |= {**describe(), "load_average_at_start": load, "setting": setting, "seconds": seconds}
     record = json.loads(options.out.read_text(encoding="utf-8")) if options.out.is_file() else {}
     measured = {name: {**facts, "findings": [_facts(each) for each in rows]} for name, rows in found.items()}
