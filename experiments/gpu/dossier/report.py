@@ -5,11 +5,12 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from dossier.rows import ROOT
+
+if TYPE_CHECKING:
+    import torch
 
 LAST_LINES = 12
 """Of an error."""
@@ -32,8 +33,10 @@ class Task:
     data: str | None
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> "torch.device":
         """Where everything runs."""
+        import torch
+
         return torch.device("cpu" if self.cpu else "cuda")
 
     @property
@@ -144,6 +147,8 @@ class Report:
         """
         if self.task.cpu:
             return
+        import torch
+
         try:
             torch.cuda.synchronize()
             torch.cuda.empty_cache()

@@ -70,7 +70,7 @@ DRY = Size(
     rounds=1,
     compiled=False,
     training=("training.accelerator=cpu", "training.batch_size=4", "data.validation_rows=4", "data.workers=1"),
-    trained=("gpt2", "llama_3b"),
+    trained=("gpt2",),
     lora_rank=2,
     least_updates=1,
     update_seconds=0.0,

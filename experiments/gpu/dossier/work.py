@@ -6,8 +6,6 @@ import subprocess
 from multiprocessing.connection import Connection
 from typing import Any
 
-import torch
-
 from dossier.report import Report, Task
 from rim.base.quiet import quiet_libraries
 from rim.runs.environment import describe
@@ -23,6 +21,8 @@ def work(task: Task, connection: Connection) -> None:
     os.dup2(log, 1)
     os.dup2(log, 2)
     if task.cpu:
+        import torch  # here, because the process that keeps the record would wait for it
+
         torch.set_num_threads(1)
     quiet_libraries()
     report = Report(task, connection.send)
@@ -43,6 +43,8 @@ def about(task: Task) -> dict[str, Any]:
     Raises:
         RuntimeError: torch cannot use a GPU, and the task is no dry run.
     """
+    import torch
+
     facts = describe()
     facts |= {"torch": torch.__version__, "cuda": torch.version.cuda, "threads": torch.get_num_threads()}
     if facts["git"] is not None:
