@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from omegaconf import OmegaConf
-from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from omegaconf.errors import InterpolationToMissingValueError, MissingMandatoryValue, OmegaConfBaseException
 from yaml import MarkedYAMLError
 
 from rim.base.errors import SettingsError, did_you_mean
@@ -157,7 +157,7 @@ class Merge:
         """
         try:
             return OmegaConf.to_object(self.tree)
-        except MissingMandatoryValue:
+        except (MissingMandatoryValue, InterpolationToMissingValueError):
             path = min(OmegaConf.missing_keys(self.tree))
             text = f"{self._origin(path)}: {path} is not set and has no default; {self._rule(path)}"
             raise SettingsError(text) from None
