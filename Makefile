@@ -43,7 +43,7 @@ torture: export RIM_TORTURE = long
 torture: export OMP_NUM_THREADS = 1
 torture: export HF_HUB_OFFLINE = 1
 torture: export TOKENIZERS_PARALLELISM = false
-torture: $(READY) ## Kill, stop and starve runs at length, which make test does shortly: some minutes
+torture: $(READY) ## Kill, stop and starve runs at length, which make test does shortly: 25 minutes on a busy core
 	$(BIN)/python -m pytest tests/torture $(PYTEST_ARGS)
 
 test-engines: $(READY) ## Compare exports in transformers serve, vLLM, llama.cpp, ONNX Runtime, lm_eval (.cache/engines)

@@ -20,6 +20,8 @@ TORCHRUN = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
 SLOW = "stages.1.duration=4000 steps"
 """So long that the run does not end before it is struck."""
 MINUTE = 60.0
+STARTS = 10 * MINUTE
+"""Limit of a run's start and first three updates: seconds on a core of its own, minutes on one that many share."""
 
 
 @contextmanager
@@ -32,15 +34,22 @@ def started(launcher: Sequence[str], folder: Path, name: str) -> Iterator[subpro
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     try:
-        until = time.monotonic() + 3 * MINUTE
+        until = time.monotonic() + STARTS
         while not any(each["update"] >= 3 for each in curve(folder / name)):
-            assert process.poll() is None and time.monotonic() < until, process.communicate()
+            if process.poll() is not None or time.monotonic() > until:
+                kill_all(process, folder, name)  # else they would hold the pipe that is read here
+                raise AssertionError(f"no third update within {STARTS:g} s: {process.communicate()[0]}")
             time.sleep(0.05)
         yield process
     finally:
-        for each in (process.pid, *members(folder, name)):
-            with_pid(each, signal.SIGKILL)
+        kill_all(process, folder, name)
         process.wait()
+
+
+def kill_all(process: subprocess.Popen[str], folder: Path, name: str) -> None:
+    """A launcher and the processes of its run."""
+    for each in (process.pid, *members(folder, name)):
+        with_pid(each, signal.SIGKILL)
 
 
 def members(folder: Path, name: str) -> list[int]:
