@@ -9,8 +9,7 @@ from huggingface_hub import EvalResult, ModelCardData
 from rim.deployment.benchmarks import dataset_name, training_datasets
 from rim.deployment.harness import task_name
 from rim.deployment.model import Model
-from rim.deployment.prompt import PROBE
-from rim.deployment.scored import Scored, of_checkpoint, questions
+from rim.deployment.scored import Scored
 from rim.report.tables import table, with_bounds
 
 TEXT = """\
@@ -49,15 +48,17 @@ Made by RiM {version} from the checkpoint `{checkpoint}` of the run `{run}`{comm
 """
 
 
-def write_card(path: Path, name: str, model: Model, facts: dict[str, Any], sets: Sequence[Scored]) -> None:
-    """Write README.md."""
+def write_card(
+    path: Path, name: str, model: Model, facts: dict[str, Any], sets: Sequence[Scored], question: str
+) -> None:
+    """Write README.md, with the scores of this export, and a question that its chat template accepts."""
     check, git = facts["check"], facts["git"]
     text = TEXT.format(
         metadata=_metadata(name, model, facts, sets).to_yaml().strip(),
         name=name,
         what=_what(model),
         blocks=_blocks(facts["prompt"]),
-        question=next(iter(questions(sets, 1)), PROBE),
+        question=question,
         chain=_chain(model),
         results=_results(model, sets),
         check=_check(check, facts["dtype"]),
@@ -81,11 +82,11 @@ def _metadata(name: str, model: Model, facts: dict[str, Any], sets: Sequence[Sco
         pipeline_tag="text-generation",
         tags=["rim", "latent-reasoning", facts["method"]],
         model_name=name,
-        eval_results=_eval_results(model, sets) or None,
+        eval_results=_eval_results(sets) or None,
     )
 
 
-def _eval_results(model: Model, sets: Sequence[Scored]) -> list[EvalResult]:
+def _eval_results(sets: Sequence[Scored]) -> list[EvalResult]:
     return [
         EvalResult(
             task_type="text-generation",
@@ -95,7 +96,7 @@ def _eval_results(model: Model, sets: Sequence[Scored]) -> list[EvalResult]:
             metric_type="accuracy",
             metric_value=each.share.value,
         )
-        for each in of_checkpoint(sets, model.about["name"])
+        for each in sets
     ]
 
 
@@ -121,12 +122,9 @@ def _chain(model: Model) -> str:
 
 def _results(model: Model, sets: Sequence[Scored]) -> str:
     confidence = model.config.evaluation.confidence
-    rows = [
-        (each.source, *with_bounds(each.share, confidence), f"{each.share.count:,}")
-        for each in of_checkpoint(sets, model.about["name"])
-    ]
+    rows = [(each.source, *with_bounds(each.share, confidence), f"{each.share.count:,}") for each in sets]
     if not rows:
-        return "This checkpoint has not been scored on a test set."
+        return "The checkpoint, as it was exported, has not been scored on a test set."
     tasks = ", ".join(f"`{task_name(each)}`" for each in sets)
     again = f"`lm_eval/` has these test sets for lm_eval: {tasks}."
     return table(rows, ("test set", "accuracy", f"{confidence:.0%} interval", "examples")) + "\n\n" + again

@@ -48,6 +48,7 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
     """Write the folder, or leave nothing behind; the run is only read.
 
     Raises:
+        AskError: blocks are named that cannot be.
         ExportError: the run cannot be exported, `to` exists, or the folder does not answer as the run does (in fp32
             token by token; where weights are bf16, the share of equal answers is printed and stands in the card).
         RunError, CheckpointError: there is no such run or checkpoint.
@@ -59,10 +60,12 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
     if wanted.push:
         check_push(wanted.push)
     model = load(run, wanted.checkpoint, device="cpu")
+    model.prompt(PROBE, wanted.blocks)  # refuses a number of blocks that cannot be
     method = model.evaluator.method
     blocks = model.config.memory.blocks if wanted.blocks is None else wanted.blocks
     prompt = prompt_text(method, model.config, model.backbone.tokenizer, blocks)
     sets = scored(model.folder)
+    standing = of_checkpoint(sets, model.about["name"]) if blocks == model.config.memory.blocks else []
     expected = list(_expected(model, sets, prompt, blocks if prompt.choice else None))
     template = chat_template(prompt, model.backbone.tokenizer)
     with _whole_or_nothing(to) as scrap:
@@ -76,8 +79,8 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
             facts["gguf"] = {"file": file.name, "prompts": write_gguf(scrap, converter, wanted.dtype, file, expected)}
         write_json(scrap / "rim.json", facts)
         write_tasks(scrap / "lm_eval", model, sets)
-        write_card(scrap / "README.md", wanted.push or to.name, model, facts, sets)
-        write_results(scrap, of_checkpoint(sets, model.about["name"]))
+        write_card(scrap / "README.md", wanted.push or to.name, model, facts, standing, expected[0].question)
+        write_results(scrap, standing)
     print("\n".join(_report(to, model, outcome, facts)))
     if wanted.push:
         print(f"pushed        {push(to, wanted.push)}")

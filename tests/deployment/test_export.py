@@ -1,6 +1,7 @@
 """An export answers as its run does, in a process that has none of our code; what is refused leaves nothing behind."""
 
 import json
+import re
 import resource
 import shutil
 import subprocess
@@ -20,6 +21,7 @@ from rim.deployment import export as exporting
 from rim.deployment.check import ODD, rendered
 from rim.deployment.export import Wanted, export
 from rim.deployment.model import load
+from rim.deployment.template import special_tokens
 from rim.evaluation.predictions import read_jsonl
 from tests.deployment.conftest import Trained
 
@@ -137,8 +139,20 @@ def test_the_template_writes_blocks_always_and_refuses_what_it_cannot_say(traine
     ):
         with pytest.raises(Exception, match="answers one question: send a single user message and no system message"):
             ids(*messages)
-    with pytest.raises(Exception, match=r"the question spells the special token <\|m\|>"):
-        ids({"role": "user", "content": "Who <|m|>?"})
+    for token in special_tokens(tokenizer):  # the run reads it as ordinary text, which a template cannot write
+        with pytest.raises(Exception, match=re.escape(f"the question spells the special token {token}")):
+            ids({"role": "user", "content": f"Who {token}?"})
+
+
+def test_questions_that_spell_a_special_token_are_no_part_of_check_and_card(trained: Trained, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained(), run)
+    first, *more = (json.loads(row) for row in (run / "results" / "tracking-test.jsonl").read_text().splitlines())
+    rows = [{**first, "question": "Who <|m|>?"}, *more]
+    (run / "results" / "tracking-test.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert export(run, tmp_path / "model", Wanted()).questions == 7
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert repr(more[0]["question"]) in card and "<|m|>" not in card
 
 
 @pytest.mark.parametrize(
@@ -211,6 +225,15 @@ def test_a_run_that_has_not_ended_is_exported_by_its_best_checkpoint(
         assert (facts["checkpoint"]["name"], facts["finished"]) == (name, False)
         assert f"(checkpoint {name} of a run that has not ended)" in capsys.readouterr().out
         assert "has not been scored on a test set" in (tmp_path / name / "README.md").read_text()
+
+
+def test_scores_with_another_number_of_blocks_are_not_those_of_the_export(trained: Trained, tmp_path: Path) -> None:
+    export(trained(), tmp_path / "model", Wanted(blocks=2))
+    card = (tmp_path / "model" / "README.md").read_text()
+    assert "2 memory blocks among it" in card and "has not been scored on a test set" in card
+    assert "model-index" not in card
+    with pytest.raises(UserError, match="blocks=2: method cot has no blocks"):
+        export(trained("cot"), tmp_path / "chain", Wanted(blocks=2))
 
 
 def test_card_and_tasks_carry_the_scores_of_the_run(trained: Trained, tmp_path: Path) -> None:
