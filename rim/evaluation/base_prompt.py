@@ -1,8 +1,8 @@
 """How an untouched base model is asked: directly or for its own chain of thought, after solved examples or none.
 
 It is asked in the form of the run. With data.template=chat solved examples are earlier turns of a chat, whose system
-message is the run's; a direct reply without any is begun for it, since models like to explain before they answer. With
-plain the model continues a text:
+message is the run's, and a direct reply is begun for the model, which would rather explain than answer. With plain the
+model continues a text:
 
     Question: ...
     Answer: <steps>                    of solved examples, and of a chain alone
@@ -35,7 +35,7 @@ WANTED = {
 }
 """What a chat asks for, directly and for a chain."""
 BEGUN = "The answer is"
-"""What a direct reply of a chat begins with where no solved example shows its form."""
+"""What a direct reply of a chat begins with, and those of solved examples."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class Way:
             solved = "".join(f"Question: {each.question}\nAnswer: {self._reply(each)}\n\n" for each in self.solved)
             think = THINK if self.chain and not self.solved else ""
             return Frame(f"{solved}Question: ", f"\nAnswer:{think}", trims=False)
-        wish = f"\n{WANTED[self.chain]}"
-        turns = [(f"{each.question}{wish}", self._reply(each)) for each in self.solved]
+        wish, begun = f"\n{WANTED[self.chain]}", "" if self.chain else BEGUN
+        turns = [(f"{each.question}{wish}", f"{begun} {self._reply(each)}".strip()) for each in self.solved]
         frame = frame_of(tokenizer, config.system, turns, wish)
-        return frame if self.chain or self.solved else replace(frame, after=frame.after + BEGUN)
+        return replace(frame, after=frame.after + begun)
 
     def _reply(self, solved: Example) -> str:
         return "\n".join((*solved.steps, f"{MARK} {solved.answer}")) if self.chain else solved.answer

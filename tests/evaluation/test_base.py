@@ -67,7 +67,8 @@ def test_a_chat_has_solved_examples_as_turns_after_the_system_message_of_the_run
         f"user: 2 and 2?\n{WANTED[True]}\nassistant: <<2+2=4>>\n#### 4\nuser: 3?\n{WANTED[True]}\nassistant:"
     )
     frame = DIRECT_2.frame(Data(template="chat"), chatting())
-    assert "assistant: 2\n" in frame.before and frame.after == f"\n{WANTED[False]}\nassistant:"
+    assert "assistant: The answer is 2\n" in frame.before
+    assert frame.after == f"\n{WANTED[False]}\nassistant:The answer is"
     frame = DIRECT.frame(Data(template="chat"), chatting())
     assert frame.before == "user: " and frame.after == f"\n{WANTED[False]}\nassistant:The answer is"
     assert [way.name for way in (DIRECT, CHAIN_2)] == ["direct-0-shot", "cot-2-shot"]
