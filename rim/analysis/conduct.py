@@ -8,6 +8,7 @@ from rim.analysis.along import along_section, point_of
 from rim.analysis.models import Models
 from rim.analysis.parts import Analysis
 from rim.analysis.report import Section
+from rim.analysis.subject import Subject
 from rim.base.files import write_bytes, write_json
 from rim.data.encode import EncodedExample
 from rim.data.prepare import prepare_tests
@@ -44,7 +45,8 @@ def analyze(
     """
     folder = RunFolder(path)
     config = settings_of(folder, overrides, sources)
-    tests = prepare_tests(config.data, folder.load_backbone(weights)[0].tokenizer)
+    backbone, about = folder.load_backbone(weights)
+    tests = prepare_tests(config.data, backbone.tokenizer)
     for source, split in tests.items():
         models = Models(folder, config, parse_source(source, config.data).task, [*tests.values()], layers)
         examples = [split[row] for row in range(min(rows, len(split)))]
@@ -52,7 +54,7 @@ def analyze(
         if along:
             _analyze_along(models, examples, source, parts, into / "along")
         else:
-            analysis, facts = _opened(models, weights, examples, source)
+            analysis, facts = _opened(models, models.of(backbone, about), examples, source)
             _write(into, facts, {part: analysis.part(part) for part in parts})
 
 
@@ -62,17 +64,17 @@ def _analyze_along(
     points = []
     facts: dict[str, Any] = {}
     for name in models.along():
-        analysis, facts = _opened(models, name, examples, source)
+        analysis, facts = _opened(models, models.at(name), examples, source)
         _write(into / name, facts, {part: analysis.part(part) for part in parts})
         points.append(point_of(analysis, facts, parts))
     _write(into, facts | {"name": "all checkpoints"}, {"along": lambda: along_section(points)})
 
 
 def _opened(
-    models: Models, name: str | None, examples: Sequence[EncodedExample], source: str
+    models: Models, model: tuple[Subject, dict[str, Any]], examples: Sequence[EncodedExample], source: str
 ) -> tuple[Analysis, dict[str, Any]]:
-    """The analysis of a checkpoint, and the facts of its report."""
-    subject, about = models.at(name)
+    """The analysis of one model, and the facts of its report."""
+    subject, about = model
     facts = {**about, "source": source, "examples": len(examples), "layers": subject.layers}
     return Analysis(subject, models, examples), facts
 

