@@ -72,7 +72,8 @@ def answer(start_1N: torch.Tensor, state_1ND: torch.Tensor | None = None, most: 
         if token == tokenizer.eos_token_id:
             break
         ids_1N = torch.cat([ids_1N, torch.tensor([[token]])], dim=1)
-    return tokenizer.decode(ids_1N[0, start_1N.shape[1] :], skip_special_tokens=True).strip(), probabilities[0]
+    text = str(tokenizer.decode(ids_1N[0, start_1N.shape[1] :], skip_special_tokens=True))
+    return text.strip(), probabilities[0]
 
 
 # %%

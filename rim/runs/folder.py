@@ -88,8 +88,8 @@ class RunFolder:
         if self.begun and not self.config_file.exists():
             raise RunError(
                 f"{self.path} holds a run without its {self.config_file.name}, so its settings are not known: the "
-                "folder may have been removed while it was trained. Put the file back, remove the folder, or choose another "
-                "run.name"
+                "folder may have been removed while it was trained. Put the file back, remove the folder, or choose "
+                "another run.name"
             )
         changed = [line for line in self.changed_settings(config) if path_of(line) not in FREE]
         if changed:
