@@ -141,7 +141,6 @@ class _Meter:
         batch = pad([tree], self.backbone.special.pad).to(self.backbone.device)
         with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
             self.method.losses(self.backbone, batch).total.backward()
-        self.backbone.zero_grad()
         return counter.get_total_flops()
 
 
@@ -158,8 +157,9 @@ def _shape(tree: Tree) -> Any:
 
 @contextmanager
 def _undisturbed(backbone: Backbone) -> Iterator[None]:
-    """Without dropout, from fixed random numbers; mode and random numbers are put back."""
-    training = backbone.training
+    """Without dropout, from fixed random numbers; mode, gradients and random numbers are put back."""
+    training, gradients = backbone.training, [(parameter, parameter.grad) for parameter in backbone.parameters()]
+    backbone.zero_grad()
     with torch.random.fork_rng([backbone.device] if backbone.device.type == "cuda" else []), torch.enable_grad():
         torch.manual_seed(0)
         backbone.eval()
@@ -167,6 +167,8 @@ def _undisturbed(backbone: Backbone) -> Iterator[None]:
             yield
         finally:
             backbone.train(training)
+            for parameter, gradient in gradients:
+                parameter.grad = gradient
 
 
 def _attention_forward(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
