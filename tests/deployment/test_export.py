@@ -13,17 +13,27 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from tokenizers.pre_tokenizers import Metaspace
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 from rim import export as verb
+from rim.backbone.tokenizer import add_memory_tokens
 from rim.base.errors import UserError
+from rim.data.tokens import tokenise_question
+from rim.deployment import check
 from rim.deployment import export as exporting
-from rim.deployment.check import ODD, rendered
+from rim.deployment.check import ODD, Expected, rendered
+from rim.deployment.encode import encoded
 from rim.deployment.export import Wanted, export
-from rim.deployment.model import load
-from rim.deployment.template import special_tokens
+from rim.deployment.model import load as load_run
+from rim.deployment.prompt import PROBE, prompt_text
+from rim.deployment.template import chat_template, special_tokens
 from rim.evaluation.predictions import read_jsonl
+from rim.methods.registry import build_method
+from rim.settings.load import load
+from tests.data.tokenizers import metaspace
 from tests.deployment.conftest import Trained
+from tests.training.test_contract import SHORT
 
 EXPORTED = {
     "rim": ("memory_blocks",),
@@ -89,7 +99,7 @@ def test_an_export_answers_as_its_run(name: str, trained: Trained, outside: Outs
 
 def test_an_adapted_pretrained_model_is_merged(adapted: Path, tmp_path: Path) -> None:
     """LoRA on a folder with a template, a sampling configuration and a beginning-of-text token of its own."""
-    half = load(adapted).config.backbone.dtype == "bf16"
+    half = load_run(adapted).config.backbone.dtype == "bf16"
     outcome = export(adapted, tmp_path / "model", Wanted())
     assert outcome.questions == 8 and (half or outcome.equal == 8)
     settings = GenerationConfig.from_pretrained(tmp_path / "model")
@@ -97,7 +107,7 @@ def test_an_adapted_pretrained_model_is_merged(adapted: Path, tmp_path: Path) ->
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
     ids = rendered(tokenizer, "Who?")
     assert ids.count(tokenizer.bos_token_id) == 1 and ids[0] == tokenizer.bos_token_id
-    plain, run = AutoModelForCausalLM.from_pretrained(tmp_path / "model"), load(adapted)
+    plain, run = AutoModelForCausalLM.from_pretrained(tmp_path / "model"), load_run(adapted)
     ids_1N = torch.tensor([ids])
     with torch.no_grad():
         merged, there = plain(ids_1N).logits, run.backbone.model(input_ids=ids_1N, use_cache=False).logits
@@ -119,7 +129,7 @@ def test_bf16_is_exported_with_its_share_of_equal_answers(
 def test_the_template_writes_blocks_always_and_refuses_what_it_cannot_say(trained: Trained, tmp_path: Path) -> None:
     run = trained()
     export(run, tmp_path / "model", Wanted())
-    tokenizer, model = AutoTokenizer.from_pretrained(tmp_path / "model"), load(run)
+    tokenizer, model = AutoTokenizer.from_pretrained(tmp_path / "model"), load_run(run)
 
     def ids(*messages: Any, **more: Any) -> list[int]:
         return tokenizer.apply_chat_template(list(messages), return_dict=False, **more)
@@ -153,6 +163,23 @@ def test_questions_that_spell_a_special_token_are_no_part_of_check_and_card(trai
     assert export(run, tmp_path / "model", Wanted()).questions == 7
     card = (tmp_path / "model" / "README.md").read_text()
     assert repr(more[0]["question"]) in card and "<|m|>" not in card
+
+
+def test_a_cue_behind_a_tokenizer_that_writes_a_space_first_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Alone the cue begins with a space of its own, behind a block it does not: a text cannot say it (Llama 2)."""
+    config, tokenizer = load([], [*SHORT, "memory.blocks=2", "method.answer_cue=a"]), metaspace()
+    tokenizer.backend_tokenizer.pre_tokenizer = Metaspace(prepend_scheme="first")
+    add_memory_tokens(tokenizer)
+    method = build_method(config, tokenizer)
+    prompt = prompt_text(method, config, tokenizer, 2)
+    tokenizer.chat_template = chat_template(prompt, tokenizer)
+    monkeypatch.setattr(check, "load_model", lambda _: (None, tokenizer))
+    final = method.prompt(encoded(PROBE, tokenise_question(PROBE, tokenizer, config.data)), None, 2).final
+    ids = [*final.trunk.flat.ids_N.tolist(), *final.cue]
+    with pytest.raises(
+        UserError, match=r"does not split text at special tokens as the run does; with method\.answer_cue"
+    ):
+        check.check_export(Path(), [Expected(PROBE, ids, None)], [])
 
 
 @pytest.mark.parametrize(
