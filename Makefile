@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK = 1
 export PIP_NO_INPUT = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo smollm2 test test-pretrained test-engines torture bench lint format clean
+.PHONY: help setup demo smollm2 test test-pretrained test-engines test-trackers torture bench lint format clean
 
 help: ## List the targets
 	@sed -n 's/^\([a-z0-9-]*\):[^#]*## /  make \1\t/p' Makefile | expand -t 24
@@ -48,6 +48,11 @@ torture: $(READY) ## Kill, stop and starve runs at length, which make test does 
 
 test-engines: $(READY) ## Compare exports in transformers serve, vLLM, llama.cpp, ONNX Runtime, lm_eval (.cache/engines)
 	$(BIN)/python -m tests.engines $(ENGINES)
+
+test-trackers: export PYTHONPATH = .cache/trackers
+test-trackers: $(READY) ## Log runs to W&B and MLflow themselves, offline (.cache/trackers)
+	$(BIN)/python -m pip install --quiet --upgrade --target .cache/trackers --constraint constraints.txt 'mlflow-skinny>=3,<4' 'wandb>=0.20,<1'
+	$(BIN)/python -m pytest -m trackers tests/trackers $(PYTEST_ARGS)
 
 test-pretrained: smollm2 ## The tests that need a real pretrained model: SmolLM2-135M-Instruct, on one thread, in minutes
 	$(BIN)/python -m pytest -m pretrained tests/pretrained $(PYTEST_ARGS)
