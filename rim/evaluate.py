@@ -1,8 +1,7 @@
 """Score the model of a finished run on test sets.
 
-Writes accuracy after every block, by steps and by size, with the controls, and
-the predictions as JSON lines. Overrides may change evaluation.*, data.*,
-memory.blocks, training.accelerator and training.threads of the run's settings.
+Writes accuracy after every block, by steps and by size, controls, predictions.
+Overrides: evaluation.*, data.*, memory.blocks, training.accelerator or threads.
 
 Example:
   python -m rim.evaluate --run runs/demo evaluation.batch_size=8
