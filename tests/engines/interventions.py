@@ -19,7 +19,9 @@ from tests.engines.environments import NNSIGHT, called
 from tests.engines.exports import Exported
 
 SCRIPT = Path(__file__).parents[2] / "experiments" / "lens_nnsight" / "patch.py"
-PAIRS, CLOSE = 3, 1e-4
+PAIRS, CLOSE = 3, 2e-6
+"""Pairs that are tried, and how far probabilities may be apart. These models are barely trained: another question's
+blocks move the first token's probability by 1e-5 or so, and both ways of patching agree to 1e-6."""
 
 
 def nnsight(export: Exported) -> tuple[str, bool]:
@@ -41,7 +43,7 @@ def nnsight(export: Exported) -> tuple[str, bool]:
             (text, probability), (_, before) = theirs["patched"], theirs["receiver"]
             ours, observed = _ours(asked, pair, layer)
             same += text == ours and abs(probability - observed) < CLOSE
-            changed += abs(probability - before) > 10 * CLOSE
+            changed += abs(probability - before) > 2 * CLOSE
             count += 1
     found = f"{same} of {count} patches of all blocks give our answer and probability, {changed} change the probability"
     return found, same == count and changed > 0
