@@ -16,7 +16,10 @@ from rim import ask
 from rim.base.errors import UserError
 from rim.deployment.console import Form, text_of
 from rim.deployment.model import AskError, load
+from rim.evaluation.early.adaptive_run import open_adaptive
+from rim.evaluation.finished import settings_of
 from rim.evaluation.predictions import Prediction, read_jsonl
+from rim.runs.folder import RunFolder
 from tests.deployment.conftest import Trained
 from tests.documents.pages import ROOT
 
@@ -38,6 +41,17 @@ def test_answers_are_those_of_the_evaluation(trained: Trained) -> None:
         assert [each.block for each in readouts] == [1, 2, 3]
         assert all(0 < each.probability <= 1 for each in readouts)
         assert model.answer(row.question, blocks=2).answer == row.answers[1]
+
+
+def test_probabilities_are_those_that_choose_among_answers(trained: Trained) -> None:
+    """What `rim.ask` shows of a readout is the confidence of `rim.evaluate --adaptive`."""
+    folder = RunFolder(trained())
+    opened = open_adaptive(folder, settings_of(folder, (), None), None)
+    [split] = opened.tests.values()
+    found, model = opened.read(split), rim.load(folder.path)
+    for prediction, confidence_K in zip(found.predictions, found.confidence_EK, strict=True):
+        shown = [each.probability for each in model.readouts(prediction.question)]
+        assert shown == pytest.approx(confidence_K.tolist(), abs=1e-5)
 
 
 def test_steps_are_read_with_the_grounding_checkpoint(trained: Trained) -> None:

@@ -100,7 +100,9 @@ def test_an_export_answers_as_its_run(name: str, trained: Trained, outside: Outs
 def test_an_adapted_pretrained_model_is_merged(adapted: Path, tmp_path: Path) -> None:
     """LoRA on a folder with a template, a sampling configuration and a beginning-of-text token of its own."""
     half = load_run(adapted).config.backbone.dtype == "bf16"
+    base = {file: file.read_bytes() for file in (adapted.parent / "base").iterdir()}
     outcome = export(adapted, tmp_path / "model", Wanted())
+    assert {file: file.read_bytes() for file in (adapted.parent / "base").iterdir()} == base, "it is only read"
     assert outcome.questions == 8 and (half or outcome.equal == 8)
     settings = GenerationConfig.from_pretrained(tmp_path / "model")
     assert (settings.top_k, settings.temperature, settings.repetition_penalty) == (1, None, None)
