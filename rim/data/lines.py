@@ -14,7 +14,7 @@ STEP = 8
 
 
 def pack(lengths: Sequence[int], tokens_per_line: int) -> list[Line]:
-    """The fewest lines that first fit finds for examples of these lengths, and those as short as they can be.
+    """Lines for examples of these lengths: as few as first fit needs, then as short as that number of them allows.
 
     One that is longer than `tokens_per_line` makes all lines as long as it is, since they are padded to the longest.
     Where a few lines hold all, a line of the budget's length would be half empty: shorter ones share the tokens evenly.

@@ -91,6 +91,7 @@ def test_a_chain_of_thought_is_shown(trained: Trained) -> None:
         (" \n", None, r"the question ' \n' is empty: ask one in words"),
         ("Who?", 0, "blocks=0: an answer is read after at least one block"),
         ("word " * 400, None, "question 'word word word word word word word word…' takes"),
+        ("字" * 400, None, f"question '{'字' * 39}…' takes"),
     ],
 )
 def test_what_cannot_be_asked_is_refused(question: str, blocks: int | None, said: str, trained: Trained) -> None:
