@@ -241,6 +241,7 @@ def test_processes_and_resumption_change_no_update_of_a_mixture(small: Data) -> 
     assert counts == [6] * 12, "10 examples an update are two cycles of 3 + 2"
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker:UserWarning")  # torch's, on one core
 def test_loader_processes_give_a_mixture_in_the_same_order(small: Data, monkeypatch: pytest.MonkeyPatch) -> None:
     cut = lambda trees, ids, **_: [Pass(None, ids, 0)]  # type: ignore[arg-type]  # noqa: E731
     monkeypatch.setattr("rim.training.datamodule.cut_in_passes", cut)
