@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rim.api import Example, Model, Readout, Reply, Task, compare, fit, load, load_config, register_task
+    from rim.deployment.api import Example, Model, Readout, Reply, Task, compare, fit, load, load_config, register_task
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
     """A name of the API; `rim.fit` and `rim.compare` are verbs of the command line where these were imported before."""
     if name not in __all__:
         raise AttributeError(f"module 'rim' has no attribute '{name}'; it has {', '.join(__all__)}")
-    return getattr(import_module("rim.api"), name)
+    return getattr(import_module("rim.deployment.api"), name)
 
 
 def __dir__() -> list[str]:

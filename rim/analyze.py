@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     if options.along_training:
         _check_along(parts, options.checkpoint)
 
-    from rim.analysis.conduct import analyze
+    from rim.studies.analysis.conduct import analyze
 
     form = {"parts": parts, "weights": options.checkpoint, "layers": layers, "rows": options.rows}
     analyze(Path(options.run), overrides, sources, along=options.along_training, **form)

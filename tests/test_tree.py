@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rim.tree import Kind, Node, Tree, flatten, pad
+from rim.base.tree import Kind, Node, Tree, flatten, pad
 
 QUESTION = frozenset({Kind.QUESTION})
 

@@ -24,8 +24,8 @@ from rim.backbone.decode import Prompt, _branch_points, _Branches, _generate, _t
 from rim.backbone.observer import largest, outputs
 from rim.backbone.packing import at, packed
 from rim.backbone.reading import appended
+from rim.base.tree import pad
 from rim.evaluation.early.probe import Probe
-from rim.tree import pad
 
 
 class Readout:

@@ -18,6 +18,7 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.load import scratch_config
 from rim.backbone.tokenizer import add_memory_tokens, build_tokenizer
 from rim.base.files import write_json
+from rim.base.tree import pad
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.registry import build_method
@@ -26,7 +27,6 @@ from rim.runs.environment import describe, use_threads
 from rim.settings import Config, Scratch, default_stages
 from rim.training.cost import _ATTENTION, stage_flops
 from rim.training.plan import StagePlan, make_plan
-from rim.tree import pad
 
 SHAPE = Scratch("gpt2", layers=8, width=256, heads=4, positions=256)
 LAYERS = (0, 2, 4, 6)

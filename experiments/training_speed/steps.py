@@ -17,12 +17,12 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.decode import greedy
 from rim.backbone.load import scratch_config
 from rim.backbone.tokenizer import add_memory_tokens, build_tokenizer
+from rim.base.tree import TreeBatch, pad
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Config, Scratch, Stage
 from rim.settings.progress import Progress
-from rim.tree import TreeBatch, pad
 
 QUESTION, STEPS, STEP, ANSWER = 60, 4, 8, 3
 """Tokens of a question, steps of an example, tokens of a step, and of an answer without its end."""

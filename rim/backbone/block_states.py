@@ -28,7 +28,7 @@ from rim.backbone.layer_inputs import recorded, replaced
 from rim.backbone.observer import layers_of
 from rim.backbone.packing import at, packed
 from rim.backbone.reading import Reader, Wanted
-from rim.tree import Tree, TreeBatch, pad
+from rim.base.tree import Tree, TreeBatch, pad
 
 LayerStates = tuple[Tensor, ...]
 """Keys and values [B, S, H, W] of a layer."""

@@ -21,7 +21,7 @@ from rim.backbone.insertion import MemoryCache
 from rim.backbone.observer import Observer
 from rim.backbone.packing import at, packed
 from rim.backbone.reading import Reader, Wanted, appended, read_once
-from rim.tree import Kind, Node, Tree, TreeBatch, pad
+from rim.base.tree import Kind, Node, Tree, TreeBatch, pad
 
 CacheEdit = Callable[[HeldBlocks], None]
 """Changes the keys and values of blocks in place, after trunks have been read and before answers are."""

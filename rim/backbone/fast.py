@@ -40,8 +40,8 @@ from rim.backbone.insertion import MemoryCache
 from rim.backbone.layer_inputs import changed
 from rim.backbone.reading import Outcome, Reader, Wanted, read_once
 from rim.base.errors import UserError
+from rim.base.tree import TreeBatch
 from rim.settings import DecodeMode
-from rim.tree import TreeBatch
 
 CHECK_EVERY = 16
 """Tokens between two looks at whether all answers have ended."""

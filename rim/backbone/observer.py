@@ -18,7 +18,7 @@ from rim.backbone.insertion import InsertionError, MemoryCache, layer_stack
 from rim.backbone.packing import at
 from rim.backbone.reading import Outcome, Reader, Wanted
 from rim.base.errors import UserError
-from rim.tree import TreeBatch
+from rim.base.tree import TreeBatch
 
 
 class ObserverError(UserError):

@@ -24,7 +24,7 @@ from rim.backbone.layer_inputs import STATES, changed, recorded
 from rim.backbone.observer import layers_of, outputs
 from rim.backbone.packing import at
 from rim.backbone.reading import Outcome, Reader, Wanted, read_once
-from rim.tree import TreeBatch
+from rim.base.tree import TreeBatch
 
 Part = Literal["state", "keys", "values"]
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.insertion import MemoryCache
 from rim.backbone.packing import at, packed
-from rim.tree import TreeBatch
+from rim.base.tree import TreeBatch
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rim.backbone.attention import AttentionError
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Wanted, read_once
 from rim.base.errors import UserError
-from rim.tree import Flat, Kind, Node, Tree, TreeBatch, pad, pad_lines
+from rim.base.tree import Flat, Kind, Node, Tree, TreeBatch, pad, pad_lines
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""What every room may use: errors that a user can mend, files written whole or not at all, and the hub."""
+"""What every room may use: the token tree, errors that a user can mend, files written whole or not at all, the hub."""

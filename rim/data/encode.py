@@ -10,8 +10,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from rim.answers import RULES, AnswerError, size
 from rim.data import store, tokens
+from rim.data.answers import RULES, AnswerError, size
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.form import Form

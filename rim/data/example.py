@@ -53,7 +53,7 @@ class Reading:
 class Task:
     """A data set: its splits, how its answers are graded, and how a split is read.
 
-    `test_splits` neither train nor choose a checkpoint. `answer_rule` is a name in `rim.answers`.
+    `test_splits` neither train nor choose a checkpoint. `answer_rule` is a name in `rim.data.answers`.
     `read(split, config)` gives the examples, in a fixed order; `fingerprint(split, config)` a sha256 that
     changes whenever they do. `forms` are those of `data.steps` that the task has; none: it has no steps. `tables` are
     the names of the tables of the hub that it reads. `origin(split, config)` is where the rows are found now, as in

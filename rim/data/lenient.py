@@ -5,7 +5,7 @@ A row of a file stops the run instead: it can be mended.
 
 from collections.abc import Callable
 
-from rim.answers import extract
+from rim.data.answers import extract
 from rim.data.errors import DataError, RowError
 from rim.data.example import Example
 from rim.data.few import LIMIT, Failures

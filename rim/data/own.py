@@ -14,9 +14,9 @@ from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
 
-from rim.answers import RULES
 from rim.base.errors import UserError
 from rim.data import files
+from rim.data.answers import RULES
 from rim.data.errors import DataError
 from rim.data.example import Reading, Task
 from rim.data.own_rows import OWN, PATHS, SPLITS, named_in

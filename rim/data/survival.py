@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import Any
 
-from rim.answers import extract, grade
+from rim.data.answers import extract, grade
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.few import LIMIT, Failures

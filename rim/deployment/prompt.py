@@ -9,6 +9,7 @@ from itertools import pairwise
 
 from transformers import PreTrainedTokenizerBase
 
+from rim.base.tree import Kind
 from rim.data.form import Form, encode
 from rim.data.store import EncodedExample
 from rim.deployment.encode import encoded
@@ -16,7 +17,6 @@ from rim.deployment.errors import ExportError
 from rim.methods.method import Method
 from rim.settings import Config
 from rim.settings.checks.memory import WITH_BLOCKS
-from rim.tree import Kind
 
 CHAINED = {
     "looped": "its blocks are read several times",

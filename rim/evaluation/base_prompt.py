@@ -18,13 +18,13 @@ from typing import Any
 
 from rim.backbone.decode import Prompt
 from rim.base.chat import Frame, frame_of
+from rim.base.tree import Kind, Node, Tree
 from rim.data.encode import EncodedExample
 from rim.data.example import MARK, Example
 from rim.data.form import Form
 from rim.evaluation.evaluator import Evaluator
 from rim.methods.direct import Direct
 from rim.settings import Config, Data, Stage
-from rim.tree import Kind, Node, Tree
 
 NEXT = "\nQuestion:"
 """Where a model that continues a text goes on to a question of its own."""

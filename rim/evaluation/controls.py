@@ -33,9 +33,9 @@ from torch import Tensor
 
 from rim.backbone.block_states import BlockStates, HeldBlocks, LayerStates
 from rim.backbone.decode import CacheEdit
+from rim.base.tree import Kind, Tree
 from rim.data.joined import Split
 from rim.evaluation.donors import donors, references
-from rim.tree import Kind, Tree
 
 VERSION = 2
 """Of the edits, written into results: accuracies under different versions do not compare. In version 1 a donor's keys

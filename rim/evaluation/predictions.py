@@ -10,9 +10,9 @@ from typing import Any
 
 import torch.distributed as dist
 
-from rim import answers
 from rim.base.errors import UserError
 from rim.base.files import write_atomically
+from rim.data import answers
 
 
 class PredictionError(UserError):
@@ -61,7 +61,7 @@ class Prediction:
 
 
 def marked(predictions: Iterable[Prediction], rule: str) -> list[Prediction]:
-    """The same answers, marked by a rule of `rim.answers`: in all that was generated, where the rule looks there.
+    """The same answers, marked by a rule of `rim.data.answers`: in all that was generated, where the rule looks there.
 
     Raises:
         AnswerError: the rule is unknown, or cannot read a right answer.

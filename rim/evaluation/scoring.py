@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from rim import answers
 from rim.base.files import write_json
+from rim.data import answers
 from rim.data.encode import EncodedSplit
 from rim.data.joined import Split
 from rim.evaluation.controls import VERSION

@@ -22,13 +22,13 @@ from transformers import PreTrainedTokenizerBase
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
 from rim.backbone.tokenizer import Slots, block_tokens
+from rim.base.tree import Ids, Kind, Node, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.placement import Trunk, cuts_of
 from rim.settings import Config, Stage
 from rim.settings.checks import CONTROLS, WITHOUT_ORDER
 from rim.settings.progress import Progress
-from rim.tree import Ids, Kind, Node, Tree
 
 
 class Blocks(Method):

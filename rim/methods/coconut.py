@@ -7,8 +7,8 @@ stage; the paper's control "no curriculum" is a single stage `latent`.
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Reader, read_chained
+from rim.base.tree import Kind
 from rim.methods.replacement import StepReplacement
-from rim.tree import Kind
 
 
 class Coconut(StepReplacement):

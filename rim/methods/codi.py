@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
 from rim.backbone.reading import Outcome, Reader, Wanted, read_chained
+from rim.base.tree import Kind, Node, Pair, Tree, TreeBatch
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Stage
 from rim.settings.checks import WITHOUT_ORDER
 from rim.settings.progress import Progress
-from rim.tree import Kind, Node, Pair, Tree, TreeBatch
 
 PROJECTION = "projection"
 

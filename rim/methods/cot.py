@@ -4,11 +4,11 @@
 """
 
 from rim.backbone.decode import Prompt
+from rim.base.tree import Kind, Node, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Stage
 from rim.settings.progress import Progress
-from rim.tree import Kind, Node, Tree
 
 
 class ChainOfThought(Method):

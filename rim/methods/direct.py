@@ -1,11 +1,11 @@
 """Direct answers: question, then the answer, with no steps and no blocks. The trained K = 0 control of RiM."""
 
 from rim.backbone.decode import Prompt
+from rim.base.tree import Kind, Node, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Stage
 from rim.settings.progress import Progress
-from rim.tree import Kind, Node, Tree
 
 
 class Direct(Method):

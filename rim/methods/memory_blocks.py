@@ -5,10 +5,10 @@ Layouts and open choices stand in `blocks.py`. Two extensions keep the single pa
 chain of thought, which hangs from the question in training (CODI).
 """
 
+from rim.base.tree import Kind, Node, Pair, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
 from rim.settings.progress import Progress
-from rim.tree import Kind, Node, Pair, Tree
 
 
 class MemoryBlocks(Blocks):

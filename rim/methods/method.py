@@ -19,12 +19,12 @@ from rim.backbone.fast import Decode
 from rim.backbone.observer import Observer
 from rim.backbone.reading import Reader, Wanted, read_once
 from rim.backbone.tokenizer import SpecialTokens, add_memory_tokens
+from rim.base.tree import Ids, Kind, Node, Tree, TreeBatch
 from rim.data.encode import EncodedExample
 from rim.data.example import MARK, after_mark
 from rim.methods.distillation import distance
 from rim.settings import Config, Stage
 from rim.settings.progress import Progress
-from rim.tree import Ids, Kind, Node, Tree, TreeBatch
 
 
 @dataclass

@@ -4,11 +4,11 @@ What RiM gains beyond this is due to its curriculum, not to the room that blocks
 """
 
 from rim.backbone.decode import Prompt
+from rim.base.tree import Kind, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
 from rim.settings import Stage
 from rim.settings.progress import Progress
-from rim.tree import Kind, Tree
 
 
 class Pause(Blocks):

@@ -3,8 +3,8 @@
 One pass, the same positions as Coconut's latents: the closest fixed-token relative of RiM that had been published.
 """
 
+from rim.base.tree import Kind
 from rim.methods.replacement import StepReplacement
-from rim.tree import Kind
 
 
 class PauseCurriculum(StepReplacement):

@@ -16,9 +16,9 @@ from functools import lru_cache
 
 from transformers import PreTrainedTokenizerBase
 
+from rim.base.tree import Ids, Kind, Node
 from rim.methods.sentences import Sentences
 from rim.settings import Config
-from rim.tree import Ids, Kind, Node
 
 Cuts = Callable[[Ids, int], Sequence[int]]
 """(question, number of blocks K) → for each block how many of the question's tokens stand before it."""

@@ -7,11 +7,11 @@ gain of memory blocks has to be one over this baseline, too. One pass and no gen
 from transformers import PreTrainedTokenizerBase
 
 from rim.backbone.decode import Prompt
+from rim.base.tree import Kind, Node, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Config, Stage
 from rim.settings.progress import Progress
-from rim.tree import Kind, Node, Tree
 
 
 class Repeat(Method):

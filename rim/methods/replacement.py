@@ -14,12 +14,12 @@ from typing import ClassVar
 from transformers import PreTrainedTokenizerBase
 
 from rim.backbone.decode import Prompt
+from rim.base.tree import Kind, Node, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Config, Stage
 from rim.settings.checks import WITHOUT_ORDER
 from rim.settings.progress import Progress
-from rim.tree import Kind, Node, Tree
 
 
 class StepReplacement(Method):

@@ -13,7 +13,7 @@ from itertools import accumulate
 
 from transformers import PreTrainedTokenizerBase
 
-from rim.tree import Ids
+from rim.base.tree import Ids
 
 _SPACE = r"(?:[\sĠĊĉč▁]|<0x0[9AD]>)"
 _CLOSING = "|".join(map(re.escape, ('"', "'", ")", "]", "}", "”", "’", "»", "âĢĿ", "âĢĻ", "Â»")))

@@ -1,1 +1,1 @@
-"""Studies of many runs or methods: comparison, sweeps and benchmark stand side by side, and none imports another."""
+"""Studies of one finished run or of many: comparison, sweeps, benchmark and analysis; none imports another."""

@@ -20,6 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, run_tokenizer
 from rim.base.errors import UserError
+from rim.base.tree import Tree, pad
 from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.joined import JoinedSplit, Split
 from rim.data.prepare import prepare, training_texts
@@ -28,7 +29,6 @@ from rim.methods.registry import build_method
 from rim.settings import Config
 from rim.settings.progress import Progress
 from rim.training.plan import Plan, StagePlan, make_plan
-from rim.tree import Tree, pad
 
 EXAMPLES = 16
 """Training rows of a source that are measured, evenly spaced, the same for every method."""

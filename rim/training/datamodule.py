@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from rim.base.tree import Tree, TreeBatch, pad_lines
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
 from rim.data.lines import STEP, pack, split
@@ -23,7 +24,6 @@ from rim.data.prepare import Splits
 from rim.settings import Config
 from rim.settings.progress import Progress
 from rim.training.plan import Plan, StagePlan
-from rim.tree import Tree, TreeBatch, pad_lines
 
 Layout = Callable[[EncodedExample, Progress], Tree]
 """The training tree of an example at a moment of training."""

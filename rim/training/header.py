@@ -6,6 +6,7 @@ import torch
 
 from rim.backbone.adapters import adapted, in_words
 from rim.backbone.tokenizer import token_text
+from rim.base.tree import Tree
 from rim.base.vocabulary import taken
 from rim.data.encode import EncodedExample
 from rim.data.joined import JoinedSplit, Split
@@ -25,7 +26,6 @@ from rim.training.events import (
     add_charts,
 )
 from rim.training.prepared import Prepared
-from rim.tree import Tree
 
 
 def print_run_header(prepared: Prepared, updates: int) -> None:

@@ -11,9 +11,9 @@ from rim.backbone.decode import greedy
 from rim.backbone.fast import decoder
 from rim.backbone.load import load_backbone, load_tokenizer
 from rim.backbone.tokenizer import build_tokenizer
+from rim.base.tree import pad
 from rim.methods.registry import build_method
 from rim.runs.checkpoint import load_weights, save_weights
-from rim.tree import pad
 from tests.families import family_model
 from tests.models import TEXTS, at, config, example
 from tests.numerics.literal import assert_same, gradients

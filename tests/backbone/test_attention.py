@@ -5,8 +5,8 @@ import torch
 from transformers import AutoConfig
 
 from rim.backbone.attention import IGNORED, UNFIT, AttentionError, attention_mask, check_family, check_implementation
+from rim.base.tree import Kind, Node, Tree, pad
 from rim.settings import ATTENTION
-from rim.tree import Kind, Node, Tree, pad
 from tests.models import model_config
 
 

@@ -10,8 +10,8 @@ from rim.backbone.backbone import Backbone, BackboneError
 from rim.backbone.checkpointing import checkpoint_layers
 from rim.backbone.decode import greedy
 from rim.backbone.dropout import set_dropout
+from rim.base.tree import pad
 from rim.methods.registry import build_method
-from rim.tree import pad
 from tests.families import DENSE, EXPERTS, family_backbone
 from tests.models import at, config, example, tiny_backbone, with_adapters
 from tests.numerics.test_packed import WINDOWED

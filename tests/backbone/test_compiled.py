@@ -15,8 +15,8 @@ from rim.backbone.checkpointing import checkpoint_layers
 from rim.backbone.compiled import CompilerError, require_compiler
 from rim.backbone.decode import greedy
 from rim.backbone.dropout import set_dropout
+from rim.base.tree import pad
 from rim.methods.registry import build_method
-from rim.tree import pad
 from tests.models import at, config, example, tiny_backbone, with_adapters
 
 pytestmark = pytest.mark.filterwarnings(

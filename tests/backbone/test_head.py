@@ -15,9 +15,9 @@ from rim.backbone import head
 from rim.backbone.backbone import Backbone
 from rim.backbone.head import find_head
 from rim.backbone.tokenizer import Slots
+from rim.base.tree import TreeBatch, pad
 from rim.methods.method import Losses, Method
 from rim.methods.registry import build_method
-from rim.tree import TreeBatch, pad
 from tests.families import DENSE, EXPERTS, family_backbone
 from tests.models import at, config, example, tiny_backbone, with_adapters
 

@@ -14,13 +14,13 @@ from rim.backbone.backbone import Backbone, BackboneError, Reading
 from rim.backbone.insertion import InsertionError, MemoryCache
 from rim.backbone.reading import Wanted, read_once
 from rim.backbone.selfcheck import self_check
+from rim.base.tree import Tree, TreeBatch, pad
 from rim.evaluation.latency import latency_of_run
 from rim.methods.registry import build_method
 from rim.runs.checkpoint import CheckpointError, fingerprint, load_start, load_weights, read_about, save_weights
 from rim.runs.folder import RunFolder
 from rim.settings import Config
 from rim.training.cost import _Meter
-from rim.tree import Tree, TreeBatch, pad
 from tests.families import family_backbone
 from tests.models import at, config, example, tiny_backbone
 from tests.runs import weights

@@ -14,10 +14,10 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.decode import greedy
 from rim.backbone.fast import decoder
 from rim.backbone.memory_rows import MemoryEmbedding, memory_slots
+from rim.base.tree import pad
 from rim.methods.registry import build_method
 from rim.runs.checkpoint import CheckpointError, load_start, load_weights, save_weights
 from rim.settings import Lora
-from rim.tree import pad
 from tests.families import family_backbone
 from tests.former import rows_held_by_peft
 from tests.models import at, config, example, tiny_backbone, with_adapters

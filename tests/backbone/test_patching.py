@@ -14,8 +14,8 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt, greedy
 from rim.backbone.patching import Part, Patch, patched, trace, traced_layers, unembedded
 from rim.backbone.reading import Wanted
+from rim.base.tree import Tree, TreeBatch, pad
 from rim.methods.registry import build_method
-from rim.tree import Tree, TreeBatch, pad
 from tests.models import config, example, tiny_backbone, with_adapters
 from tests.numerics.inserted import inserted
 

@@ -12,8 +12,8 @@ from rim.backbone.attention import AttentionError, attention_mask
 from rim.backbone.backbone import Backbone
 from rim.backbone.dropout import set_dropout
 from rim.backbone.selfcheck import self_check
+from rim.base.tree import Tree
 from rim.methods.registry import build_method
-from rim.tree import Tree
 from tests.families import DENSE, EXPERTS, family_backbone
 from tests.models import at, config, example, model_config, tiny_backbone
 

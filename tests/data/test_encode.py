@@ -12,8 +12,8 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
-from rim.answers import RULES
 from rim.data import store, tokens
+from rim.data.answers import RULES
 from rim.data.encode import Request, encode, key
 from rim.data.errors import DataError
 from rim.data.example import Example, Reading

@@ -6,7 +6,7 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from rim.answers import RULES
+from rim.data.answers import RULES
 from rim.data.errors import DataError
 from rim.data.registry import TASKS, parse_source, task
 from rim.settings import Data

@@ -9,9 +9,9 @@ import pytest
 import rim.compare as compare
 import rim.fit as fit
 from rim import evaluate, show
-from rim.answers import RULES
 from rim.backbone.tokenizer import build_tokenizer
 from rim.base.errors import SettingsError
+from rim.data.answers import RULES
 from rim.data.encode import Request, encode
 from rim.data.errors import DataError
 from rim.data.example import Example

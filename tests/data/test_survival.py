@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rim.answers import grade
 from rim.data import tokens
+from rim.data.answers import grade
 from rim.data.encode import Request, encode
 from rim.data.errors import DataError
 from rim.data.example import Example

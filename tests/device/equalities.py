@@ -10,12 +10,12 @@ from rim.backbone.fast import FastDecoder, decoder
 from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
 from rim.backbone.tokenizer import build_tokenizer
+from rim.base.tree import pad
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Backbone as BackboneConfig
 from rim.settings import Scratch
 from rim.studies.benchmark.workload import drawn_on
-from rim.tree import pad
 from tests.methods.test_contract import NEW as FEW
 from tests.methods.test_contract import Made, slowly
 from tests.models import TEXTS, at, config, example, tiny_backbone, with_adapters

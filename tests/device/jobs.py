@@ -15,11 +15,11 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.decode import greedy
 from rim.backbone.fast import FastDecoder
 from rim.backbone.tokenizer import Slots
+from rim.base.tree import pad
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Config
 from rim.settings.progress import Progress
-from rim.tree import pad
 from tests.device import pretended, second
 from tests.models import example, stopped, tiny_backbone, with_adapters
 from tests.training.children import Patch

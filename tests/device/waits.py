@@ -9,8 +9,8 @@ import lightning.pytorch as pl
 import torch
 
 from rim.backbone.fast import FastDecoder
+from rim.base.tree import pad_lines
 from rim.methods.registry import build_method
-from rim.tree import pad_lines
 from tests.device import jobs, second
 from tests.models import config, tiny_backbone
 

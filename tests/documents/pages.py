@@ -60,7 +60,7 @@ def broken(page: Path) -> list[str]:
 
 
 def paths(text: str) -> list[str]:
-    """Files and folders of the project that stand in code spans: `rim/tree.py`, `tests/numerics/`."""
+    """Files and folders of the project that stand in code spans: `rim/base/tree.py`, `tests/numerics/`."""
     spans = SPAN.findall(FENCE.sub("", text))
     return [span for span in spans if re.fullmatch(r"(?:rim|tests|conf|docs|experiments)/[\w./-]+", span)]
 

@@ -15,7 +15,7 @@ WORK = {
         "rim.evaluation.base_run.evaluate_base",
         "rim.deployment.score.score_folder",
     ),
-    "rim.analyze": ("rim.analysis.conduct.analyze",),
+    "rim.analyze": ("rim.studies.analysis.conduct.analyze",),
     "rim.ask": ("rim.deployment.console.ask",),
     "rim.export": ("rim.deployment.export.export",),
     "rim.compare": ("rim.studies.comparison.conduct.compare_planned", "rim.studies.comparison.conduct.compare_named"),

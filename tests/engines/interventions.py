@@ -4,10 +4,6 @@ import json
 from itertools import permutations
 from pathlib import Path
 
-from rim.analysis.models import Models
-from rim.analysis.pairs import Pair
-from rim.analysis.patch import sites
-from rim.analysis.subject import Subject
 from rim.backbone.decode import greedy
 from rim.backbone.observer import Observer
 from rim.backbone.patching import patched
@@ -15,6 +11,10 @@ from rim.data.prepare import prepare_tests
 from rim.data.registry import parse_source
 from rim.evaluation.finished import settings_of
 from rim.runs.folder import RunFolder
+from rim.studies.analysis.models import Models
+from rim.studies.analysis.pairs import Pair
+from rim.studies.analysis.patch import sites
+from rim.studies.analysis.subject import Subject
 from tests.engines.environments import NNSIGHT, called
 from tests.engines.exports import Exported
 

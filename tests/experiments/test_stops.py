@@ -15,8 +15,8 @@ from rim import evaluate
 from rim.backbone.observer import layer_at
 from rim.base.errors import UserError
 from rim.studies.benchmark.summary import Spread
-from tests.benchmark.fakes import BACKBONE, job
 from tests.runs import tiny
+from tests.studies.benchmark.fakes import BACKBONE, job
 from tests.swift import fit
 
 BLOCKS, TOKENS = 3, 4

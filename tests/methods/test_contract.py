@@ -17,13 +17,13 @@ from rim.backbone.backbone import INSERTION, Backbone
 from rim.backbone.decode import Prompt
 from rim.backbone.reading import Wanted
 from rim.backbone.tokenizer import Slots
+from rim.base.tree import Kind, Node, Tree, pad
 from rim.data.encode import EncodedExample
 from rim.evaluation.controls import Noise, Swap
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Config, Stage
 from rim.settings.progress import Progress
-from rim.tree import Kind, Node, Tree, pad
 from tests.models import example, stopped, tiny_backbone
 from tests.variants import VARIANTS, settings
 

@@ -2,11 +2,11 @@
 
 import pytest
 
+from rim.base.tree import Kind
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Config
-from rim.tree import Kind
 from tests.models import at, config, example, tiny_backbone
 
 BACKBONE = tiny_backbone()

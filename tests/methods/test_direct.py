@@ -2,10 +2,10 @@
 
 import pytest
 
+from rim.base.tree import Kind
 from rim.methods.method import Method
 from rim.methods.registry import MethodError, build_method
 from rim.settings import Config
-from rim.tree import Kind
 from tests.models import at, config, example, tiny_backbone
 
 BACKBONE = tiny_backbone()

@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
+from rim.base.tree import Kind, Node, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.memory_blocks import MemoryBlocks
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Config
-from rim.tree import Kind, Node, Tree
 from tests.models import at, config, example, tiny_backbone
 
 Q, M, S, C, A = Kind.QUESTION, Kind.MEMORY, Kind.STEP, Kind.CUE, Kind.ANSWER

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from rim.backbone.tokenizer import Slots
+from rim.base.tree import Kind, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
 from rim.methods.registry import build_method
 from rim.settings import Config
 from rim.settings.checks import CONTROLS
-from rim.tree import Kind, Tree
 from tests.models import at, config, example, stopped, tiny_backbone
 
 BACKBONE = tiny_backbone(slots=Slots("per_slot_and_block", 2, 7))

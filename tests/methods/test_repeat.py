@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from rim.base.tree import Kind, pad
 from rim.deployment.errors import ExportError
 from rim.deployment.prompt import prompt_text
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import Config
-from rim.tree import Kind, pad
 from tests.data.tokenizers import byte_level, metaspace
 from tests.models import at, config, example, tiny_backbone
 

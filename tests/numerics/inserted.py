@@ -11,9 +11,9 @@ from torch import Tensor
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
 from rim.backbone.reading import Wanted, read_once
+from rim.base.tree import Tree, TreeBatch, pad
 from rim.methods.memory_blocks import MemoryBlocks
 from rim.methods.registry import build_method
-from rim.tree import Tree, TreeBatch, pad
 from tests.models import at, config, example, tiny_backbone
 from tests.numerics.test_packed import WINDOWED
 

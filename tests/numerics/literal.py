@@ -12,10 +12,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from rim.backbone.backbone import Backbone
+from rim.base.tree import TreeBatch, pad
 from rim.data.encode import EncodedExample
 from rim.methods.method import Losses, Method
 from rim.settings.progress import Progress
-from rim.tree import TreeBatch, pad
 from tests.models import example, tiny_backbone
 from tests.numerics.test_packed import WINDOWED
 

@@ -12,8 +12,8 @@ from torch import Tensor
 from rim.backbone.backbone import Backbone
 from rim.backbone.block_states import BlockStates, HeldBlocks, LayerStates, adds_positions
 from rim.backbone.reading import Wanted, read_once
+from rim.base.tree import Tree, TreeBatch, pad
 from rim.methods.registry import build_method
-from rim.tree import Tree, TreeBatch, pad
 from tests.models import config, example, stopped, tiny_backbone
 from tests.numerics.inserted import inserted
 

@@ -14,10 +14,10 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.block_states import HeldBlocks
 from rim.backbone.decode import CacheEdit, Prompt, greedy
 from rim.backbone.insertion import MemoryCache
+from rim.base.tree import Tree
 from rim.evaluation.controls import EDITED, Mean, Noise, OtherSlot, Swap, cache_edit
 from rim.methods.registry import build_method
 from rim.settings.checks import CONTROLS
-from rim.tree import Tree
 from tests.models import Rows, config, example, tiny_backbone
 from tests.numerics.test_packed import FAMILIES
 

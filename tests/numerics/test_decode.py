@@ -7,8 +7,8 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.block_states import HeldBlocks
 from rim.backbone.decode import CacheEdit, Prompt, greedy
 from rim.backbone.reading import read_once
+from rim.base.tree import Kind
 from rim.methods.registry import build_method
-from rim.tree import Kind
 from tests.models import config, example, tiny_backbone
 from tests.numerics.test_packed import FAMILIES
 

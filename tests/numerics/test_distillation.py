@@ -6,10 +6,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from rim.backbone.backbone import Backbone
+from rim.base.tree import Kind
 from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
 from rim.methods.registry import build_method
-from rim.tree import Kind
 from tests.models import at, config
 from tests.numerics import literal
 from tests.numerics.literal import EXAMPLES, FAMILIES

@@ -10,13 +10,13 @@ import torch
 from lightning.pytorch.core.optimizer import LightningOptimizer
 
 from rim.backbone.backbone import Backbone
+from rim.base.tree import Kind
 from rim.data.encode import EncodedExample
 from rim.methods.icot import Internalised
 from rim.methods.registry import build_method
 from rim.settings import Stage
 from rim.settings.progress import Progress
 from rim.training.module import RimModule
-from rim.tree import Kind
 from tests.models import at, config, example, tiny_backbone
 from tests.numerics import literal
 from tests.numerics.literal import EXAMPLES

@@ -13,8 +13,8 @@ from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.decode import greedy
 from rim.backbone.reading import Wanted, read_once
 from rim.backbone.tokenizer import Slots
+from rim.base.tree import Kind, Tree, pad
 from rim.settings import ATTENTION
-from rim.tree import Kind, Tree, pad
 from tests.models import tiny_backbone
 from tests.numerics.inserted import (
     FAMILIES,

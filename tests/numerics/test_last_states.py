@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from rim.backbone.backbone import Reading
-from rim.tree import Kind, Node, Tree, pad
+from rim.base.tree import Kind, Node, Tree, pad
 from tests.models import tiny_backbone
 from tests.numerics.test_packed import FAMILIES
 

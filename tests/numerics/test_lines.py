@@ -9,11 +9,11 @@ from torch import Tensor
 from rim.backbone.backbone import Backbone
 from rim.backbone.selfcheck import self_check
 from rim.backbone.tokenizer import Slots
+from rim.base.tree import Tree, TreeBatch, pad, pad_lines
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings.checks import OBJECTIVES
 from rim.settings.progress import Progress
-from rim.tree import Tree, TreeBatch, pad, pad_lines
 from tests.models import at, config, example, stopped, tiny_backbone, with_adapters
 from tests.numerics.inserted import inserted
 from tests.numerics.test_packed import FAMILIES

@@ -5,9 +5,9 @@ import torch
 
 from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.reading import Wanted, read_once
+from rim.base.tree import Tree, TreeBatch, pad
 from rim.methods.registry import build_method
 from rim.settings import ATTENTION
-from rim.tree import Tree, TreeBatch, pad
 from tests.models import at, config, example, tiny_backbone
 
 WINDOWED = [

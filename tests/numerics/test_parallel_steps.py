@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from rim.backbone.backbone import Backbone
+from rim.base.tree import pad
 from rim.data.encode import EncodedExample
 from rim.methods.blocks import Blocks
 from rim.methods.registry import build_method
 from rim.settings import Config
-from rim.tree import pad
 from tests.models import at, config
 from tests.numerics import literal
 from tests.numerics.literal import EXAMPLES, FAMILIES

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from rim.backbone.backbone import Backbone
+from rim.base.tree import Kind, Node
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.methods.registry import build_method
 from rim.settings import default_stages
 from rim.settings.progress import Progress
-from rim.tree import Kind, Node
 from tests.models import at, config
 from tests.numerics import literal
 from tests.numerics.literal import EXAMPLES, FAMILIES

@@ -13,11 +13,11 @@ from rim.backbone.block_states import HeldBlocks
 from rim.backbone.decode import CacheEdit, Prompt, greedy
 from rim.backbone.insertion import MemoryCache
 from rim.backbone.selfcheck import self_check
+from rim.base.tree import Kind, pad
 from rim.data.encode import EncodedExample
 from rim.evaluation.controls import Noise, Swap
 from rim.methods.blocks import Blocks
 from rim.methods.registry import build_method
-from rim.tree import Kind, pad
 from tests.models import at, config, example, stopped, tiny_backbone
 from tests.numerics.literal import spelt
 from tests.numerics.test_decode import NEW, generated

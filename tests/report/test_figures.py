@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.text import Text
 
+from rim.base.tree import Kind, Node, Tree
 from rim.report.figures.curve import curve_figure
 from rim.report.figures.outline import tree_text
 from rim.report.figures.tree import tree_cards, tree_figure
-from rim.tree import Kind, Node, Tree
 
 WORDS = ["Who", " has", " it", "?\n", "<b>", "<m>", "</b>", "Ann", "<end>", "$x_{$", " 漢\u2028", "Answer:", " because"]
 

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
 from rim.backbone.dropout import set_dropout
+from rim.base.tree import TreeBatch, pad
 from rim.data.encode import EncodedExample
 from rim.methods.direct import Direct
 from rim.methods.method import Losses, Method
@@ -22,7 +23,6 @@ from rim.training.cost import BudgetError, TrainingCost, cost_of, stage_flops, t
 from rim.training.final_scores import _flops_of
 from rim.training.plan import StagePlan, make_plan
 from rim.training.run import fit
-from rim.tree import TreeBatch, pad
 from tests.models import config, example, tiny_backbone
 from tests.runs import END, overrides, tiny
 

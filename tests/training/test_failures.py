@@ -16,6 +16,7 @@ import rim.fit as command
 from rim.backbone.backbone import Backbone
 from rim.backbone.reading import Outcome, Wanted
 from rim.base.files import SaveError
+from rim.base.tree import TreeBatch
 from rim.methods import method
 from rim.methods.memory_blocks import MemoryBlocks
 from rim.methods.method import Losses
@@ -26,7 +27,6 @@ from rim.training.logs import Curve
 from rim.training.module import RimModule
 from rim.training.run import fit
 from rim.training.saving import AtomicCheckpointIO
-from rim.tree import TreeBatch
 from tests.models import tiny_backbone
 from tests.runs import curve, overrides, tiny
 

@@ -12,12 +12,12 @@ from rim.backbone.backbone import Backbone
 from rim.backbone.decode import greedy
 from rim.backbone.fast import decoder
 from rim.backbone.load import load_backbone, load_tokenizer
+from rim.base.tree import pad
 from rim.methods.registry import build_method
 from rim.runs.folder import RunFolder
 from rim.settings import Backbone as BackboneConfig
 from rim.settings import Lora, Scratch
 from rim.training.run import fit
-from rim.tree import pad
 from tests.families import family_backbone
 from tests.models import TEXTS, at, config, example
 from tests.runs import curve, overrides, weights

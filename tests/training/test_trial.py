@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from rim.backbone.backbone import Backbone
+from rim.base.tree import TreeBatch
 from rim.methods.memory_blocks import MemoryBlocks
 from rim.methods.method import Losses
 from rim.training import trial
 from rim.training.datamodule import TOKENS_PER_PASS
 from rim.training.run import fit
-from rim.tree import TreeBatch
 from tests.runs import curve, tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning:lightning")

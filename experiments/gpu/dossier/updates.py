@@ -12,6 +12,7 @@ import torch
 from lightning.pytorch.callbacks import ProgressBar
 
 from rim.backbone.backbone import Backbone
+from rim.base.tree import TreeBatch
 from rim.data.prepare import Splits
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
@@ -23,7 +24,6 @@ from rim.training.module import RimModule, seed_noise
 from rim.training.plan import Plan
 from rim.training.trainer import PRECISION, make_trainer
 from rim.training.trial import Trial
-from rim.tree import TreeBatch
 
 WARM_UP, MOST = 2, 40
 """Updates before the clock counts, and the most that are timed."""

@@ -11,8 +11,8 @@ out and counted. An answer is read as one line: LaTeX has no other line ends tha
 
 from pathlib import Path
 
-from rim.answers.stated import boxed
 from rim.data import files, hub
+from rim.data.answers.stated import boxed
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.latex import sentences

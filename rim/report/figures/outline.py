@@ -5,7 +5,7 @@ from itertools import groupby
 
 import numpy as np
 
-from rim.tree import Kind, Node, Tree
+from rim.base.tree import Kind, Node, Tree
 
 Label = Callable[[int], str]
 """Token id → its text."""

@@ -17,6 +17,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, Patch
 
+from rim.base.tree import Kind, Tree
 from rim.report.figures.outline import (
     Label,
     children,
@@ -28,7 +29,6 @@ from rim.report.figures.outline import (
     total_weight,
     visible,
 )
-from rim.tree import Kind, Tree
 
 COLOURS = {
     Kind.QUESTION: "#56B4E9",

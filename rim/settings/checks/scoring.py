@@ -6,8 +6,8 @@ A rule is a generator of (path, sentence).
 from collections.abc import Iterator
 from contextlib import suppress
 
-from rim import answers
 from rim.base.errors import UserError, did_you_mean
+from rim.data import answers
 from rim.data.registry import parse_source
 from rim.settings import Config
 from rim.settings.checks.memory import WITH_BLOCKS, listed

@@ -7,8 +7,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from rim import answers
 from rim.base.errors import UserError, did_you_mean
+from rim.data import answers
 from rim.data.mixture import sources_in, training_parts, validation_parts
 from rim.data.registry import TASKS, own_tasks, parse_source, task
 from rim.settings import Config

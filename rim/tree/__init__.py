@@ -1,6 +1,0 @@
-"""A tree of tokens, from which layout, mask, positions and labels of every method follow, and batches of trees."""
-
-from rim.tree.batch import TreeBatch, pad, pad_lines
-from rim.tree.tree import Flat, Ids, Kind, Node, Pair, Tree, flatten
-
-__all__ = ["Flat", "Ids", "Kind", "Node", "Pair", "Tree", "TreeBatch", "flatten", "pad", "pad_lines"]
