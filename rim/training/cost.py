@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
@@ -31,7 +32,11 @@ from rim.settings.progress import Progress
 from rim.training.plan import Plan, StagePlan, make_plan
 
 EXAMPLES = 16
-"""Training rows of a source that are measured, evenly spaced, the same for every method."""
+"""Training rows of a source that are measured, the same for every method: the middles of as many groups of equal length.
+
+Rows evenly spaced over a split would do harm: generated tasks tell stories of 1, 2, 3 … steps in turn, and where the
+spacing is a multiple of that period, all measured rows have the same number of steps.
+"""
 POINTS = 5
 """Moments of a stage at which they are measured: the middles of as many equal stretches."""
 
@@ -96,7 +101,8 @@ def stage_flops(
     Leaves the backbone as it was: no gradients, the same mode, the same random numbers.
 
     Args:
-        examples: rows to measure, evenly spaced over the split, of a mixture over every source; at most all of them.
+        examples: rows to measure, evenly spaced over the split sorted by tokens, of a mixture over every source's;
+            at most all of them.
         points: moments to measure them at, evenly spaced over the stage.
     """
     return _Meter(method, backbone).stage(train, plan, examples, points)
@@ -124,7 +130,8 @@ class _Meter:
         return sum(share * self._mean(part, plan, examples, points) for share, part in drawn)
 
     def _mean(self, train: EncodedSplit, plan: StagePlan, examples: int, points: int) -> float:
-        rows = [train[row] for row in _middles(len(train), min(examples, len(train)))]
+        by_length = np.argsort(train.question_lengths + train.chain_lengths(0), kind="stable").tolist()
+        rows = [train[by_length[rank]] for rank in _middles(len(train), min(examples, len(train)))]
         moments = [plan.progress(update) for update in _middles(plan.length, points)]
         with _undisturbed(self.backbone):
             counts = [self._example(example, progress) for progress in moments for example in rows]

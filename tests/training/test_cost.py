@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -26,9 +27,21 @@ from rim.training.run import fit
 from tests.models import config, example, tiny_backbone
 from tests.runs import END, overrides, tiny
 
-ROWS = [example(question, steps, answer, seed) for seed, (question, steps, answer) in enumerate(
+
+class Rows(list[EncodedExample]):
+    """Rows in memory, with the lengths that an encoded split has."""
+
+    @property
+    def question_lengths(self) -> np.ndarray:
+        return np.array([len(row.question) for row in self])
+
+    def chain_lengths(self, separator: int) -> np.ndarray:
+        return np.array([sum(len(part) + separator for part in row.steps) + len(row.answer) for row in self])
+
+
+ROWS = Rows(example(question, steps, answer, seed) for seed, (question, steps, answer) in enumerate(
     [(9, (3, 2, 4), 2), (5, (2,), 1), (14, (4, 4), 3), (9, (3, 2, 4), 2), (7, (), 2)]
-)]  # fmt: skip
+))  # fmt: skip
 
 
 def stages(settings: Config, length: int = 40) -> tuple[StagePlan, ...]:
@@ -41,7 +54,7 @@ def flops(
     backbone: Backbone, settings: Config, rows: list[EncodedExample] = ROWS, stage: int = 0, **more: int
 ) -> float:
     method = build_method(settings, backbone.tokenizer)
-    return stage_flops(method, backbone, rows, stages(settings)[stage], **more)  # type: ignore[arg-type]
+    return stage_flops(method, backbone, Rows(rows), stages(settings)[stage], **more)  # type: ignore[arg-type]
 
 
 def plainly(backbone: Backbone, method: Method, row: EncodedExample, progress: object) -> int:
@@ -87,14 +100,22 @@ def test_a_stage_is_the_mean_over_rows_and_moments() -> None:
     counts = [plainly(backbone, method, row, grounding.progress(update)) for update in (5, 15, 25) for row in ROWS]
     assert len(set(counts)) > 4
     assert flops(backbone, settings, points=3) == sum(counts) / len(counts)
-    first_and_fourth = [plainly(backbone, method, ROWS[row], grounding.progress(15)) for row in (1, 3)]
-    assert flops(backbone, settings, examples=2, points=1) == sum(first_and_fourth) / 2
+    second_and_fourth_longest = [plainly(backbone, method, ROWS[row], grounding.progress(15)) for row in (4, 3)]
+    assert flops(backbone, settings, examples=2, points=1) == sum(second_and_fourth_longest) / 2
+
+
+@pytest.mark.parametrize("period", [2, 3, 4, 6])
+def test_stories_of_more_and_more_steps_in_turn_are_measured_alike(period: int) -> None:
+    """16 of 96 rows at equal distances would all have one number of steps: the generated tasks tell theirs in turn."""
+    rows = [example(3 + 2 * (row % period), (2,) * (1 + row % period), 1, row) for row in range(96)]
+    all_rows, measured = (flops(tiny_backbone(), config(), rows, examples=count, points=1) for count in (96, 12))
+    assert measured == pytest.approx(all_rows, rel=1e-12)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_counted_as_it_trains(name: str) -> None:
     """Chains of passes, loops and teachers too, in all stages: as one ordinary backward for each row and moment."""
-    settings, backbone, rows = config(name), tiny_backbone("llama", "eager", num_hidden_layers=1), ROWS[1:4]
+    settings, backbone, rows = config(name), tiny_backbone("llama", "eager", num_hidden_layers=1), Rows(ROWS[1:4])
     method = build_method(settings, backbone.tokenizer)
     method.add_modules(backbone)
     for stage in stages(settings):
