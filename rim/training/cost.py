@@ -32,7 +32,7 @@ from rim.settings.progress import Progress
 from rim.training.plan import Plan, StagePlan, make_plan
 
 EXAMPLES = 16
-"""Training rows of a source that are measured, the same for every method: the middles of as many groups of equal length.
+"""Training rows of a source that are measured, the same for every method: the middles of 16 groups of equal length.
 
 Rows evenly spaced over a split would do harm: generated tasks tell stories of 1, 2, 3 … steps in turn, and where the
 spacing is a multiple of that period, all measured rows have the same number of steps.
