@@ -139,10 +139,10 @@ def _log(prepared: Prepared, results: list[TestResult], logger: Logger) -> None:
 
 def _to_tensorboard(prepared: Prepared, results: list[TestResult], logger: RunLogger) -> None:
     """The curve as a figure, test predictions as text, and scores of controls and by block."""
-    folder, update, board = prepared.folder, prepared.plan.length, logger.experiment
-    board.add_figure("training/curve", curve_figure(read_curve(folder.path / CURVE)), update)
+    folder, update, writer = prepared.folder, prepared.plan.length, logger.experiment
+    writer.add_figure("training/curve", curve_figure(read_curve(folder.path / CURVE)), update)
     for result in results:
-        board.add_text(f"test_predictions/{result.source}", prediction_table(result.predictions[:10]), update)
+        writer.add_text(f"test_predictions/{result.source}", prediction_table(result.predictions[:10]), update)
         scores = {"as_it_is": result.score, **result.controls}
         values = {f"test_controls/{result.source}/{name}": score.final.value for name, score in scores.items()}
         by_block = {f"test_by_block/{result.source}/{k}": s.value for k, s in enumerate(result.score.blocks, 1)}

@@ -62,7 +62,7 @@ def print_run_header(prepared: Prepared, updates: int) -> None:
 
 def draw_example(prepared: Prepared, events: RunLogger) -> None:
     """Put the tree and mask of one example per stage and source, as trained, and the settings into TensorBoard."""
-    board, quantities = events.experiment, {}
+    writer, quantities = events.experiment, {}
     label = token_text(prepared.backbone.tokenizer)
     firsts = _firsts(prepared.splits.train)
     for plan in prepared.plan.stages:
@@ -71,10 +71,10 @@ def draw_example(prepared: Prepared, events: RunLogger) -> None:
         quantities[stage.name] = _quantities(prepared, plan.progress(0), trees.values())
         for below, tree in trees.items():
             for name, figure in tree_cards(tree, label).items():
-                board.add_figure(f"{stage.name}/{name}{below}", figure, 0)
-            board.add_text(f"{stage.name}/tree{below}", _fenced(tree_text(tree, label)), 0)
+                writer.add_figure(f"{stage.name}/{name}{below}", figure, 0)
+            writer.add_text(f"{stage.name}/tree{below}", _fenced(tree_text(tree, label)), 0)
     add_charts(events, quantities)
-    board.add_text("settings", _fenced(prepared.folder.config_file.read_text(encoding="utf-8")), 0)
+    writer.add_text("settings", _fenced(prepared.folder.config_file.read_text(encoding="utf-8")), 0)
 
 
 def _quantities(prepared: Prepared, progress: Progress, trees: Iterable[Tree]) -> list[str]:

@@ -53,7 +53,9 @@ def check_findings(steps: dict[str, Any]) -> None:
     values = [each["value"] for found in findings.values() for each in found if not isinstance(each["value"], str)]
     assert all(abs(value) < float("inf") for value in values)
     asked = [each["what"] for each in findings["answering"] if each["bar"].startswith(("at most", "at least"))]
-    assert {"RiM's first token over direct's (static)", "a written chain's full answer over RiM's (plain)"} <= {*asked}
+    assert {"RiM's first token over direct's (static)", "a chain of thought's full answer over RiM's (plain)"} <= {
+        *asked
+    }
     same = [each["met"] for each in findings["answering"] if "tokens differ" in each["what"]]
     assert same == [True] * len(same) and len(same) == 6
     trained = {each["what"] for each in findings["training"]}
