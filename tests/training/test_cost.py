@@ -91,6 +91,20 @@ def test_a_stage_is_the_mean_over_rows_and_moments() -> None:
     assert flops(backbone, settings, examples=2, points=1) == sum(first_and_fourth) / 2
 
 
+def test_steps_that_keep_a_weight_cost_what_whole_steps_cost() -> None:
+    """Fading saves nothing above a floor; in refinement a step costs its tokens, whatever it weighs."""
+    backbone = tiny_backbone(num_hidden_layers=1, n_layer=1)
+
+    def cost(stage: int, **changes: object) -> float:
+        settings = config()
+        for name, value in changes.items():
+            setattr(settings.method, name, value)
+        return flops(backbone, settings, ROWS[:1], stage, points=3)
+
+    assert cost(0) < cost(0, fade_floor=0.1) == cost(0, fade="none")
+    assert cost(1) < cost(1, refinement_steps=0.1) == cost(1, refinement_steps=1.0)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_counted_as_it_trains(name: str) -> None:
     """Chains of passes, loops and teachers too, in all stages: as one ordinary backward for each row and moment."""
