@@ -1,6 +1,7 @@
 """Contradictions between settings: refused with the path, the value, the rule and the way out."""
 
 from copy import deepcopy
+from math import nan
 from typing import Any
 
 import pytest
@@ -85,6 +86,25 @@ CASES: list[tuple[dict[str, Any], str]] = [
         {"method__name": "repeat", "method__repeats": 1},
         "method.repeats = 1: must be at least 2: a question that is read once is method direct",
     ),
+    ({"method__fade_floor": 1.5}, "method.fade_floor = 1.5: lies between 0 and 1: steps fade from 1 down to it"),
+    ({"method__fade_floor": -0.1}, "method.fade_floor = -0.1: lies between 0 and 1: steps fade from 1 down to it"),
+    ({"method__fade_floor": nan}, "lies between 0 and 1: steps fade from 1 down to it"),
+    (
+        {"method__fade_floor": 0.5, "method__fade": "none"},
+        "method.fade_floor = 0.5: belongs to method.fade=relative or absolute: with none no step fades; set 0",
+    ),
+    (
+        {"method__fade_floor": 0.5, "method__name": "cot"},
+        "method.fade_floor = 0.5: acts in stages of objective grounding (methods memory_blocks and looped), and there "
+        "is none; set 0",
+    ),
+    ({"method__refinement_steps": -0.5}, "method.refinement_steps = -0.5: must be 0 or more"),
+    (
+        {"method__refinement_steps": 0.5, "method__name": "pause"},
+        "method.refinement_steps = 0.5: acts in stages of objective refinement (methods memory_blocks and looped), and "
+        "there is none; set 0",
+    ),
+    ({"method__refinement_steps": 0.5, "stages": TWO[:1]}, "acts in stages of objective refinement"),
     ({"memory__blocks": 0}, "memory.blocks = 0: must be at least 1; a model without blocks is method.name=direct"),
     (
         {"training__batch_size": 3, "training__devices": 4},
@@ -263,6 +283,7 @@ def test_the_default_stages_of_every_method_pass(method: str) -> None:
         ({"stages": [Stage("b", "refinement")]}, None),
         ({"stages": [Stage("b", "refinement")], "method__parallel_steps": 0.05}, "method.parallel_steps=0.05"),
         ({"stages": [Stage("b", "refinement")], "method__distillation": 1.0}, "method.distillation=1"),
+        ({"stages": [Stage("b", "refinement")], "method__refinement_steps": 0.3}, "method.refinement_steps=0.3"),
         ({"method__name": "looped"}, "stages[0].objective=grounding"),
         ({"method__name": "direct"}, None),
         ({"method__name": "pause"}, None),

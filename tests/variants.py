@@ -6,7 +6,10 @@ from rim.settings.load import load
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     **{name: (f"method.name={name}",) for name in METHODS},
-    "memory_blocks, parallel steps": ("method.name=memory_blocks", "method.parallel_steps=0.05"),
+    "memory_blocks, steps in parallel and in refinement": (
+        *("method.name=memory_blocks", "method.parallel_steps=0.05"),
+        *("method.fade_floor=0.2", "method.refinement_steps=0.2"),
+    ),
     "memory_blocks, distillation": ("method.name=memory_blocks", "method.distillation=1"),
     "memory_blocks, inserted": ("method.name=memory_blocks", "memory.insertion_layer=1"),
     "memory_blocks, before the question": ("method.name=memory_blocks", "memory.placement=before_question"),

@@ -7,7 +7,8 @@
 Where blocks stand otherwise (`memory.placement`) is `placement.py`.
 
 In grounding an example with T steps has T blocks and block t is read as a step; in refinement there are always K blocks
-and each is read as the answer. The open choices are fields of `config.method` and `config.memory`.
+and each is read as the answer. With `method.refinement_steps` block t is read as a step there, too. The open choices
+are fields of `config.method` and `config.memory`.
 
 With `method.parallel_steps` the memory tokens of block t also predict the first tokens of step t, all at once, each one
 token (LOTUS, arXiv 2606.31779; a shorter step is filled up with the end token). They are leaves of a single token,
@@ -56,9 +57,15 @@ class Blocks(Method):
 
     def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """The trunk with one block per step (grounding) or K blocks (refinement), and its readouts."""
-        if progress.objective == "grounding":
-            return self._grounding(example, progress.share)
-        return self._refinement(example)
+        weights, answers = self._weights(len(example.steps), progress)
+        shift = 1 if self.config.method.grounding_target == "next_step" else 0
+        steps = list(zip(example.steps[shift:], weights, strict=False))  # after block t stands step t+1 (or step t)
+        trunk = self.trunk(example, max(answers))
+        for block, (step, weight) in enumerate(steps, 1):
+            self.read(trunk, Kind.STEP, step, block, weight, example)
+        for block, weight in answers.items():
+            self.read(trunk, Kind.ANSWER, example.answer, block, weight, example)
+        return self._with_parallel(trunk, example, self.count([*(weight for _, weight in steps), *answers.values()]))
 
     def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:
         """The trunk; the answer is read after each of K blocks, or in grounding after block T alone.
@@ -90,14 +97,15 @@ class Blocks(Method):
             self.add_leaf(trunk.nodes, kind, ids, trunk.end(block), weight, readout=block, hides=hides, start=start)
 
     def step_weights(self, steps: int, progress: float) -> list[float]:
-        """λ_t for t = 1 … T: linear from 1 to 0, earlier steps first (method.fade).
+        """λ_t for t = 1 … T: linear from 1 to a floor f, earlier steps first (method.fade, method.fade_floor).
 
-        `relative` is clip(1 - s / (t / T), 0, 1); `absolute` puts the longest chain that trains in the place of T.
+        `relative` is clip(1 - s / (t / T), f, 1); `absolute` puts the longest chain that trains in the place of T.
         """
         longest = {"relative": steps, "absolute": self.config.data.max_steps}.get(self.config.method.fade)
         if longest is None:
             return [1.0] * steps
-        return [min(1.0, max(0.0, 1 - progress * longest / t)) for t in range(1, steps + 1)]
+        floor = self.config.method.fade_floor
+        return [min(1.0, max(floor, 1 - progress * longest / t)) for t in range(1, steps + 1)]
 
     def block_weights(self) -> list[float]:
         """α_k for k = 1 … K; they add up to 1 (method.block_weights)."""
@@ -109,32 +117,20 @@ class Blocks(Method):
         return [2 * i / (k * (k + 1)) for i in range(1, k + 1)]
 
     def weights_at(self, progress: Progress) -> dict[str, float]:
-        """λ of the longest chain in grounding, α in refinement."""
+        """λ of the longest chain in grounding; α in refinement, and what its steps weigh where they are read there."""
+        steps, answers = self._weights(self.config.data.max_steps, progress)
+        lambdas = {f"lambda/step_{t}": weight for t, weight in enumerate(steps, 1)}
+        alphas = {f"alpha/block_{k}": weight for k, weight in answers.items()}
+        return lambdas if progress.objective == "grounding" else lambdas | alphas
+
+    def _weights(self, steps: int, progress: Progress) -> tuple[list[float], dict[int, float]]:
+        """What readouts weigh where an example has so many steps: steps after blocks 1, 2, …, and answers by block."""
+        method = self.config.method
         if progress.objective == "grounding":
-            weights = self.step_weights(self.config.data.max_steps, progress.share)
-            return {f"lambda/step_{t}": weight for t, weight in enumerate(weights, 1)}
-        return {f"alpha/block_{k}": weight for k, weight in enumerate(self.block_weights(), 1)}
-
-    def _grounding(self, example: EncodedExample, progress: float) -> Tree:
-        """After block t stands step t+1 (or step t), after the last block the answer."""
-        blocks = max(1, len(example.steps))
-        trunk = self.trunk(example, blocks)
-        lambdas = self.step_weights(len(example.steps), progress)
-        shift = 1 if self.config.method.grounding_target == "next_step" else 0
-        read = [(t, example.steps[t - 1 + shift], lambdas[t - 1]) for t in range(1, len(example.steps) + 1 - shift)]
-        answer_weight = lambdas[-1] if self.config.method.fade_answer and lambdas else 1.0
-        for block, step, weight in read:
-            self.read(trunk, Kind.STEP, step, block, weight, example)
-        self.read(trunk, Kind.ANSWER, example.answer, blocks, answer_weight, example)
-        return self._with_parallel(trunk, example, self.count([weight for *_, weight in read] + [answer_weight]))
-
-    def _refinement(self, example: EncodedExample) -> Tree:
-        """After every block stands the answer, weighed by α."""
-        weights = self.block_weights()
-        trunk = self.trunk(example, len(weights))
-        for block, weight in enumerate(weights, 1):
-            self.read(trunk, Kind.ANSWER, example.answer, block, weight, example)
-        return self._with_parallel(trunk, example, self.count(weights))
+            lambdas = self.step_weights(steps, progress.share)
+            return lambdas, {max(1, steps): lambdas[-1] if method.fade_answer and lambdas else 1.0}
+        kept = [method.refinement_steps] * min(steps, self.config.memory.blocks) if method.refinement_steps else []
+        return kept, dict(enumerate(self.block_weights(), 1))
 
     def _with_parallel(self, trunk: Trunk, example: EncodedExample, count: float) -> Tree:
         """The tree, with the steps as parallel targets where they are asked for.

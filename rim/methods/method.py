@@ -206,7 +206,7 @@ class Method(ABC):
 
 
 def nll_by_readout(batch: TreeBatch, nll_S: Tensor, readouts: int) -> tuple[Tensor, Tensor]:
-    """Sums of token losses and numbers of tokens by readout, [R] each; index 0 gathers tokens that read no block."""
+    """Sums of token losses and numbers of tokens by the block they read, [R] each; index 0: tokens that read none."""
     index_S = batch.readout_S.clamp(max=readouts - 1)
     zeros = torch.zeros(readouts, device=nll_S.device)
     return zeros.index_add(0, index_S, nll_S), zeros.index_add(0, index_S, torch.ones_like(nll_S))

@@ -18,10 +18,14 @@ class Method:
     """Grounding reads step t+1 after block t (the answer after the last), or step t [open]."""
     fade: Literal["relative", "absolute", "none"] = "relative"
     """Step t fades over t / T of the grounding stage, over t / `data.max_steps` of it, or never [open]."""
+    fade_floor: float = 0.0
+    """Weight at which a step stops fading in grounding, from 0 to 1 (memory_blocks, looped)."""
     fade_answer: bool = False
     """Whether the answer's readout fades in grounding like a step [open]."""
     block_weights: Literal["linear", "uniform", "last"] = "linear"
     """Refinement weights: 2k / (K(K+1)), 1 / K, or only the last block [open]."""
+    refinement_steps: float = 0.0
+    """Weight of each step's readout in refinement, beside the answers'; 0: answers alone (memory_blocks, looped)."""
     within_readout: Literal["mean", "sum"] = "mean"
     """A readout's loss is the mean or the sum over its tokens [open]."""
     across_readouts: Literal["weights", "readouts", "examples"] = "weights"

@@ -9,6 +9,7 @@ from rim.data.encode import EncodedExample
 from rim.methods.memory_blocks import MemoryBlocks
 from rim.methods.method import Method
 from rim.methods.registry import build_method
+from rim.report.figures.outline import names
 from rim.settings import Config
 from tests.models import at, config, example, tiny_backbone
 
@@ -118,6 +119,30 @@ def test_fading(fade: str, progress: float, lambdas: list[float], fade_answer: b
     assert tree.count == pytest.approx(sum(lambdas[:3]) + answer)
 
 
+@pytest.mark.parametrize(
+    ("fade", "floor", "progress", "lambdas"),
+    [  # as above
+        ("relative", 0.4, 0.00, [1, 1, 1, 1]),
+        ("relative", 0.4, 0.25, [0.4, 1 / 2, 2 / 3, 3 / 4]),
+        ("relative", 0.4, 0.50, [0.4, 0.4, 0.4, 1 / 2]),
+        ("relative", 0.4, 1.00, [0.4, 0.4, 0.4, 0.4]),
+        ("relative", 1.0, 1.00, [1, 1, 1, 1]),
+        ("absolute", 0.4, 0.25, [0.4, 0.4, 0.4, 1 / 2]),
+    ],
+)
+@pytest.mark.parametrize("fade_answer", [False, True])
+def test_steps_fade_to_a_floor_and_stay(
+    fade: str, floor: float, progress: float, lambdas: list[float], fade_answer: bool
+) -> None:
+    """Where the answer fades, it fades as the last step does."""
+    method = made(method__fade=fade, method__fade_floor=floor, method__fade_answer=fade_answer, data__max_steps=8)
+    assert method.step_weights(4, progress) == pytest.approx(lambdas)
+    tree = method.layout(example(4, (3, 2, 4, 2)), at("grounding", progress))
+    found = [node.weight * len(node.ids) for node in tree.nodes if node.weight]
+    assert found == pytest.approx([*lambdas[:3], lambdas[3] if fade_answer else 1])
+    assert tree.count == pytest.approx(sum(found))
+
+
 # ---------------------------------------------------------------- refinement
 
 
@@ -143,12 +168,56 @@ def test_block_weights(rule: str, alphas: list[float]) -> None:
     )
 
 
+@pytest.mark.parametrize("blocks", [2, 3, 4])
+@pytest.mark.parametrize(("target", "shift"), [("next_step", 1), ("same_step", 0)])
+def test_steps_in_refinement_stand_where_grounding_has_them(blocks: int, target: str, shift: int) -> None:
+    """As far as there are blocks, before the answers, and with the tokens that they cost."""
+    of, settings = example(4, (3, 2, 4)), {"method__grounding_target": target}
+    tree = made(blocks, method__refinement_steps=0.3, **settings).layout(of, at("refinement", 0.7))
+    steps = [(S, text(step), t, 0.3, t) for t, step in enumerate(of.steps[shift:], 1) if t <= blocks]
+    answers = [(A, text(of.answer), k, 2 * k / (blocks * (blocks + 1)), k) for k in range(1, blocks + 1)]
+    assert plain(tree) == [*trunk(of, blocks), *steps, *answers]
+    assert tree.count == pytest.approx(1 + 0.3 * len(steps))
+    without = made(blocks, **settings).layout(of, at("refinement", 0.7))
+    assert plain(without) == [*trunk(of, blocks), *answers]
+    assert tree.length - without.length == sum(len(ids) - 1 for _, ids, *_ in steps)  # ends are not read
+    assert names(tree)[blocks + 1] == "readout 1: step"
+    grounding = made(blocks, **settings).layout(of, at("grounding", 0.0))
+    assert [node[:3] for node in plain(grounding) if node[0] == S][:blocks] == [step[:3] for step in steps]
+
+
+def test_without_steps_there_are_none_in_refinement() -> None:
+    of = example(4, ())
+    with_steps, without = (made(method__refinement_steps=w).layout(of, at("refinement")) for w in (0.3, 0.0))
+    assert plain(with_steps) == plain(without) and with_steps.count == without.count
+
+
+@pytest.mark.parametrize(("rule", "count"), [("weights", 1 + 2 * 0.3), ("readouts", 3 + 2), ("examples", 1)])
+def test_steps_in_refinement_count_as_readouts(rule: str, count: float) -> None:
+    method = made(method__across_readouts=rule, method__refinement_steps=0.3)
+    assert method.layout(example(4, (3, 2, 4)), at("refinement")).count == pytest.approx(count)
+
+
+def test_the_states_before_the_last_answer_follow_the_chain_beside_steps() -> None:
+    tree = made(method__refinement_steps=0.3, method__distillation=1.0).layout(example(4, (3, 2)), at("refinement"))
+    (pair,) = tree.pairs
+    assert (tree.nodes[pair.student].kind, tree.nodes[pair.student].readout) == (A, 3)
+
+
 def test_weights_for_the_curves() -> None:
     method = made(blocks=2, data__max_steps=4)
     assert method.weights_at(at("grounding", 0.5)) == pytest.approx(
         {"lambda/step_1": 0, "lambda/step_2": 0, "lambda/step_3": 1 / 3, "lambda/step_4": 1 / 2}
     )
-    assert method.weights_at(at("refinement", 0.5)) == pytest.approx({"alpha/block_1": 1 / 3, "alpha/block_2": 2 / 3})
+    alphas = {"alpha/block_1": 1 / 3, "alpha/block_2": 2 / 3}
+    assert method.weights_at(at("refinement", 0.5)) == pytest.approx(alphas)
+    kept = made(blocks=2, data__max_steps=4, method__fade_floor=0.4, method__refinement_steps=0.3)
+    assert kept.weights_at(at("refinement", 0.5)) == pytest.approx(
+        {"lambda/step_1": 0.3, "lambda/step_2": 0.3, **alphas}
+    )
+    assert kept.weights_at(at("grounding", 0.5)) == pytest.approx(
+        {"lambda/step_1": 0.4, "lambda/step_2": 0.4, "lambda/step_3": 0.4, "lambda/step_4": 1 / 2}
+    )
 
 
 # ---------------------------------------------------------------- how losses are divided

@@ -112,6 +112,20 @@ def test_stories_of_more_and_more_steps_in_turn_are_measured_alike(period: int) 
     assert measured == pytest.approx(all_rows, rel=1e-12)
 
 
+def test_steps_that_keep_a_weight_cost_what_whole_steps_cost() -> None:
+    """Fading saves nothing above a floor; in refinement a step costs its tokens, whatever it weighs."""
+    backbone = tiny_backbone(num_hidden_layers=1, n_layer=1)
+
+    def cost(stage: int, **changes: object) -> float:
+        settings = config()
+        for name, value in changes.items():
+            setattr(settings.method, name, value)
+        return flops(backbone, settings, ROWS[:1], stage, points=3)
+
+    assert cost(0) < cost(0, fade_floor=0.1) == cost(0, fade="none")
+    assert cost(1) < cost(1, refinement_steps=0.1) == cost(1, refinement_steps=1.0)
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_counted_as_it_trains(name: str) -> None:
     """Chains of passes, loops and teachers too, in all stages: as one ordinary backward for each row and moment."""

@@ -99,7 +99,19 @@ def test_gradient_of_the_weighted_mean(prepared: Prepared, gradient, updates: in
     assert distance(mine, reference(prepared, updates, across, within)) < 2e-6
 
 
-def reference(prepared: Prepared, updates: int, across: str, within: str) -> Gradient:
+@pytest.mark.parametrize("across", ["weights", "readouts"])
+@pytest.mark.parametrize(
+    ("updates", "field"), [(GROUNDING, "fade_floor"), (REFINEMENT, "refinement_steps")], ids=["floor", "refinement"]
+)
+def test_gradient_where_steps_keep_a_weight(
+    prepared: Prepared, gradient, updates: int, field: str, across: str
+) -> None:
+    mine = gradient(updates, f"method.across_readouts={across}", f"method.{field}=0.4")
+    assert distance(mine, reference(prepared, updates, across, "mean", kept=0.4)) < 2e-6
+    assert distance(mine, reference(prepared, updates, across, "mean")) > 0.02
+
+
+def reference(prepared: Prepared, updates: int, across: str, within: str, kept: float = 0.0) -> Gradient:
     """One causal pass per readout over plain text, one at a time; the definition of the loss, written out."""
     backbone = prepared.backbone
     set_dropout(backbone, 0.0)
@@ -107,7 +119,7 @@ def reference(prepared: Prepared, updates: int, across: str, within: str) -> Gra
     total, weights, readouts, examples = torch.zeros(()), 0.0, 0, 0
     for example in batch(prepared, updates):
         examples += 1
-        for text, ids, weight in readings(prepared, example, updates):
+        for text, ids, weight in readings(prepared, example, updates, kept):
             targets = torch.tensor([*ids, backbone.special.end])
             logits = backbone.model(input_ids=torch.tensor([[*text, *ids]])).logits[0, -len(targets) :]
             total = total + weight * cross_entropy(logits, targets, reduction=within)
@@ -116,18 +128,25 @@ def reference(prepared: Prepared, updates: int, across: str, within: str) -> Gra
     return {name: p.grad.clone() for name, p in backbone.named_parameters() if p.grad is not None}
 
 
-def readings(prepared: Prepared, example: EncodedExample, updates: int) -> Iterator[tuple[list[int], list[int], float]]:
-    """(question and blocks, readout, weight) of every readout, faded ones too."""
+def readings(
+    prepared: Prepared, example: EncodedExample, updates: int, kept: float = 0.0
+) -> Iterator[tuple[list[int], list[int], float]]:
+    """(question and blocks, readout, weight) of every readout, faded ones too; steps keep a weight where one is given.
+
+    There are as many blocks in refinement as the longest example has steps.
+    """
     special, blocks = prepared.backbone.special, prepared.config.memory.blocks
     block = [special.open, special.memory, special.memory, special.close]
     question, answer = example.question.tolist(), example.answer.tolist()
+    steps = len(example.steps)
     if updates >= SWITCH:
         for k in range(1, blocks + 1):
             yield question + block * k, answer, 2 * k / (blocks * (blocks + 1))
+        for t in range(1, steps if kept else 0):
+            yield question + block * t, example.steps[t].tolist(), kept
         return
-    steps = len(example.steps)
     for t in range(1, steps):
-        fade = min(1.0, max(0.0, 1 - (updates / SWITCH) / (t / steps)))
+        fade = min(1.0, max(kept, 1 - (updates / SWITCH) / (t / steps)))
         yield question + block * t, example.steps[t].tolist(), fade
     yield question + block * steps, answer, 1.0
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from rim.settings import Config, Stage
+from rim.settings.checks.memory import listed
 from rim.settings.duration import updates
 
 OBJECTIVES = {
@@ -34,7 +35,7 @@ def steps_taught(config: Config) -> str | None:
             return f"stages[{index}].objective={stage.objective}"
         if stage.replaced_steps is not None:
             return f"stages[{index}].replaced_steps={stage.replaced_steps}"
-    for field in ("parallel_steps", "distillation"):
+    for field in ("parallel_steps", "distillation", "refinement_steps"):
         if value := getattr(config.method, field):
             return f"method.{field}={value:g}"
     return None
@@ -91,7 +92,7 @@ def _duration(path: str, text: str, least: int) -> Iterator[tuple[str, str]]:
 def settings(config: Config) -> Iterator[tuple[str, str]]:
     """Settings that the chosen method would not read, or cannot use."""
     method = config.method
-    for field in ("parallel_steps", "teacher", "removal_smoothing", "distillation"):
+    for field in ("parallel_steps", "refinement_steps", "teacher", "removal_smoothing", "distillation"):
         if (value := getattr(method, field)) is not None and not 0 <= value < float("inf"):
             yield f"method.{field}", "must be 0 or more"
     if method.parallel_steps and method.name not in ("memory_blocks", "looped"):
@@ -108,7 +109,21 @@ def settings(config: Config) -> Iterator[tuple[str, str]]:
         )
     if method.name == "repeat" and method.repeats == 1:
         yield "method.repeats", "must be at least 2: a question that is read once is method direct"
+    yield from _readouts_of_steps(config)
     yield from _last_stage(config)
+
+
+def _readouts_of_steps(config: Config) -> Iterator[tuple[str, str]]:
+    """Weights of steps that are no weights, or that no stage reads."""
+    method = config.method
+    if not 0 <= method.fade_floor <= 1:
+        yield "method.fade_floor", "lies between 0 and 1: steps fade from 1 down to it"
+    elif method.fade_floor and method.fade == "none":
+        yield "method.fade_floor", "belongs to method.fade=relative or absolute: with none no step fades; set 0"
+    for field, objective in (("fade_floor", "grounding"), ("refinement_steps", "refinement")):
+        if getattr(method, field) and all(stage.objective != objective for stage in config.stages):
+            owners = listed(tuple(name for name, objectives in OBJECTIVES.items() if objective in objectives))
+            yield f"method.{field}", f"acts in stages of objective {objective} ({owners}), and there is none; set 0"
 
 
 def _last_stage(config: Config) -> Iterator[tuple[str, str]]:
