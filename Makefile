@@ -46,7 +46,7 @@ torture: export TOKENIZERS_PARALLELISM = false
 torture: $(READY) ## Kill, stop and starve runs at length, which make test does shortly: 25 minutes on a busy core
 	$(BIN)/python -m pytest tests/torture $(PYTEST_ARGS)
 
-test-engines: $(READY) ## Compare exports in transformers serve, vLLM, llama.cpp, ONNX Runtime, lm_eval (.cache/engines)
+test-engines: $(READY) ## Compare exports in transformers serve, vLLM, llama.cpp, ONNX Runtime, lm_eval, nnsight (.cache/engines)
 	$(BIN)/python -m tests.engines $(ENGINES)
 
 test-trackers: export PYTHONPATH = .cache/trackers
