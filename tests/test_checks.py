@@ -8,12 +8,18 @@ import pytest
 
 from rim.base.errors import SettingsError
 from rim.settings import Config, Method, Stage, default_stages
-from rim.settings.checks import OBJECTIVES, check, steps_taught
+from rim.settings.checks import OBJECTIVES, problems, steps_taught
 from rim.settings.schema import alternatives, choices, leaves, types_of
 
 TWO = [Stage("a", "grounding"), Stage("b", "refinement")]
 
 SHARDED = {"training__strategy": "sharded", "training__devices": 2, "training__tokens_per_pass": 16384}
+
+
+def check(config: Config) -> None:
+    """Refuse settings that cannot be used, as reading them does."""
+    if found := [text for _, text in problems(config)]:
+        raise SettingsError("\n".join(found))
 
 
 def changed(**changes: Any) -> Config:

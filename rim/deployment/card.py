@@ -42,26 +42,30 @@ print(tokenizer.decode(model.generate(**inputs)[0, inputs["input_ids"].shape[1]:
 
 ## How it was checked
 
-The folder was loaded without RiM's code. {check}
+The folder was loaded without RiM's code. On {check[prompts]} questions the chat template gave the token ids of the \
+run, and {check[equal]} of {check[questions]} answers in {dtype} were the run's own in fp32, token by token. A memory \
+token had the largest logit {check[memory_won]} times; `suppress_tokens` keeps it from being generated.
 
 Made by RiM {version} from the checkpoint `{checkpoint}` of the run `{run}`{commit}. `rim.json` has all facts.
 """
+CHAIN = "- The answer is what follows the last `####` of the generated text.\n"
 
 
 def write_card(
     path: Path, name: str, model: Model, facts: dict[str, Any], sets: Sequence[Scored], question: str
 ) -> None:
     """Write README.md, with the scores of this export, and a question that its chat template accepts."""
-    check, git = facts["check"], facts["git"]
+    git = facts["git"]
     text = TEXT.format(
         metadata=_metadata(name, model, facts, sets).to_yaml().strip(),
         name=name,
         what=_what(model),
         blocks=_blocks(facts["prompt"]),
         question=question,
-        chain=_chain(model),
+        chain=CHAIN if facts["chain"] else "",
         results=_results(model, sets),
-        check=_check(check, facts["dtype"]),
+        check=facts["check"],
+        dtype=facts["dtype"],
         version=facts["versions"]["rim"],
         checkpoint=facts["checkpoint"]["name"],
         run=facts["run"],
@@ -114,12 +118,6 @@ def _blocks(prompt: dict[str, Any]) -> str:
     return f", {count} memory blocks among it (`blocks=K` in `apply_chat_template` reads K of them, at most {count})"
 
 
-def _chain(model: Model) -> str:
-    if not model.evaluator.method.writes_chain():
-        return ""
-    return "- The answer is what follows the last `####` of the generated text.\n"
-
-
 def _results(model: Model, sets: Sequence[Scored]) -> str:
     confidence = model.config.evaluation.confidence
     rows = [(each.source, *with_bounds(each.share, confidence), f"{each.share.count:,}") for each in sets]
@@ -128,12 +126,3 @@ def _results(model: Model, sets: Sequence[Scored]) -> str:
     tasks = ", ".join(f"`{task_name(each)}`" for each in sets)
     again = f"`lm_eval/` has these test sets for lm_eval: {tasks}."
     return table(rows, ("test set", "accuracy", f"{confidence:.0%} interval", "examples")) + "\n\n" + again
-
-
-def _check(check: dict[str, Any], dtype: str) -> str:
-    """The outcome of the self-check in words."""
-    return (
-        f"On {check['prompts']} questions the chat template gave the token ids of the run, and {check['equal']} of "
-        f"{check['questions']} answers in {dtype} were the run's own in fp32, token by token. A memory token had the "
-        f"largest logit {check['memory_won']} times; `suppress_tokens` keeps it from being generated."
-    )

@@ -64,7 +64,8 @@ def check_export(folder: Path, expected: Sequence[Expected], memory_tokens: Sequ
         equal += found == each.answer
         won += int(torch.isin(logits_NV.argmax(-1), torch.tensor(memory_tokens)).sum())
         if found != each.answer and not first:
-            first = _difference(tokenizer, each, found)
+            here, there = tokenizer.decode(found), tokenizer.decode(each.answer or [])
+            first = f"{each.question!r} is answered {here!r} by the folder and {there!r} by the run"
     return Outcome(len(asked), equal, len(expected), won, first)
 
 
@@ -96,12 +97,6 @@ def _generated(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, quest
     inputs: Any = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
     output: Any = model.generate(**inputs, return_dict_in_generate=True, output_logits=True)  # type: ignore[operator]
     tokens = output.sequences[0, inputs["input_ids"].shape[1] :].tolist()
-    ends = [index for index, token in enumerate(tokens) if token == tokenizer.eos_token_id]
-    return tokens[: ends[0]] if ends else tokens, torch.cat(output.logits).float()
-
-
-def _difference(tokenizer: PreTrainedTokenizerBase, expected: Expected, found: list[int]) -> str:
-    return (
-        f"{expected.question!r} is answered {tokenizer.decode(found)!r} by the folder and "
-        f"{tokenizer.decode(expected.answer or [])!r} by the run"
-    )
+    if tokenizer.eos_token_id in tokens:
+        tokens = tokens[: tokens.index(tokenizer.eos_token_id)]
+    return tokens, torch.cat(output.logits).float()

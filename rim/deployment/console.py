@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -78,16 +78,8 @@ def facts_of(model: Model, question: str, form: Form) -> dict[str, Any]:
 def text_of(facts: dict[str, Any]) -> str:
     """The facts as a person reads them: answer and latency, the chain of thought, and a table of readouts."""
     chain = [facts["chain"]] if facts["chain"] else []
-    head = f"{facts['answer'] or '(no answer)'}    {facts['milliseconds']:.0f} ms"
-    return "\n".join([*chain, head, *_table(facts["readouts"])])
-
-
-def _table(readouts: Sequence[dict[str, Any]]) -> Iterable[str]:
-    if len(readouts) < 2:
-        return []
-    steps = "step" in readouts[0]
-    header = ["block", "answer", "probability", *(["step"] if steps else [])]
-    rows = [
-        [str(r["block"]), r["answer"], f"{r['probability']:.2f}", *([r["step"]] if steps else [])] for r in readouts
-    ]
-    return ["", table(rows, header), ""]
+    lines = [*chain, f"{facts['answer'] or '(no answer)'}    {facts['milliseconds']:.0f} ms"]
+    readouts = [{**each, "probability": f"{each['probability']:.2f}"} for each in facts["readouts"]]
+    if len(readouts) > 1:
+        lines += ["", table([list(each.values()) for each in readouts], list(readouts[0])), ""]
+    return "\n".join(lines)

@@ -21,7 +21,7 @@ from rim.deployment.harness import write_tasks
 from rim.deployment.model import Model, load
 from rim.deployment.prompt import PROBE, PromptText, prompt_text
 from rim.deployment.push import check_push, push
-from rim.deployment.scored import Scored, of_checkpoint, questions, scored
+from rim.deployment.scored import Scored, questions, scored
 from rim.deployment.template import chat_template, special_tokens
 from rim.runs.environment import describe
 
@@ -65,7 +65,8 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
     blocks = model.config.memory.blocks if wanted.blocks is None else wanted.blocks
     prompt = prompt_text(method, model.config, model.backbone.tokenizer, blocks)
     sets = scored(model.folder)
-    standing = of_checkpoint(sets, model.about["name"]) if blocks == model.config.memory.blocks else []
+    as_scored = blocks == model.config.memory.blocks
+    standing = [each for each in sets if as_scored and each.checkpoint == model.about["name"]]
     expected = list(_expected(model, sets, prompt, blocks if prompt.choice else None))
     template = chat_template(prompt, model.backbone.tokenizer)
     with _whole_or_nothing(to) as scrap:

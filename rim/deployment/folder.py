@@ -21,10 +21,8 @@ def write_model(backbone: Backbone, template: str, max_new_tokens: int, dtype: s
     tokenizer, model = backbone.tokenizer, merged(backbone)
     nn.Module.to(model, DTYPES[dtype])
     special = backbone.special
-    model.config.use_cache = True
     ids = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": special.end, "pad_token_id": special.pad}
-    for name, value in ids.items():
-        setattr(model.config, name, value)
+    model.config.update({"use_cache": True, **ids})
     model.generation_config = greedy_everywhere(backbone, max_new_tokens)
     model.save_pretrained(folder)
     if tokenizer.pad_token is None:

@@ -53,10 +53,9 @@ def write_gguf(folder: Path, converter: Path, dtype: str, file: Path, expected: 
         ExportError: the converter failed, or the file's tokenizer gives other ids; says where.
     """
     tokenizer = load_tokenizer(folder)
-    more = [str(folder), "--outfile", str(file), "--outtype", TYPES[dtype]]
     rule = split_rule(tokenizer)
-    with_rule = [str(Path(__file__).with_name("llama_cpp.py")), str(converter), rule]
-    line = [sys.executable, *(with_rule if rule else [str(converter)]), *more]
+    script = [str(Path(__file__).with_name("llama_cpp.py")), str(converter), rule] if rule else [str(converter)]
+    line = [sys.executable, *script, str(folder), "--outfile", str(file), "--outtype", TYPES[dtype]]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     if done.returncode or not file.exists():
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]

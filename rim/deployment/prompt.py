@@ -68,7 +68,10 @@ def prompt_text(method: Method, config: Config, tokenizer: PreTrainedTokenizerBa
     first = choice and parts[0][0] != parts[-1][0]
     sides = [before if first else after for before, after in parts]
     grown = [new[len(old) :] for old, new in pairwise(sides)] if choice else sides
-    text = _Text(tokenizer)
+
+    def text(ids: Sequence[int]) -> str:
+        return str(tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+
     return PromptText(
         begin=text(parts[0][0]) + form.frame.before,
         end=form.frame.after,
@@ -152,20 +155,6 @@ def _around(method: Method, example: EncodedExample, bare: int, blocks: int | No
         else:
             before += ids[: max(0, bare - read)]
             read += len(ids)
-    _require_continuous(final.hides, final.start, len(before) + len(after) + read - bare)
-    return before, after
-
-
-def _require_continuous(hides: frozenset[Kind], start: int | None, length: int) -> None:
-    if hides or start not in (None, length):
+    if final.hides or final.start not in (None, len(before) + len(after) + read - bare):
         raise ExportError("an answer does not continue the text of its prompt, which an engine cannot express")
-
-
-class _Text:
-    """Text of special tokens, and of a cue."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
-        self.tokenizer = tokenizer
-
-    def __call__(self, ids: Sequence[int]) -> str:
-        return str(self.tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
+    return before, after

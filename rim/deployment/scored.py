@@ -37,11 +37,6 @@ def scored(folder: RunFolder) -> list[Scored]:
     return found
 
 
-def of_checkpoint(sets: Sequence[Scored], name: str) -> list[Scored]:
-    """Those that a checkpoint was scored on."""
-    return [each for each in sets if each.checkpoint == name]
-
-
 def questions(sets: Sequence[Scored], most: int) -> list[str]:
     """Up to `most` different questions, of each test set in turn."""
     rows = [[row.question for row in each.rows] for each in sets]

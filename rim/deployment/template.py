@@ -32,6 +32,8 @@ AFTER\
 CUE\
 {%- if messages|length == 2 %}{{- messages[1]['content'] ~ STOP }}{%- endif %}
 """
+AGAIN = "{%- if question.lstrip() != question %}{{- raise_exception(SPACE) }}{%- endif %}\n"
+"""Refuses what `PromptText.accepts` does not."""
 BLOCKS = """\
 {%- for block in TEXTS %}{%- if loop.index <= (blocks | default(COUNT)) %}{{- block }}{%- endif %}{%- endfor %}
 """
@@ -43,7 +45,7 @@ def chat_template(prompt: PromptText, tokenizer: PreTrainedTokenizerBase) -> str
     parts = {
         "REFUSAL": _literal(ONE_QUESTION),
         "SPECIAL": _literal(special_tokens(tokenizer)),
-        "AGAIN": _refused_again() if prompt.readings > 1 else "",
+        "AGAIN": AGAIN.replace("SPACE", _literal(SPACE_FIRST)) if prompt.readings > 1 else "",
         "TRIM": "{%- set question = question|trim %}\n" if prompt.trims else "",
         "BEGIN": _written(prompt.begin),
         "BEFORE": blocks if prompt.blocks_first else "",
@@ -59,11 +61,6 @@ def special_tokens(tokenizer: PreTrainedTokenizerBase) -> list[str]:
     """Texts that a tokenizer reads as special tokens, the memory tokens among them."""
     added = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     return sorted({*tokenizer.all_special_tokens, *added})
-
-
-def _refused_again() -> str:
-    """A line that refuses what `PromptText.accepts` does not."""
-    return "{%- if question.lstrip() != question %}{{- raise_exception(" + _literal(SPACE_FIRST) + ") }}{%- endif %}\n"
 
 
 def _blocks(prompt: PromptText) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -87,9 +88,10 @@ def exists(word: str) -> bool:
 
 
 def _parser(verb: str, description: str, config: bool, settings: type | None) -> ArgumentParser:
+    formatter = partial(RawDescriptionHelpFormatter, max_help_position=30)  # the help of a verb fits 80 x 25
     parser = _Parser(
         prog=f"python -m rim.{verb}", description=description, allow_abbrev=False,
-        epilog=_EPILOG if settings else None, formatter_class=_Formatter,
+        epilog=_EPILOG if settings else None, formatter_class=formatter,
     )  # fmt: skip
     if config:
         parser.add_argument("--config", nargs="+", action="extend", metavar="FILE", help="YAML files; a later one wins")
@@ -97,30 +99,16 @@ def _parser(verb: str, description: str, config: bool, settings: type | None) ->
     if settings is None:
         return parser
     parser.add_argument(
-        "--help-config",
-        nargs="?",
-        const="",
-        action=_Reference,
-        default=SUPPRESS,
-        metavar="SECTION",
-        help=_HELP_CONFIG,
-        settings=settings,
-    )
+        "--help-config", nargs="?", const="", action=_Reference, default=SUPPRESS, metavar="SECTION",
+        help="print settings with type, default, meaning", settings=settings,
+    )  # fmt: skip
     return parser
 
 
-_HELP_CONFIG = "print settings with type, default, meaning"
 _EPILOG = """\
 key=value wins over files: training.batch_size=64, 'data.test=[gsm8k/test]',
 data.root=null, 'stages.*.learning_rate=1e-3' (* is every index of a list),
 'data.question_end="\\n"' (text with escapes stands in quotes)."""
-
-
-class _Formatter(RawDescriptionHelpFormatter):
-    """Options and their help share a line, so that the help of a verb fits a terminal of 80 x 25."""
-
-    def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=30)
 
 
 class _Parser(ArgumentParser):

@@ -14,13 +14,12 @@ from yaml import MarkedYAMLError
 from rim.base.errors import SettingsError
 from rim.base.files import write_bytes
 from rim.settings import Config
-from rim.settings.checks import check
 from rim.settings.merge import Merge, join
 from rim.settings.schema import shown
 
 Settings = TypeVar("Settings")
 
-__all__ = ["SettingsError", "check", "differences", "load", "load_as", "read_yaml", "save", "to_dict", "to_yaml"]
+__all__ = ["SettingsError", "differences", "load", "load_as", "read_yaml", "save", "to_dict", "to_yaml"]
 
 
 def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:

@@ -105,7 +105,8 @@ class Merge:
         if schema.element(kind) is not None:
             return [(f"{path}[{index}]", schema.element(kind)) for index in self._indices(path, part, value, origin)]
         if part == EVERY:
-            raise SettingsError(f"{origin}: {join(path, part)}: {_EVERY_RULE}; {path or 'the whole'} is {_noun(kind)}")
+            what = schema.in_words(kind).replace("a section with", "a section, so name one of")
+            raise SettingsError(f"{origin}: {join(path, part)}: {_EVERY_RULE}; {path or 'the whole'} is {what}")
         if is_dataclass(kind):
             return [(join(path, part), self._field(path, schema.as_section(kind), part, value, origin))]
         raise SettingsError(f"{origin}: {path} is {schema.in_words(kind)}, not a section: '{part}' cannot follow it")
@@ -209,11 +210,6 @@ def tell_replaced(key: str) -> None:
 
 def join(path: str, key: Any) -> str:
     return f"{path}.{key}" if path else str(key)
-
-
-def _noun(kind: Any) -> str:
-    """A type as a noun; of a section, the names that may stand instead of a `*`."""
-    return schema.in_words(kind).replace("a section with", "a section, so name one of")
 
 
 def _misfit(path: str, kind: Any, value: Any, origin: str) -> SettingsError:

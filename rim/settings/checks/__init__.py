@@ -5,7 +5,6 @@ Every rule is a generator of (path, sentence); `problems` is their sum.
 
 from collections.abc import Iterator
 
-from rim.base.errors import SettingsError
 from rim.settings import Config
 from rim.settings.checks import memory, scoring, sharding, sources, stages, values
 from rim.settings.checks.memory import WITH_BLOCKS
@@ -14,7 +13,7 @@ from rim.settings.checks.stages import OBJECTIVES, steps_taught
 from rim.settings.checks.values import value_at
 from rim.settings.schema import shown
 
-__all__ = ["CONTROLS", "OBJECTIVES", "WITHOUT_ORDER", "WITH_BLOCKS", "check", "problems", "steps_taught", "value_at"]
+__all__ = ["CONTROLS", "OBJECTIVES", "WITHOUT_ORDER", "WITH_BLOCKS", "problems", "steps_taught", "value_at"]
 
 RULES = (
     *(values.sizes, values.names, values.loggers, values.batches, values.types, values.heads, values.rates),
@@ -22,17 +21,6 @@ RULES = (
     *(scoring.possible, stages.settings, memory.readable, memory.recomputable, memory.compilable, sharding.shareable),
 )
 """In the order in which their findings are told."""
-
-
-def check(config: Config) -> None:
-    """Refuse settings that cannot be used together.
-
-    Raises:
-        SettingsError: all that was found, a line each: path, value, rule, way out.
-    """
-    found = [text for _, text in problems(config)]
-    if found:
-        raise SettingsError("\n".join(found))
 
 
 def problems(config: Config) -> Iterator[tuple[str, str]]:

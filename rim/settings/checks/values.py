@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rim.base.errors import did_you_mean
-from rim.settings import ATTENTION, Config, Scratch, schema
+from rim.settings import ATTENTION, Config, schema
 from rim.settings.training import LOGGERS
 
 _FROM_ZERO = {
@@ -106,10 +106,6 @@ def heads(config: Config) -> Iterator[tuple[str, str]]:
             "backbone.scratch.heads",
             f"gives heads of width {size}, and {shape.shape}'s rotary positions need an even one",
         )
-    yield from _key_value_heads(shape)
-
-
-def _key_value_heads(shape: Scratch) -> Iterator[tuple[str, str]]:
     if shape.key_value_heads is not None and shape.heads % shape.key_value_heads:
         fitting = ", ".join(str(heads) for heads in range(1, shape.heads + 1) if shape.heads % heads == 0)
         yield "backbone.scratch.key_value_heads", f"must divide heads = {shape.heads}: {fitting}"

@@ -1,6 +1,7 @@
 """A benchmark from its settings to its tables."""
 
 import sys
+from functools import partial
 
 from rim.runs.environment import use_threads
 from rim.studies.benchmark.bound import bound_of
@@ -21,14 +22,9 @@ def conduct(bench: Benchmark) -> int:
     load, device = load_average(), device_of(bench)
     jobs = build(bench)
     before = bound_of(jobs[0].backbone, bench.bandwidth)
-    measured = measure(bench, jobs, _say)
+    measured = measure(bench, jobs, partial(print, file=sys.stderr, flush=True))
     after = bound_of(jobs[0].backbone, bench.bandwidth)
     bound = max(before, after, key=lambda each: each.bandwidth)  # other work on the machine takes its share
     summary = summarise(bench, measured, bound, device.type)
     print(publish(summary, measured, load, " ".join(["python -m rim.bench", *sys.argv[1:]])))
     return 0
-
-
-def _say(text: str) -> None:
-    """Progress, apart from results."""
-    print(text, file=sys.stderr, flush=True)

@@ -125,8 +125,7 @@ def one_round(
         for index, batch in enumerate(batches(bench, size)):
             for each in rotated(contenders, number + index):
                 case = Case(each.job.name, each.decode, size)
-                watched = memory is not None and case not in memory
-                if watched and memory is not None:
+                if memory is not None and case not in memory:
                     memory[case] = memory_of(each, batch)
                 found[case].append(_seconds(each, batch))
     return {case: Seconds(*map(fmean, zip(*each, strict=True))) for case, each in found.items()}

@@ -18,16 +18,17 @@ from rim.studies.benchmark.tables import csv_text, markdown, tables
 def publish(summary: Summary, measured: Measured, load: tuple[float, ...], command: str) -> str:
     """Write `table.md`, `table.csv`, `results.json` and `latency.png` to the benchmark's folder.
 
-    Returns:
-        The tables and the paths that were written: what a command prints.
-
     Args:
         load: averages of the machine at the start.
+
+    Returns:
+        The tables and the paths that were written: what a command prints.
     """
     folder, facts = summary.bench.path, describe()
     foot = footer(summary, facts, load)
     record = {"command": command, **facts, "load_average_at_start": load, "settings": asdict(summary.bench)}
-    record |= {**summary.to_json(), "seconds": _seconds(measured)}
+    rounds = {case: [each._asdict() for each in found] for case, found in measured.seconds.items()}
+    record |= {**summary.to_json(), "seconds": [{**case._asdict(), "rounds": each} for case, each in rounds.items()]}
     figures = {"latency": latency_figure(summary)}
     files = write_report(folder, markdown(summary, foot), csv_text(summary), record, figures)
     shown = [part for title, text in tables(summary) for part in (f"{title}\n", text, "")]
@@ -37,11 +38,9 @@ def publish(summary: Summary, measured: Measured, load: tuple[float, ...], comma
 def footer(summary: Summary, facts: dict[str, Any], load: tuple[float, ...]) -> str:
     """What the numbers come from and how they were made, as one paragraph."""
     bench = summary.bench
-    memory = (
-        "weights and the most that an answer allocates beyond them"
-        if summary.device == "cuda"
-        else "weights and the cache at its largest, without activations"
-    )
+    memory = "weights and the cache at its largest, without activations"
+    if summary.device == "cuda":
+        memory = "weights and the most that an answer allocates beyond them"
     return (
         f"{origin_here(facts, bench.config(bench.entries[0]).run.seed)}\n"
         f"On {summary.device} in {bench.dtype}, load average {load[0]:.1f} at the start. Medians over {bench.rounds} "
@@ -53,20 +52,10 @@ def footer(summary: Summary, facts: dict[str, Any], load: tuple[float, ...]) -> 
 
 
 def origin_here(facts: dict[str, Any], seed: int) -> str:
-    """What numbers of this process come from, in one sentence.
-
-    Args:
-        facts: `environment.describe()`.
-    """
+    """What numbers of this process come from, in one sentence; `facts` are `environment.describe()`."""
     return origin(provenance([{**facts, "threads": torch.get_num_threads()}]), [seed])
 
 
 def load_average() -> tuple[float, ...]:
     """Of the last 1, 5 and 15 minutes."""
     return tuple(round(part, 2) for part in os.getloadavg())
-
-
-def _seconds(measured: Measured) -> list[dict[str, Any]]:
-    return [
-        {**case._asdict(), "rounds": [{**each._asdict()} for each in found]} for case, found in measured.seconds.items()
-    ]

@@ -148,7 +148,11 @@ def problems(bench: Benchmark) -> Iterator[str]:
         yield "entries = []: a benchmark measures entries; list some, such as {name: direct, overrides: [...]}"
         return
     yield from _numbers(bench)
-    yield from _listed("decode", bench.decode, DECODERS)
+    if not bench.decode or len(set(bench.decode)) < len(bench.decode):
+        rule = f"each stands there once, and at least one does; there are {', '.join(DECODERS)}"
+        yield f"decode = {bench.decode}: {rule}"
+    for way in bench.decode:
+        yield from unknown("decode", way, DECODERS)
     if "graph" in bench.decode and bench.device == "cpu":
         yield "device = 'cpu': decode lists graph, and CUDA graphs run on a GPU alone; leave it out, or set device=gpu"
     names = [entry.name for entry in bench.entries]
@@ -165,21 +169,14 @@ def problems(bench: Benchmark) -> Iterator[str]:
 
 
 def _numbers(bench: Benchmark) -> Iterator[str]:
-    for name, least in {"questions": 1, "rounds": 1, "warmup": 1, "threads": 1}.items():
-        if getattr(bench, name) < least:
-            yield f"{name} = {getattr(bench, name)}: must be at least {least}"
+    for name in ("questions", "rounds", "warmup", "threads"):
+        if getattr(bench, name) < 1:
+            yield f"{name} = {getattr(bench, name)}: must be at least 1"
     sizes = bench.batch_sizes
     if not sizes or min(sizes) < 1 or sorted(set(sizes)) != sizes:
         yield f"batch_sizes = {sizes}: lists numbers of questions, at least 1, each once and the smallest first"
     if bench.bandwidth is not None and not 0 < bench.bandwidth < float("inf"):
         yield f"bandwidth = {bench.bandwidth}: must be a positive number of GB/s; leave it empty to have it measured"
-
-
-def _listed(path: str, values: Sequence[str], known: Sequence[str]) -> Iterator[str]:
-    if not values or len(set(values)) < len(values):
-        yield f"{path} = {list(values)}: each stands there once, and at least one does; there are {', '.join(known)}"
-    for value in values:
-        yield from unknown(path, value, known)
 
 
 def _bar(path: str, bar: Bar, names: Sequence[str]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """From rounds to numbers: medians with spread, ratios within rounds, and which bars are met."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -79,15 +80,12 @@ class Summary:
 
 
 def summarise(bench: Benchmark, measured: Measured, bound: Bound, device: str) -> Summary:
-    """All numbers of a benchmark.
-
-    Args:
-        device: type of the device, `cpu` or `cuda`.
-    """
+    """All numbers of a benchmark on a type of device, `cpu` or `cuda`."""
     rows = [_row(bench, measured, case) for case in measured.seconds]
     order = {entry.name: index for index, entry in enumerate(bench.entries)}
     rows.sort(key=lambda row: (bench.decode.index(row.case.decode), row.case.batch_size, order[row.case.entry]))
-    bars = [_bar(bench, bar, way, measured, bound, device) for bar in bench.bars for way in _ways(bench, bar)]
+    asked = [(bar, way) for bar in bench.bars for way in bench.decode if not bar.decode or way in bar.decode]
+    bars = [_bar(bench, bar, way, measured, bound, device) for bar, way in asked]
     return Summary(bench, rows, measured.work, bound, bars, device)
 
 
@@ -106,10 +104,6 @@ def _row(bench: Benchmark, measured: Measured, case: Case) -> Row:
         answers_per_second=case.batch_size / full.median,
         memory=measured.memory[case],
     )
-
-
-def _ways(bench: Benchmark, bar: Bar) -> list[str]:
-    return [way for way in bench.decode if not bar.decode or way in bar.decode]
 
 
 def _bar(bench: Benchmark, bar: Bar, way: str, measured: Measured, bound: Bound, device: str) -> BarOutcome:
@@ -131,5 +125,5 @@ def _bar(bench: Benchmark, bar: Bar, way: str, measured: Measured, bound: Bound,
 
 def _time(bar: Bar, seconds: Seconds) -> float:
     """Seconds; where there is no second token, the time between tokens is not a number."""
-    found = {"first": seconds.first, "full": seconds.full, "token": seconds.token}[bar.time]
-    return float("nan") if found is None else found
+    found: float | None = getattr(seconds, bar.time)
+    return math.nan if found is None else found

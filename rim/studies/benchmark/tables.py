@@ -36,8 +36,7 @@ def times_table(summary: Summary, way: str, size: int) -> str:
         "entry", "first token (ms)", f"over {reference}", "full answer (ms)", f"over {reference}", "ms per token",
         "answers per second", "memory (MiB)",
     )  # fmt: skip
-    rows = [_times(row) for row in summary.rows if row.case[1:] == (way, size)]
-    return table(rows, header)
+    return table([_times(row) for row in summary.rows if row.case[1:] == (way, size)], header)
 
 
 def _times(row: Row) -> tuple[str, ...]:
@@ -60,15 +59,10 @@ def _spread(value: Spread, form: str) -> str:
 def work_table(summary: Summary) -> str:
     """Counts, which are exact."""
     header = ("entry", "tokens", "passes before the answer", "passes", "positions before it", "positions", "GFLOPs")
-    rows = [
-        (
-            name,
-            *(f"{value:.1f}" for value in (work.tokens, work.passes_to_first, work.passes)),
-            *(f"{value:.1f}" for value in (work.positions_to_first, work.positions)),
-            f"{work.flops / 1e9:.3g}",
-        )
-        for name, work in summary.work.items()
-    ]
+    rows = []
+    for name, work in summary.work.items():
+        counts = (work.tokens, work.passes_to_first, work.passes, work.positions_to_first, work.positions)
+        rows.append((name, *(f"{count:.1f}" for count in counts), f"{work.flops / 1e9:.3g}"))
     return table(rows, header)
 
 
@@ -76,16 +70,11 @@ def bound_table(summary: Summary) -> str:
     """How many times longer than reading the weights once: the first token, and every further one, at one question."""
     bound, size = summary.bound, summary.bench.batch_sizes[0]
     header = ("entry", "decode", "first token / bound", "per token / bound")
-    rows = [
-        (
-            row.case.entry,
-            row.case.decode,
-            f"{row.first_ms.median / bound.ms:.2f}",
-            f"{row.token_ms.median / bound.ms:.2f}" if row.token_ms else NOTHING,
-        )
-        for row in summary.rows
-        if row.case.batch_size == size
-    ]
+    rows = []
+    for row in (row for row in summary.rows if row.case.batch_size == size):
+        first = f"{row.first_ms.median / bound.ms:.2f}"
+        token = f"{row.token_ms.median / bound.ms:.2f}" if row.token_ms else NOTHING
+        rows.append((row.case.entry, row.case.decode, first, token))
     how = "measured, reading a matrix" if bound.measured else "stated"
     line = (
         f"The bound is {bound.ms:.3g} ms: {bound.bytes / 1e9:.3g} GB of weights at {bound.bandwidth / 1e9:.4g} GB/s "
@@ -108,8 +97,7 @@ def published_table(summary: Summary) -> str:
 
 
 def bars_table(summary: Summary) -> str:
-    rows = [bar_cells(outcome) for outcome in summary.bars]
-    return table(rows, ("bar", "decode", "ratio", "asked", "met"))
+    return table([bar_cells(outcome) for outcome in summary.bars], ("bar", "decode", "ratio", "asked", "met"))
 
 
 def bar_cells(outcome: BarOutcome) -> tuple[str, ...]:
@@ -124,9 +112,8 @@ def csv_text(summary: Summary) -> str:
 
 def _flat(summary: Summary, row: Row) -> dict[str, Any]:
     cells: dict[str, Any] = row.case._asdict()
-    spreads = {"first_ms": row.first_ms, "full_ms": row.full_ms, "first_ratio": row.first_ratio}
-    spreads |= {"full_ratio": row.full_ratio} | ({"token_ms": row.token_ms} if row.token_ms else {})
-    for name, spread in spreads.items():
-        cells |= {f"{name} {part}": value for part, value in vars(spread).items()}
+    for name in ("first_ms", "full_ms", "first_ratio", "full_ratio", "token_ms"):
+        spread = getattr(row, name)
+        cells |= {f"{name} {part}": value for part, value in vars(spread).items()} if spread else {}
     cells |= {"answers_per_second": row.answers_per_second, "memory": row.memory}
     return cells | vars(summary.work[row.case.entry])

@@ -83,11 +83,11 @@ def build(bench: Benchmark) -> list[Job]:
     """
     configs = {entry.name: bench.config(entry) for entry in bench.entries}
     first = next(iter(configs.values()))
-    texts = lambda: training_texts(first.data, TEXTS)  # noqa: E731
-    tokenizer = run_tokenizer(first, texts)
+    tokenizer = run_tokenizer(first, lambda: training_texts(first.data, TEXTS))
     for config in configs.values():
         add_memory_tokens(tokenizer, Slots.of(config))
-    plain = _endless(_model(bench, first, tokenizer))
+    model = _model(bench, first, tokenizer)
+    plain = Backbone(model.model, model.tokenizer, replace(model.special, end=-1))  # no token ends an answer
     return [_job(bench, name, config, plain) for name, config in configs.items()]
 
 
@@ -154,11 +154,6 @@ def widen(backbone: Backbone, rows: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         backbone.model.resize_token_embeddings(rows, mean_resizing=False)
-
-
-def _endless(backbone: Backbone) -> Backbone:
-    """The same model, whose answers no token ends."""
-    return Backbone(backbone.model, backbone.tokenizer, replace(backbone.special, end=-1))
 
 
 def _job(bench: Benchmark, name: str, config: Config, plain: Backbone) -> Job:

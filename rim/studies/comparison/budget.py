@@ -27,7 +27,7 @@ class Ledger:
 
     def known(self, run: PlannedRun) -> int | None:
         """Updates of a run, without counting anything; None: not known yet."""
-        if _is_told(run):
+        if run.budget.exact or run.budget.flops_of == run.entry.name:
             return run.budget.updates
         flops = self.flops(run)
         return None if flops is None else self._fact(_key(run), "updates", run.config(FINE), flops)
@@ -69,10 +69,6 @@ class Ledger:
         self.facts[key] = {name: value, "of": _fingerprint(config, limit)}
         write_json(self.path, self.facts)
         return value
-
-
-def _is_told(run: PlannedRun) -> bool:
-    return run.budget.flops is None and run.budget.flops_of in (None, run.entry.name)
 
 
 def _key(run: PlannedRun) -> str:

@@ -22,7 +22,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Child:
-    """A run under way."""
+    """A run under way, at its place of the machine."""
 
     run: PlannedRun
     process: subprocess.Popen[bytes]
@@ -34,7 +34,7 @@ class Child:
 class Pool:
     """All runs of a comparison: waiting, running, failed; the others are done.
 
-    `job` gives a run's command just before it starts, `report` is told of (run, minutes) when one has finished.
+    `job` gives a run's command just before it starts; `finished` is told of (run, minutes).
     """
 
     waiting: list[PlannedRun]
@@ -64,20 +64,20 @@ class Pool:
         return self.failures
 
     def _collect(self) -> None:
-        """Take note of children that have ended."""
         for child in [child for child in self.running if child.process.poll() is not None]:
             self.running.remove(child)
             if child.process.returncode == 0 and child.run.done:
                 self.finished(child.run, (time.monotonic() - child.since) / 60)
             else:
-                self._fail(child.run, how_it_ended(log_of(child.run.folder), child.process.returncode))
+                reason = how_it_ended(log_of(child.run.folder), child.process.returncode)
+                self.failures.append(Failure(child.run, reason))
 
     def _fill(self) -> None:
         """Start what can start; one at a time, because finding its command may take a while."""
         lost = {failure.run.folder for failure in self.failures}
         for run in [run for run in self.waiting if run.start in lost]:
             self.waiting.remove(run)
-            self._fail(run, f"it starts from {run.start}, which has failed")
+            self.failures.append(Failure(run, f"it starts from {run.start}, which has failed"))
         ready = [run for run in self.waiting if run.start is None or (run.start / "result.json").exists()]
         if ready and len(self.running) < self.machine.jobs:
             self.waiting.remove(ready[0])
@@ -90,13 +90,10 @@ class Pool:
             with locked(log_of(run.folder)) as log:
                 process = launch(job, log, self.machine.share(place))
         except UserError as error:
-            self._fail(run, str(error))
-            return
-        self.running.append(Child(run, process, time.monotonic(), place))
-        self.started(run, job)
-
-    def _fail(self, run: PlannedRun, reason: str) -> None:
-        self.failures.append(Failure(run, reason))
+            self.failures.append(Failure(run, str(error)))
+        else:
+            self.running.append(Child(run, process, time.monotonic(), place))
+            self.started(run, job)
 
 
 def check_free(runs: Sequence[PlannedRun]) -> None:

@@ -1,5 +1,6 @@
 """A comparison from end to end: of runs that exist, or of runs that are trained for it."""
 
+import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,13 +49,10 @@ def compare_planned(comparison: Comparison, dry_run: bool) -> int:
 
 
 def _publish_planned(comparison: Comparison, runs: Sequence[PlannedRun]) -> None:
-    """Entries in their order, whatever the order of training."""
-    order = [entry.name for entry in comparison.entries]
-    budgets = [budget.name for budget in comparison.budgets]
-    done = sorted(
-        (run for run in runs if run.done),
-        key=lambda run: (budgets.index(run.budget.name), order.index(run.entry.name)),
-    )
+    """Budgets and entries in their order, whatever the order of training."""
+    budgets, entries = comparison.budgets, comparison.entries
+    done = [run for run in runs if run.done]
+    done.sort(key=lambda run: (budgets.index(run.budget), entries.index(run.entry)))
     if not done:
         return
     missing = [run.name for run in distinct(runs) if not run.done]
@@ -91,19 +89,16 @@ def compare_named(folders: Sequence[Path], out: Path | None, reference: str | No
 def _free_folder(runs: Sequence[FinishedRun]) -> Path:
     """Where the same runs were compared before, else the first free name."""
     shared = _shared([run.folder.parent for run in runs])
-    number = 1
-    while True:
-        folder = shared / (f"comparison-{number}" if number > 1 else "comparison")
-        known = RunFolder(folder).read("results.json")
-        if known is None and not folder.exists():
-            return folder
-        if known is not None and _members(known) == sorted((run.config.run.name, run.seed) for run in runs):
-            return folder
-        number += 1
+    names = itertools.chain(["comparison"], (f"comparison-{number}" for number in itertools.count(2)))
+    return next(shared / name for name in names if _is_free(shared / name, runs))
 
 
-def _members(record: dict[str, list[dict[str, str]]]) -> list[tuple[str, object]]:
-    return sorted((run["name"], run["seed"]) for run in record["runs"])
+def _is_free(folder: Path, runs: Sequence[FinishedRun]) -> bool:
+    known = RunFolder(folder).read("results.json")
+    if known is None:
+        return not folder.exists()
+    members = sorted((run["name"], run["seed"]) for run in known["runs"])
+    return members == sorted((run.config.run.name, run.seed) for run in runs)
 
 
 def _finish(name: str, folder: Path, runs: Sequence[FinishedRun], reference: str, notes: Sequence[str]) -> None:

@@ -42,13 +42,13 @@ def latency_figure(summary: Summary) -> Figure | None:
     if not any(entry.cost.latency for entry in summary.entries):
         return None
     figure, panels = _grid(summary, len(summary.sources))
-    for row, source in enumerate(summary.sources):
-        for column, budget in enumerate(summary.budgets):
+    for source, row in zip(summary.sources, panels, strict=True):
+        for budget, axes in zip(summary.budgets, row, strict=True):
             timed = [entry for entry in summary.of(budget) if entry.cost.latency]
-            _draw_latency(panels[row][column], timed, source, styles(summary))
-            _title(panels[row][column], source, budget)
+            _draw_latency(axes, timed, source, styles(summary))
+            _title(axes, source, budget)
             if timed:
-                _fit_latency(panels[row][column], timed)
+                _fit_latency(axes, timed)
     asked = {entry.cost.latency["source"] for entry in summary.entries if entry.cost.latency}
     for axes in panels[-1]:
         axes.set_xlabel(f"time to the full answer (ms, logarithmic)\non questions of {', '.join(sorted(asked))}")
@@ -93,9 +93,8 @@ def steps_figure(summary: Summary) -> Figure | None:
     if not strips:
         return None
     figure, panels = _grid(summary, len(strips))
-    for row, strip in enumerate(strips):
-        for column, budget in enumerate(summary.budgets):
-            axes = panels[row][column]
+    for strip, row in zip(strips, panels, strict=True):
+        for budget, axes in zip(summary.budgets, row, strict=True):
             for entry in summary.of(budget):
                 _draw_steps(axes, entry, strip, styles(summary)[entry.entry])
             _draw_borders(axes, summary, strip)
@@ -117,7 +116,8 @@ def strips_of(summary: Summary) -> list[Strip]:
             continue  # no written steps
         task = source.partition("/")[0]
         for index, strip in enumerate(found):
-            if strip.sources[0].partition("/")[0] == task and _follows(summary, strip.sources[-1], source):
+            follows = _steps(summary, strip.sources[-1])[-1] < _steps(summary, source)[0]
+            if strip.sources[0].partition("/")[0] == task and follows:
                 found[index] = Strip(f"{task}: {', '.join((*strip.sources, source))}", (*strip.sources, source))
                 break
         else:
@@ -127,10 +127,6 @@ def strips_of(summary: Summary) -> list[Strip]:
 
 def _steps(summary: Summary, source: str) -> list[int]:
     return sorted(summary.entries[0].tests[source].by_steps)
-
-
-def _follows(summary: Summary, source: str, later: str) -> bool:
-    return _steps(summary, source)[-1] < _steps(summary, later)[0]
 
 
 def _draw_steps(axes: Axes, entry: EntrySummary, strip: Strip, look: Style) -> None:
@@ -152,10 +148,9 @@ def _draw_borders(axes: Axes, summary: Summary, strip: Strip) -> None:
         border = (_steps(summary, source)[-1] + _steps(summary, later)[0]) / 2
         axes.axvline(border, color="0.35", linestyle="--", linewidth=1)
         style: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
-        for name, side in ((source, "right"), (later, "left")):
-            offset = (-4 if side == "right" else 4, -2)
+        for name, side, offset in ((source, "right", -4), (later, "left", 4)):
             text = name.partition("/")[2]
-            axes.annotate(text, (border, 1), xytext=offset, ha=side, fontsize=8, color="0.35", **style)
+            axes.annotate(text, (border, 1), xytext=(offset, -2), ha=side, fontsize=8, color="0.35", **style)
 
 
 def _grid(summary: Summary, rows: int) -> tuple[Figure, list[list[Axes]]]:
@@ -176,8 +171,8 @@ def _title(axes: Axes, source: str, budget: str) -> None:
 
 
 def _legend(figure: Figure, summary: Summary) -> None:
-    handles = [Line2D([], [], label=name, markersize=5, **look._asdict()) for name, look in styles(summary).items()]
-    legend = figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False, handlelength=3)
-    literal(legend)
-    for text in legend.get_texts():
-        text.set_text(text.get_text() + (" (reference)" if text.get_text() == summary.reference else ""))
+    labels = {name: name + (" (reference)" if name == summary.reference else "") for name in styles(summary)}
+    handles = [
+        Line2D([], [], label=labels[name], markersize=5, **look._asdict()) for name, look in styles(summary).items()
+    ]
+    literal(figure.legend(handles=handles, loc="outside right upper", fontsize=8, frameon=False, handlelength=3))

@@ -1,5 +1,6 @@
 """The runs of a comparison in the order of training, and every contradiction before any of them starts."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +30,7 @@ class PlannedRun:
 
     @property
     def name(self) -> str:
-        """`<budget>/<entry>/seed-<seed>`, as it is printed."""
+        """As it is printed: `<budget>/<entry>/seed-<seed>`."""
         return f"{self._home.name}/{self.entry.name}/seed-{self.seed}"
 
     @property
@@ -39,8 +40,7 @@ class PlannedRun:
         if self.budget.flops_of == self.entry.name:
             trained = self.comparison.budgets_of(self.entry)
             for other in self.comparison.budgets:
-                plain = other.flops is None and other.flops_of is None
-                if plain and other.updates == self.budget.updates and other.name in trained:
+                if other.exact == self.budget.updates and other.name in trained:
                     return other
         return self.budget
 
@@ -109,15 +109,16 @@ def check_plan(comparison: Comparison, runs: Sequence[PlannedRun]) -> None:
     for entry in comparison.entries:
         started = ("backbone.start_from",) if entry.start else ()
         found += _overrides(f"overrides of entry '{entry.name}'", entry.overrides, started)
-    firsts = {(run.budget.name, run.entry.name): run for run in reversed(runs)}
-    for run in reversed(firsts.values()):
+    firsts: dict[tuple[str, str], PlannedRun] = {}
+    for run in runs:
+        firsts.setdefault((run.budget.name, run.entry.name), run)
+    for run in firsts.values():
         found += [] if found else _stages(run)
     if found:
         raise SettingsError("\n".join(dict.fromkeys(found)))
-    configs = {run.entry.name: run.config(FINE) for run in reversed(firsts.values())}
-    check_same_data(configs, comparison.transfer)
+    check_same_data({run.entry.name: run.config(FINE) for run in firsts.values()}, comparison.transfer)
     for run in runs:
-        check_folder(run, run.budget.updates if run.budget.flops_of is None else None)
+        check_folder(run, run.budget.exact)
 
 
 def _overrides(path: str, overrides: Sequence[str], also: Sequence[str] = ()) -> Iterator[str]:
@@ -128,8 +129,7 @@ def _overrides(path: str, overrides: Sequence[str], also: Sequence[str] = ()) ->
 
 def _stages(run: PlannedRun) -> Iterator[str]:
     """Stages must share the budget out among them, so that every entry spends the same."""
-    exact = run.budget.updates if run.budget.flops_of is None else None
-    whole = exact or FINE
+    whole = run.budget.exact or FINE
     stages = run.config(whole).stages
     for index, stage in enumerate(stages):
         if "%" not in stage.duration:
@@ -142,15 +142,11 @@ def _stages(run: PlannedRun) -> Iterator[str]:
     if sum(lengths) == whole:
         return
     shares = " + ".join(stage.duration for stage in stages)
+    enough = 100 * math.ceil(whole / 100)  # every whole per cent divides it
     yield (
         f"entry '{run.entry.name}': stages of {shares} make {sum(lengths)} of {whole} updates: they must sum to 100%"
-        + (f", each a whole number of updates; {_round(whole)} would do if they do" if exact else "")
+        + (f", each a whole number of updates; {enough} would do if they do" if run.budget.exact else "")
     )
-
-
-def _round(updates: int) -> int:
-    """The next multiple of 100, which every whole per cent divides."""
-    return -(-updates // 100) * 100
 
 
 def check_folder(run: PlannedRun, updates: int | None) -> None:

@@ -1,7 +1,7 @@
 """Writes the report of a comparison: tables, records, figures, TensorBoard."""
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,8 @@ from rim.report.statistics import RESAMPLES
 from rim.report.tensorboard import write_events
 from rim.studies.comparison.collect import FinishedRun
 from rim.studies.comparison.figures import latency_figure, steps_figure
-from rim.studies.comparison.footer import footer
 from rim.studies.comparison.summary import Summary, summarise
-from rim.studies.comparison.tables import budget_tables, csv_text, main_tables, markdown
+from rim.studies.comparison.tables import budget_tables, csv_text, footer, main_tables, markdown
 from rim.studies.comparison.untouched import base_note, base_rows
 
 
@@ -32,35 +31,28 @@ def publish(name: str, folder: Path, runs: Sequence[FinishedRun], reference: str
     """
     base = base_rows(runs)
     summary = summarise(name, [*runs, *base], reference)
-    notes_on = partial(_footer, summary, runs, base, notes)
-    text = markdown(summary, notes_on)
+
+    def foot(budget: str) -> str:
+        about = base_note([row for row in base if row.budget == budget])
+        return footer([run for run in runs if run.budget == budget], summary.confidence, notes, about)
+
     figures = {"accuracy_latency": latency_figure(summary), "accuracy_steps": steps_figure(summary)}
     record = {**_record(summary, runs, notes), "base": [_run(row) for row in base]}
-    files = write_report(folder, text, csv_text([*runs, *base]), record, figures)
-    write_events(folder, "comparison", _event_tables(summary, notes_on), figures)
-    main = main_tables(summary) + "\n\n" + footer(runs, summary.confidence, notes, base_note(base))
-    return "\n".join([main, "", *(f"wrote {file}" for file in files)])
-
-
-def _footer(
-    summary: Summary, runs: Sequence[FinishedRun], base: Sequence[FinishedRun], notes: Sequence[str], budget: str
-) -> str:
-    about = base_note([row for row in base if row.budget == budget])
-    return footer([run for run in runs if run.budget == budget], summary.confidence, notes, about)
-
-
-def _event_tables(summary: Summary, notes_on: Callable[[str], str]) -> dict[str, str]:
-    return {
-        f"{budget or 'runs'}/{title}": f"{text}\n\n{notes_on(budget)}"
+    files = write_report(folder, markdown(summary, foot), csv_text([*runs, *base]), record, figures)
+    tables = {
+        f"{budget or 'runs'}/{title}": f"{text}\n\n{foot(budget)}"
         for budget in summary.budgets
         for title, text in budget_tables(summary, budget)
     }
+    write_events(folder, "comparison", tables, figures)
+    main = main_tables(summary) + "\n\n" + footer(runs, summary.confidence, notes, base_note(base))
+    return "\n".join([main, "", *(f"wrote {file}" for file in files)])
 
 
 def _record(summary: Summary, runs: Sequence[FinishedRun], notes: Sequence[str]) -> dict[str, Any]:
     """The summary with what is needed to judge it: provenance, and the counts of every run; no predictions."""
     return {
-        **summary.to_json(),
+        **asdict(summary),
         "intervals": f"bootstrap of {RESAMPLES} resamples over seeds and examples",
         "notes": list(notes),
         **provenance(run.environment for run in runs),

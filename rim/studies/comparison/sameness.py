@@ -46,13 +46,13 @@ def check_same_data(configs: Mapping[str, Config], transfer: bool = False) -> No
     Raises:
         ComparisonError: names both, and every setting that differs.
     """
-    names = list(configs)
-    for name in names[1:]:
-        both = configs[names[0]], configs[name]
+    first, *others = configs
+    for name in others:
+        both = configs[first], configs[name]
         changed = data_differences(*both, transfer)
         if changed:
             raise ComparisonError(
-                f"'{names[0]}' and '{name}' are not on the same data: {'; '.join(changed)}. A comparison answers one "
+                f"'{first}' and '{name}' are not on the same data: {'; '.join(changed)}. A comparison answers one "
                 f"question on one set of examples: give both the same data settings, or compare them apart"
                 + ("" if data_differences(*both, transfer=True) else TRANSFER)
             )
@@ -81,12 +81,12 @@ def check_same_rule(source: str, rules: Mapping[str, Mapping[str, Any] | None]) 
     Raises:
         ComparisonError: names both runs and both rules.
     """
-    names = list(rules)
-    for name in names[1:]:
-        if rules[name] != rules[names[0]]:
+    first, *others = rules
+    for name in others:
+        if rules[name] != rules[first]:
             raise ComparisonError(
-                f"{source}: '{names[0]}' was marked by {_told(rules[names[0]])}, '{name}' by {_told(rules[name])}, and "
-                "the same answer may be right by one and wrong by the other. Score the older run again: rim.evaluate "
+                f"{source}: '{first}' was marked by {_told(rules[first])}, '{name}' by {_told(rules[name])}, and the "
+                "same answer may be right by one and wrong by the other. Score the older run again: rim.evaluate "
                 f"--run DIR --test {source}"
             )
 
@@ -102,12 +102,11 @@ def older_controls(versions: Mapping[str, int]) -> list[str]:
         versions: folder of a run with edited blocks → version of the edit.
     """
     older = [name for name, version in versions.items() if version != VERSION]
-    if not older:
-        return []
-    return [
+    text = (
         f"Swapped blocks and noise of {', '.join(older)} were measured by another edit of states than today's: they do "
         "not compare with others. Score these runs again: rim.evaluate --run DIR"
-    ]
+    )
+    return [text] if older else []
 
 
 def check_same_examples(source: str, examples: Mapping[str, Sequence[tuple[str, str, str]]]) -> None:
@@ -122,15 +121,15 @@ def check_same_examples(source: str, examples: Mapping[str, Sequence[tuple[str, 
     Raises:
         ComparisonError: names both runs, and the first example that only one of them has.
     """
-    names = list(examples)
-    for name in names[1:]:
-        first, other = examples[names[0]], examples[name]
+    reference, *others = examples
+    for name in others:
+        first, other = examples[reference], examples[name]
         if list(first) == list(other):
             continue
         lone = sorted({*first} ^ {*other})
         what = f"'{lone[0][0]}' (answer '{lone[0][1]}') is not the same in both" if lone else "their order differs"
         raise ComparisonError(
-            f"{source}: '{names[0]}' answered {len(first)} examples, '{name}' {len(other)}, and {what}. Differences "
+            f"{source}: '{reference}' answered {len(first)} examples, '{name}' {len(other)}, and {what}. Differences "
             "are paired, example by example: score both runs on the same test set (rim.evaluate --run DIR --test "
             f"{source}), or compare them apart"
         )

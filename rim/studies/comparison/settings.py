@@ -28,6 +28,11 @@ class Budget:
     flops_of: str | None = None
     """Entry whose training FLOPs at `updates` every run may spend."""
 
+    @property
+    def exact(self) -> int | None:
+        """Updates of every run; None: FLOPs bound them."""
+        return self.updates if self.flops_of is None else None
+
 
 @dataclass
 class Entry:
@@ -80,11 +85,9 @@ class Comparison:
         return self.reference or self.entries[0].name
 
     def seeds_of(self, entry: Entry) -> list[int]:
-        """An entry's own seeds, or those of all."""
         return entry.seeds or self.seeds
 
     def budgets_of(self, entry: Entry) -> list[str]:
-        """Names of the budgets that an entry is trained under."""
         return entry.budgets or [budget.name for budget in self.budgets]
 
 
@@ -120,22 +123,19 @@ def problems(comparison: Comparison) -> Iterator[str]:
         return
     if comparison.jobs is not None and comparison.jobs < 1:
         yield f"jobs = {comparison.jobs}: must be at least 1"
-    yield from _names("entries", [entry.name for entry in comparison.entries])
-    yield from _names("budgets", [budget.name for budget in comparison.budgets])
+    entries = [entry.name for entry in comparison.entries]
+    budgets = [budget.name for budget in comparison.budgets]
+    yield from _names("entries", entries)
+    yield from _names("budgets", budgets)
     yield from _seeds(comparison)
     for index, budget in enumerate(comparison.budgets):
         yield from _budget(f"budgets[{index}]", budget, comparison)
     if comparison.reference is not None:
-        yield from unknown("reference", comparison.reference, _entry_names(comparison), "entry")
+        yield from unknown("reference", comparison.reference, entries, "entry")
     for index, entry in enumerate(comparison.entries):
         for name in entry.budgets:
-            known = [budget.name for budget in comparison.budgets]
-            yield from unknown(f"entries[{index}].budgets", name, known, "budget")
+            yield from unknown(f"entries[{index}].budgets", name, budgets, "budget")
         yield from _start(f"entries[{index}].start", entry, comparison)
-
-
-def _entry_names(comparison: Comparison) -> list[str]:
-    return [entry.name for entry in comparison.entries]
 
 
 def _names(path: str, names: list[str]) -> Iterator[str]:
@@ -168,8 +168,9 @@ def _budget(path: str, budget: Budget, comparison: Comparison) -> Iterator[str]:
             yield f"{path}.{name} = {value}: must be at least 1"
     if budget.flops_of is None:
         return
-    yield from unknown(f"{path}.flops_of", budget.flops_of, _entry_names(comparison), "entry")
-    if any(entry.start for entry in comparison.entries if entry.name == budget.flops_of):
+    by_name = {entry.name: entry for entry in comparison.entries}
+    yield from unknown(f"{path}.flops_of", budget.flops_of, by_name, "entry")
+    if budget.flops_of in by_name and by_name[budget.flops_of].start:
         yield (
             f"{path}.flops_of = '{budget.flops_of}': this entry starts from another, so its cost is known only once "
             "that one is trained; name an entry without start, or give flops"

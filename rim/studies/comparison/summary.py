@@ -1,7 +1,7 @@
 """From finished runs to what tables and figures show: means over seeds, intervals, differences, costs."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
@@ -14,7 +14,7 @@ from rim.studies.comparison.sameness import check_same_examples, check_same_rule
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """An entry on a test set. Controls and the oracle are means over seeds; both are empty where they do not apply."""
+    """An entry on a test set. Controls and the oracle are means over seeds, and empty where they do not apply."""
 
     examples: int
     accuracy: Estimate
@@ -68,9 +68,6 @@ class Summary:
     def of(self, budget: str) -> list[EntrySummary]:
         return [entry for entry in self.entries if entry.budget == budget]
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def summarise(name: str, runs: Sequence[FinishedRun], reference: str) -> Summary:
     """Bring runs together: seeds of an entry to one record, differences to the reference of the same budget.
@@ -92,9 +89,9 @@ def summarise(name: str, runs: Sequence[FinishedRun], reference: str) -> Summary
 
 
 def _entry(runs: Sequence[FinishedRun], reference: Sequence[FinishedRun] | None, confidence: float) -> EntrySummary:
-    tests = {source: _test(source, runs, reference, confidence) for source in runs[0].tests}
-    seeds, trained_on = [run.seed for run in runs], runs[0].config.data.train
-    return EntrySummary(runs[0].budget, runs[0].entry, seeds, tests, _cost(runs), trained_on)
+    first, seeds = runs[0], [run.seed for run in runs]
+    tests = {source: _test(source, runs, reference, confidence) for source in first.tests}
+    return EntrySummary(first.budget, first.entry, seeds, tests, _cost(runs), first.config.data.train)
 
 
 def _test(

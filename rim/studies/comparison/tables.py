@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rim.data.mixture import sources_in
+from rim.report.provenance import bootstrap_note, differences, origin, provenance
 from rim.report.statistics import Estimate
 from rim.report.tables import NOTHING, around, csv_of, percent, steps_label, table, wide_table
-from rim.studies.comparison.collect import FinishedRun
+from rim.studies.comparison.collect import FinishedRun, by_entry
 from rim.studies.comparison.summary import EntrySummary, SourceSummary, Summary
 
 STEP_COLUMNS = 4
@@ -14,11 +15,7 @@ STEP_COLUMNS = 4
 
 
 def markdown(summary: Summary, footer: Callable[[str], str]) -> str:
-    """All tables.
-
-    Args:
-        footer: text under the tables of a budget.
-    """
+    """All tables; `footer` gives the text under those of a budget."""
     parts = [f"# {summary.name}"]
     for budget in summary.budgets:
         if budget:
@@ -97,7 +94,6 @@ def _accuracy(entry: EntrySummary, test: SourceSummary) -> tuple[str, ...]:
 
 
 def steps_table(entries: Sequence[EntrySummary], source: str) -> str:
-    """Accuracy with its interval, for each number of reasoning steps."""
     steps = sorted(entries[0].tests[source].by_steps)
     rows = [(entry.entry, *(_share(entry.tests[source].by_steps[n]) for n in steps)) for entry in entries]
     return wide_table(rows, ("entry", *map(steps_label, steps)), STEP_COLUMNS)
@@ -124,16 +120,12 @@ def cost_table(entries: Sequence[EntrySummary]) -> str:
         "entry", "updates", "training FLOPs", "FLOPs before", "training seconds", "passes before the answer",
         "positions", "first answer token (ms)", "full answer (ms)", "tokens generated",
     )  # fmt: skip
-    return table([_cost(entry) for entry in entries], header) + _waiting(entries)
-
-
-def _waiting(entries: Sequence[EntrySummary]) -> str:
-    """How latency was measured, from the first of them."""
+    costs = table([_cost(entry) for entry in entries], header)
     latency = next((entry.cost.latency for entry in entries if entry.cost.latency), None)
     if latency is None:
-        return ""
+        return costs
     return (
-        f"\n\nTraining is a mean over seeds. Latency is the first seed's: {latency['questions']} questions of "
+        f"{costs}\n\nTraining is a mean over seeds. Latency is the first seed's: {latency['questions']} questions of "
         f"{latency['source']}, {latency['batch_size']} at a time, {latency['repeats']} times each, on "
         f"{latency['device']} with {latency['threads']} thread(s), decoding "
         f"{latency.get('decode', 'plain')}; mean (10th to 90th percentile)."
@@ -142,8 +134,9 @@ def _waiting(entries: Sequence[EntrySummary]) -> str:
 
 def _cost(entry: EntrySummary) -> tuple[str, ...]:
     cost, latency = entry.cost, entry.cost.latency
-    before = NOTHING if cost.flops_before == 0 else _flops(cost.flops_before)
-    training = (f"{cost.updates:,.0f}", _flops(cost.flops), before, f"{cost.seconds:,.0f}")
+    flops, before = ("unknown" if value is None else f"{value:.2e}" for value in (cost.flops, cost.flops_before))
+    before = NOTHING if cost.flops_before == 0 else before
+    training = (f"{cost.updates:,.0f}", flops, before, f"{cost.seconds:,.0f}")
     if not latency:
         return (entry.entry, *training, *(5 * [NOTHING]))
     times = [
@@ -153,8 +146,23 @@ def _cost(entry: EntrySummary) -> tuple[str, ...]:
     return (entry.entry, *training, *read, *times, f"{latency['tokens']:.1f}")
 
 
-def _flops(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.2e}"
+def footer(runs: Sequence[FinishedRun], confidence: float, notes: Sequence[str] = (), base: str = "") -> str:
+    """One paragraph for the foot of a table; where runs differ in what they ran on, that stands there in bold.
+
+    Args:
+        notes: further sentences in bold.
+        base: what the rows of a base model are; empty: there are none.
+    """
+    facts = provenance(run.environment for run in runs)
+    seeds = [len(members) for members in by_entry(runs).values()]
+    lines = [
+        origin(facts, sorted({run.seed for run in runs})),
+        f"{bootstrap_note(confidence, seeds, 'entries')} Differences are paired by example; p is twice the share of "
+        "resamples on the other side of zero.",
+        *([base] if base else []),
+        *(f"**{text}**" for text in [*differences(facts), *notes]),
+    ]
+    return "\n".join(lines)
 
 
 def csv_text(runs: Sequence[FinishedRun]) -> str:

@@ -47,10 +47,10 @@ def _rows_of(run: FinishedRun) -> list[FinishedRun]:
 
 def _tests(run: FinishedRun, way: Path) -> dict[str, Answers] | None:
     """Answers to all test sets of the run; None where one is missing, of other rows, or graded by another rule."""
-    found = {source: read_answers(way, source) for source in run.tests}
-    tests = {source: each for source, each in found.items() if each is not None and _same(each, run.tests[source])}
-    return tests if len(tests) == len(run.tests) else None
-
-
-def _same(base: Answers, own: Answers) -> bool:
-    return all(base.scores.get(fact) == own.scores.get(fact) for fact in ("rows", "rule"))
+    tests = {}
+    for source, own in run.tests.items():
+        found = read_answers(way, source)
+        if found is None or any(found.scores.get(fact) != own.scores.get(fact) for fact in ("rows", "rule")):
+            return None
+        tests[source] = found
+    return tests

@@ -11,7 +11,7 @@ from typing import Any
 import optuna
 from omegaconf import OmegaConf
 from optuna.storages import RDBStorage
-from optuna.trial import TrialState, create_trial
+from optuna.trial import TrialState
 
 from rim.settings import Config
 from rim.settings.load import differences, to_yaml
@@ -164,17 +164,8 @@ def _copy(part: Part, storage: RDBStorage, source: str, target: str) -> None:
     old = optuna.load_study(study_name=source, storage=storage)
     new = optuna.create_study(study_name=target, storage=storage, direction="maximize")
     for trial in old.get_trials():
-        new.add_trial(
-            create_trial(
-                state=trial.state,
-                values=trial.values,
-                params=trial.params,
-                distributions={name: kinds[name] for name in trial.params},
-                user_attrs=trial.user_attrs,
-                system_attrs=trial.system_attrs,
-                intermediate_values=trial.intermediate_values,
-            )
-        )
+        trial.distributions = {name: kinds[name] for name in trial.params}
+        new.add_trial(trial)
     for name, value in old.user_attrs.items():
         new.set_user_attr(name, value)
     new.set_user_attr(WHOLE, True)

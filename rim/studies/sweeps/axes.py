@@ -51,7 +51,6 @@ class Listed:
         return list(self.overrides[self.parameters.index(parameter)])
 
     def draw(self, source: random.Random) -> Any:
-        """A parameter, each as likely."""
         return source.choice(self.parameters)
 
     def corners(self) -> tuple[Any, ...]:
@@ -99,7 +98,6 @@ class Range:
         return self.low, self.high
 
     def record(self) -> dict[str, Any]:
-        """The axis in plain types, to compare with that of a study."""
         return {"low": self.low, "high": self.high, "log": self.log, "step": self.step}
 
 
@@ -153,9 +151,8 @@ def _axis(name: str, given: Any, sampler: str) -> AnyAxis:
     if name in OWN:
         raise SettingsError(f"{path}: {name} is the sweep's to set: from name, folder and seeds")
     if name in schema.types_of(Config):
-        raise SettingsError(
-            f"{path}: {name} is a section, and an axis is one setting, such as `{_example(name)}: [...]`"
-        )
+        example = next(leaf for leaf, _ in schema.leaves() if leaf.startswith(name)).replace("[0]", ".*")
+        raise SettingsError(f"{path}: {name} is a section, and an axis is one setting, such as `{example}: [...]`")
     if leaf is None and "." not in name and "[" not in name and isinstance(given, Mapping):
         return _variants(path, name, given)
     if leaf is None:
@@ -168,10 +165,6 @@ def _axis(name: str, given: Any, sampler: str) -> AnyAxis:
         )
     _check_values(path, leaf, given)
     return Listed(name, tuple(given), tuple((f"{name}={as_text(value)}",) for value in given))
-
-
-def _example(section: str) -> str:
-    return next(path for path, _ in schema.leaves() if path.startswith(section)).replace("[0]", ".*")
 
 
 def _leaf(name: str) -> Any:
@@ -198,9 +191,9 @@ def _check_values(path: str, kind: Any, values: list[Any]) -> None:
         raise SettingsError(f"{path} = []: an axis needs a value, and two to say anything")
     for index, value in enumerate(values):
         if not _fits(kind, value):
-            raise SettingsError(
-                f"{path}[{index}] = {shown(value)}: allowed is {schema.in_words(kind)}{_near(kind, value)}"
-            )
+            named = [choice for part in schema.alternatives(kind) for choice in schema.choices(part)]
+            hint = did_you_mean(str(value), named)
+            raise SettingsError(f"{path}[{index}] = {shown(value)}: allowed is {schema.in_words(kind)}{hint}")
     _check_labels(path, values)
 
 
@@ -209,11 +202,6 @@ def _fits(kind: Any, value: Any) -> bool:
     if inner is None:
         return schema.fits(kind, value)
     return isinstance(value, list) and all(schema.fits(inner, item) for item in value)
-
-
-def _near(kind: Any, value: Any) -> str:
-    named = [choice for part in schema.alternatives(kind) for choice in schema.choices(part)]
-    return did_you_mean(str(value), named)
 
 
 def _check_labels(path: str, values: list[Any]) -> None:
@@ -246,23 +234,21 @@ def _range(path: str, name: str, kind: Any, given: Mapping[str, Any], sampler: s
         if not schema.fits(wanted, value):
             raise SettingsError(f"{path}.{key} = {shown(value)}: allowed is {schema.in_words(wanted)}")
     found = Range(name, given["low"], given["high"], given.get("log", False), given.get("step"), numbers[0] is int)
-    for sentence in _range_problems(path, found):
-        raise SettingsError(sentence)
+    _check_range(path, found)
     return found
 
 
-def _range_problems(path: str, found: Range) -> Iterator[str]:
+def _check_range(path: str, found: Range) -> None:
     if not -math.inf < found.low < found.high < math.inf:
-        yield f"{path}: low = {found.low} must be below high = {found.high}"
+        raise SettingsError(f"{path}: low = {found.low} must be below high = {found.high}")
     if found.log and found.low <= 0:
-        yield f"{path}.low = {found.low}: must be above 0 on a log scale"
+        raise SettingsError(f"{path}.low = {found.low}: must be above 0 on a log scale")
     if found.step is None:
         return
     if found.log:
-        yield f"{path}.step = {found.step}: steps and a log scale exclude each other; leave one out"
-    steps = (found.high - found.low) / found.step if found.step > 0 else math.nan
-    if not abs(steps - round(steps) if steps == steps else math.nan) < _FINE:
-        yield f"{path}.step = {found.step}: must be above 0 and lead from {found.low} to {found.high}"
+        raise SettingsError(f"{path}.step = {found.step}: steps and a log scale exclude each other; leave one out")
+    if not found.step > 0 or abs(math.remainder((found.high - found.low) / found.step, 1)) >= _FINE:
+        raise SettingsError(f"{path}.step = {found.step}: must be above 0 and lead from {found.low} to {found.high}")
 
 
 def _variants(path: str, name: str, given: Mapping[str, Any]) -> Listed:
@@ -288,7 +274,7 @@ def _refused(path: str, overrides: list[str]) -> Iterator[str]:
 
 def _overlaps(axes: list[AnyAxis]) -> Iterator[str]:
     """A setting that two axes set would have the value of the later one, whatever the first says."""
-    keys = [{axis.name} if _leaf(axis.name) is not None else _set_by(axis) for axis in axes]
+    keys = [_set_by(axis) for axis in axes]
     for index, axis in enumerate(axes):
         for other, theirs in zip(axes[:index], keys[:index], strict=True):
             for one in sorted(keys[index]):
@@ -297,11 +283,11 @@ def _overlaps(axes: list[AnyAxis]) -> Iterator[str]:
 
 
 def _set_by(axis: AnyAxis) -> set[str]:
-    given = axis.overrides if isinstance(axis, Listed) else ()
-    return {text.partition("=")[0].strip() for overrides in given for text in overrides}
+    if isinstance(axis, Range):
+        return {axis.name}
+    return {text.partition("=")[0].strip() for overrides in axis.overrides for text in overrides}
 
 
 def _same(one: str, other: str) -> bool:
     parts = [[part for part in re.split(r"[.\[\]]+", path) if part] for path in (one, other)]
-    pairs = zip(*parts, strict=False)
-    return len(parts[0]) == len(parts[1]) and all(a == b or "*" in (a, b) for a, b in pairs)
+    return len(parts[0]) == len(parts[1]) and all(a == b or "*" in (a, b) for a, b in zip(*parts, strict=True))

@@ -8,7 +8,6 @@ from optuna.trial import FrozenTrial, TrialState
 from rim.base.errors import SettingsError
 from rim.report.proportion import Proportion
 from rim.report.provenance import provenance
-from rim.settings import Config
 from rim.settings.checks import WITH_BLOCKS
 from rim.studies.sweeps import outcome
 from rim.studies.sweeps.axes import AnyAxis, Listed
@@ -31,7 +30,9 @@ def collect(parts: Sequence[Part], found: Mapping[str, Found]) -> SweepResult:
     baselines = {
         point.values[part.axes[0].name]: point for part in parts[:-1] for point in _points(part, found[part.folder])
     }
-    config = _config(main, points)
+    known = main.queue or main.corners()
+    config = main.runs(known[0])[0].config() if known and points else None
+    records = [record for each in found.values() for record in records_of(each.standing.values())]
     return SweepResult(
         name=sweep.name,
         question=sweep.question,
@@ -40,7 +41,7 @@ def collect(parts: Sequence[Part], found: Mapping[str, Found]) -> SweepResult:
         baselines=baselines,
         metric=sweep.metric,
         sampler=sweep.sampler,
-        facts=_facts(found),
+        facts=provenance(record["environment"] for record in records),
         notes=tuple(note for part in parts for note in _notes(part, found[part.folder])) + _other_rows(found),
         base=tuple(sweep.base),
         overrides=tuple(sweep.overrides),
@@ -95,16 +96,6 @@ def _axis(axis: AnyAxis) -> outcome.Axis:
     if isinstance(axis, Listed):
         return outcome.Axis(axis.name, axis.values)
     return outcome.Axis(axis.name, (), axis.low, axis.high, axis.log)
-
-
-def _config(part: Part, points: Sequence[Point]) -> Config | None:
-    point = next((point for point in part.queue or part.corners()), None)
-    return part.runs(point)[0].config() if point and points else None
-
-
-def _facts(found: Mapping[str, Found]) -> dict[str, list[Any]]:
-    records = [record for each in found.values() for record in records_of(each.standing.values())]
-    return provenance(record["environment"] for record in records)
 
 
 def _other_rows(found: Mapping[str, Found]) -> tuple[str, ...]:

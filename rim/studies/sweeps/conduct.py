@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import optuna
@@ -18,9 +19,7 @@ from rim.studies.sweeps.space import Part, machine_for
 from rim.studies.sweeps.storage import SweepError, open_storage, shown_address, turn
 from rim.studies.sweeps.study import DONE, REASON, Found, fill, load_study
 from rim.studies.sweeps.trial import Interrupted
-from rim.studies.sweeps.worker import Crew, Worker, take_up
-
-WATCH_SECONDS = 0.1
+from rim.studies.sweeps.worker import Crew, take_up, work
 
 
 def plan(parts: Sequence[Part]) -> int:
@@ -63,16 +62,16 @@ def sweep(parts: Sequence[Part]) -> int:
     storage = _begin(parts)
     stopped = _work(parts, storage, asked)
     found = _found(parts, storage)
-    trials = [trial for each in found.values() for trial in each.standing.values()]
+    total = sum(part.points for part in parts)
     if stopped:
-        done = sum(trial.state in DONE for trial in trials)
-        total = sum(part.points for part in parts)
-        print(f"stopped by a signal: {done} of {total} trials are done; repeat the command to go on", flush=True)
+        print(
+            f"stopped by a signal: {_done(found)} of {total} trials are done; repeat the command to go on", flush=True
+        )
         return 143
     _publish(parts, found)
     failures = _failures(found)
     if failures:
-        print("\n" + "\n".join([f"{len(failures)} of {sum(part.points for part in parts)} trials failed:", *failures]))
+        print("\n" + "\n".join([f"{len(failures)} of {total} trials failed:", *failures]))
         print("Repeat the command to try them again; what is done stays.")
     return 1 if failures else 0
 
@@ -82,41 +81,33 @@ def _begin(parts: Sequence[Part]) -> RDBStorage:
     asked = parts[-1].sweep
     with turn(asked.path):
         storage = open_storage(asked.address)
-        studies = []
-        for part in parts:
-            _rest(part, storage, asked.path)
-            studies.append((part, agreed(part, storage)))
+        for found in _found(parts, storage).values():
+            if found.study is not None:  # a killed command may have had something under way
+                take_up(found.study, asked.path)
+        studies = [(part, agreed(part, storage)) for part in parts]
         for part, study in studies:
             fill(part, study)
             seal(part, study)
     return storage
 
 
-def _rest(part: Part, storage: RDBStorage, folder: Path) -> None:
-    """Queue again what a killed command had under way, before its study is looked at."""
-    if part.study_name in optuna.get_all_study_names(storage):
-        take_up(load_study(part, storage), folder)
-
-
 def _work(parts: Sequence[Part], storage: RDBStorage, asked: Sweep) -> bool:
     """Let workers drain the studies; whether a signal stopped them."""
-    found = _found(parts, storage)
-    done = sum(trial.state in DONE for each in found.values() for trial in each.standing.values())
-    total = sum(part.points for part in parts)
+    done, total = _done(_found(parts, storage)), sum(part.points for part in parts)
     machine = machine_for(parts)
     print(f"{done} of {total} trials are done; {machine.jobs} side by side", flush=True)
     until = None if asked.hours is None else time.monotonic() + asked.hours * 3600
     with badge(asked.path) as name, listening() as stop, machine.at_work():
         crew = Crew(parts, storage, name, asked.path, Lines(total, done), stop, machine, until)
-        workers = [Worker(crew, place) for place in range(machine.jobs)]
-        for worker in workers:
-            worker.start()
-        while any(worker.thread.is_alive() for worker in workers):
-            time.sleep(WATCH_SECONDS)  # signals arrive between two of these
+        with ThreadPoolExecutor(machine.jobs) as pool:  # it is waited for; signals arrive meanwhile
+            workers = [pool.submit(work, crew, place) for place in range(machine.jobs)]
     for worker in workers:
-        if worker.error is not None:
-            raise worker.error
+        worker.result()
     return stop.received
+
+
+def _done(found: Mapping[str, Found]) -> int:
+    return sum(trial.state in DONE for each in found.values() for trial in each.standing.values())
 
 
 def look(parts: Sequence[Part]) -> dict[str, Found]:
@@ -124,14 +115,12 @@ def look(parts: Sequence[Part]) -> dict[str, Found]:
     address = make_url(parts[-1].sweep.address)
     if address.get_backend_name() == "sqlite" and not Path(address.database or "").exists():
         return {part.folder: Found(part, None) for part in parts}
-    storage = open_storage(parts[-1].sweep.address, create=False)
-    return _found(parts, storage)
+    return _found(parts, open_storage(parts[-1].sweep.address, create=False))
 
 
 def _found(parts: Sequence[Part], storage: RDBStorage) -> dict[str, Found]:
     names = optuna.get_all_study_names(storage)
-    studies = {part.folder: load_study(part, storage) if part.study_name in names else None for part in parts}
-    return {part.folder: Found(part, studies[part.folder]) for part in parts}
+    return {part.folder: Found(part, load_study(part, storage) if part.study_name in names else None) for part in parts}
 
 
 def _publish(parts: Sequence[Part], found: Mapping[str, Found]) -> None:
@@ -147,10 +136,9 @@ def _publish(parts: Sequence[Part], found: Mapping[str, Found]) -> None:
 
 
 def _failures(found: Mapping[str, Found]) -> list[str]:
-    failed = [
-        (each.name(key), trial)
+    return [
+        f"{each.name(key)}: {trial.user_attrs.get(REASON, 'its worker ended without a word')}"
         for each in found.values()
         for key, trial in each.standing.items()
         if trial.state == TrialState.FAIL
     ]
-    return [f"{name}: {trial.user_attrs.get(REASON, 'its worker ended without a word')}" for name, trial in failed]

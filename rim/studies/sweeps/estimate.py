@@ -1,18 +1,17 @@
 """What a sweep would train and how long that would take, without making its study."""
 
-import json
 import math
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from rim.report.tables import table
+from rim.runs.folder import DATA, RunFolder
 from rim.runs.lock import log_of
 from rim.runs.machine import Share
 from rim.runs.signals import StopRequest
@@ -31,14 +30,6 @@ LEFT_OUT = (
     "Left out: start-up, validation, saving, scoring, later stages where they cost more than the first, and how much "
     "runs side by side slow each other down."
 )
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Seconds of an update in the first stage, and the updates of the whole run."""
-
-    seconds: float
-    updates: int
 
 
 class _Enough(Exception):
@@ -79,7 +70,7 @@ def estimate(parts: Sequence[Part], found: Mapping[str, Found], stop: StopReques
     timed, problems = _timed(chosen, machine.share(0), stop)
     if not timed:
         return "\n".join(["Estimated time: not known, because no run could be timed.", *problems])
-    each = fmean(timing.seconds * timing.updates / 60 for timing in timed)
+    each = fmean(timed)
     return "\n".join(
         [
             f"Estimated time: about {_words(each * runs / jobs)} for {runs} runs of {_words(each)} in the mean, {jobs} "
@@ -102,20 +93,21 @@ def _pending(part: Part, found: Found) -> list[Run]:
     return [part.runs(point)[0] for point in points if found.state(part.name(point)) not in ("done", "given up")]
 
 
-def _timed(runs: Sequence[Run], share: Share, stop: StopRequest) -> tuple[list[Timing], list[str]]:
-    timings: list[Timing] = []
+def _timed(runs: Sequence[Run], share: Share, stop: StopRequest) -> tuple[list[float], list[str]]:
+    """Minutes of the runs that could be timed, and why others could not."""
+    minutes: list[float] = []
     failed: dict[str, list[str]] = {}
     for number, run in enumerate(runs, start=1):
         print(f"timing point {number} of {len(runs)}: {run.name}", file=sys.stderr, flush=True)
         try:
-            timings.append(time_run(run, share, stop))
+            minutes.append(time_run(run, share, stop))
         except RunFailed as error:
             failed.setdefault(str(error), []).append(run.name)
-    return timings, [f"{', '.join(names)} could not be timed: {reason}" for reason, names in failed.items()]
+    return minutes, [f"{', '.join(names)} could not be timed: {reason}" for reason, names in failed.items()]
 
 
-def time_run(run: Run, share: Share, stop: StopRequest) -> Timing:
-    """Train a run for a few updates in a folder that is removed afterwards.
+def time_run(run: Run, share: Share, stop: StopRequest) -> float:
+    """Minutes of a run, by a few updates in a folder that is removed afterwards.
 
     Raises:
         RunFailed: it did not come so far; the text is the end of its log.
@@ -133,26 +125,22 @@ def time_run(run: Run, share: Share, stop: StopRequest) -> Timing:
         try:
             with suppress(_Enough):
                 train(trial, share, stop, watch)
-            return _timing(trial)
+            return _minutes(trial)
         except RunFailed as error:  # the log is gone with the folder
             raise RunFailed(str(error).replace(str(log_of(trial.folder)), "its log")) from None
 
 
-def _timing(run: Run) -> Timing:
+def _minutes(run: Run) -> float:
     config, speeds = run.config(), _speeds(run.folder)[WARM:]
     if not speeds or not all(speeds):
         raise RunFailed(f"fewer than {WARM + 1} updates in {PATIENCE_SECONDS} seconds")
-    rows = json.loads((run.folder / "data.json").read_text(encoding="utf-8"))[0]["kept"]
-    plan = make_plan(config.stages, config.training, rows)
-    return Timing(fmean(config.training.batch_size / speed for speed in speeds), plan.length)
+    plan = make_plan(config.stages, config.training, RunFolder(run.folder).read(DATA)[0]["kept"])
+    return fmean(config.training.batch_size / speed for speed in speeds) * plan.length / 60
 
 
 def _speeds(folder: Path) -> list[float]:
     """Examples per second of every update so far."""
-    curve = folder / "curve.jsonl"
-    if not curve.exists():
-        return []
-    records: list[dict[str, Any]] = read_curve(curve)
+    records = read_curve(folder / "curve.jsonl")
     return [record["examples_per_second"] for record in records if "examples_per_second" in record]
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import ScaledTranslation
 
 from rim.report.statistics import Estimate
-from rim.report.style import DPI, error_bars, literal, plain
+from rim.report.style import DPI, error_bars, literal
 from rim.report.tables import percent
 from rim.studies.sweeps.outcome import VALIDATION
 from rim.studies.sweeps.summary import Summary
@@ -24,15 +24,15 @@ BASELINES = (("black", "-"), ("0.45", "--"), ("0.45", ":"), ("black", "-."))
 """Colour and stroke, in their order."""
 
 
-def sheet(summary: Summary, width: float, height: float, note: str, heading: str = "") -> Figure:
+def sheet(summary: Summary, width: float, height: float, note: str, heading: str) -> Figure:
     """An empty figure under the sweep's question, and a line on what is shown; `note` stands at its foot.
 
     Args:
         width: of the figure, in inches.
         height: of the panels with their labels, in inches; the texts come on top.
     """
-    title = _wrapped(summary.result.question or summary.result.name, width, TITLE_SIZE)
-    title = f"{title}\n{_wrapped(heading, width, TITLE_SIZE)}" if heading else title
+    lines = (summary.result.question or summary.result.name, heading)
+    title = "\n".join(_wrapped(line, width, TITLE_SIZE) for line in lines)
     note = _wrapped(note, width, NOTE_SIZE)
     texts = 0.2 * (title.count("\n") + 1) + 0.14 * (note.count("\n") + 1)
     figure = Figure(figsize=(width, height + texts), dpi=DPI, layout="constrained")
@@ -43,12 +43,6 @@ def sheet(summary: Summary, width: float, height: float, note: str, heading: str
 
 def _wrapped(text: str, width: float, size: float) -> str:
     return fill(text, int(width * LETTERS[size]))
-
-
-def panel(axes: Axes, source: str) -> None:
-    """The plain look, and the source that a panel shows."""
-    plain(axes)
-    axes.set_title(source, fontsize=9, loc="left", parse_math=False)
 
 
 def draw_baselines(axes: Axes, summary: Summary, source: str) -> None:
@@ -80,9 +74,9 @@ def legend_beside(axes: Axes) -> None:
 
 def ordered_legend(axes: Axes) -> tuple[list[Any], list[str]]:
     """Handles and labels, baselines last."""
-    handles, labels = axes.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda index: labels[index].startswith("baseline "))
-    return [handles[index] for index in order], [labels[index] for index in order]
+    entries = zip(*axes.get_legend_handles_labels(), strict=True)
+    ordered = sorted(entries, key=lambda entry: entry[1].startswith("baseline "))
+    return [handle for handle, _ in ordered], [label for _, label in ordered]
 
 
 def legend_width(labels: Sequence[str]) -> float:
@@ -92,13 +86,13 @@ def legend_width(labels: Sequence[str]) -> float:
 
 def bars(summary: Summary) -> str:
     """How intervals were made, for the foot of a figure."""
-    many = any(len(point.point.seeds) > 1 for point in summary.complete)
+    many = any(len(point.seeds) > 1 for point in summary.complete)
     over = "seeds and examples" if many else "examples alone, since one seed says nothing about others"
     return f"{percent(summary.result.confidence)} interval over {over} (bootstrap from counts)"
 
 
 def seeds(summary: Summary) -> str:
-    counts = sorted({len(point.point.seeds) for point in summary.complete}) or [0]
+    counts = sorted({len(point.seeds) for point in summary.complete}) or [0]
     if counts == [1]:
         return "one seed"
     return f"{counts[0]} seeds" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
@@ -114,6 +108,6 @@ def chosen_by(summary: Summary) -> str:
 
 def left_out(summary: Summary) -> str:
     """Points without scores, counted by state: a sentence, or nothing."""
-    states = [point.point.state for point in summary.points if not point.point.finished]
+    states = [point.state for point in summary.points if not point.finished]
     parts = [f"{states.count(state)} {state}" for state in dict.fromkeys(states)]
     return f"Without scores: {', '.join(parts)}." if parts else ""

@@ -1,6 +1,6 @@
 """Heat maps of the first two axes with listed values: a panel for each source, all in one colour scale."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from itertools import product
 from math import prod
 from textwrap import fill
@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 from rim.report.statistics import Estimate
 from rim.studies.sweeps.figures import LETTERS, NOTE_SIZE, chosen_by, seeds, sheet
 from rim.studies.sweeps.outcome import Axis
+from rim.studies.sweeps.scales import crowded, slant
 from rim.studies.sweeps.summary import PointSummary, Summary
 from rim.studies.sweeps.words import in_words, label_of, text_of
 
@@ -54,37 +55,35 @@ def heat_map(summary: Summary) -> Figure | None:
     if layout is None or not summary.complete:
         return None
     figure, panels = _sheet(summary, layout)
-    norm = _scale(summary)
+    colours = _colours(summary)
     for row, fixed in zip(panels, layout.rows, strict=True):
         for axes, source in zip(row, summary.sources, strict=True):
-            _draw(axes, summary, layout, fixed, source, norm)
+            _draw(axes, summary, layout, fixed, source, colours)
             axes.set_title(_title(summary, fixed, source), fontsize=9, loc="left", parse_math=False)
         row[0].set_ylabel(_upright(in_words(layout.up), CELL_HEIGHT * len(layout.up.values)), fontsize=9.5)
     for axes in panels[-1]:
         axes.set_xlabel(in_words(layout.across), fontsize=9.5)
     flat = [axes for row in panels for axes in row]
-    bar = figure.colorbar(ScalarMappable(norm, "viridis"), ax=flat, label="accuracy", pad=0.015, aspect=25)
+    bar = figure.colorbar(colours, ax=flat, label="accuracy", pad=0.015, aspect=25)
     bar.outline.set_visible(False)
     return figure
 
 
 def _sheet(summary: Summary, layout: Layout) -> tuple[Figure, list[list[Axes]]]:
     columns, rows = len(summary.sources), len(layout.rows)
-    longest = max(len(text_of(value)) for value in layout.up.values)
-    panel_width = max(LEAST_WIDTH, CELL_WIDTH * len(layout.across.values))
-    slant = 0.5 if _slanted(layout, panel_width) else 0.0
-    width = columns * (panel_width + 0.15) + 1.5 + 0.06 * longest
-    height = rows * (CELL_HEIGHT * len(layout.up.values) + 0.65 + slant) + 0.4
+    across, up = ([text_of(value) for value in axis.values] for axis in (layout.across, layout.up))
+    panel_width = max(LEAST_WIDTH, CELL_WIDTH * len(across))
+    slanted = crowded(across, panel_width)
+    width = columns * (panel_width + 0.15) + 1.5 + 0.06 * max(map(len, up))
+    height = rows * (CELL_HEIGHT * len(up) + 0.65 + 0.5 * slanted) + 0.4
     figure = sheet(summary, width, height, _note(summary), _heading(summary, layout))
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True, sharex=True).tolist()
     for axes in panels[-1]:
-        axes.set_xticks([x + 0.5 for x in range(len(layout.across.values))], map(text_of, layout.across.values))
-        if slant:
-            axes.tick_params("x", labelrotation=25)
-            for label in axes.get_xticklabels():
-                label.set(ha="right", rotation_mode="anchor", fontsize=8)
+        axes.set_xticks([x + 0.5 for x in range(len(across))], across)
+        if slanted:
+            slant(axes)
     for row in panels:
-        row[0].set_yticks([y + 0.5 for y in range(len(layout.up.values))], map(text_of, layout.up.values))
+        row[0].set_yticks([y + 0.5 for y in range(len(up))], up)
     return figure, panels
 
 
@@ -95,13 +94,8 @@ def _upright(label: str, height: float) -> str:
     return "\n".join(fill(line, room) for line in lines)
 
 
-def _slanted(layout: Layout, panel_width: float) -> bool:
-    letters = max(len(text_of(value)) for value in layout.across.values)
-    return letters * 0.09 > panel_width / len(layout.across.values)
-
-
 def _heading(summary: Summary, layout: Layout) -> str:
-    spread = " ± sample standard deviation" if any(len(p.point.seeds) > 1 for p in summary.complete) else ""
+    spread = " ± sample standard deviation" if any(len(p.seeds) > 1 for p in summary.complete) else ""
     over = f"Mean accuracy{spread}, {seeds(summary)}" if spread else f"Accuracy, {seeds(summary)}"
     further = [axis for axis in summary.result.axes if axis not in (layout.across, layout.up)]
     if layout.rows == ({},) and further:
@@ -117,13 +111,10 @@ def _note(summary: Summary) -> str:
 
 
 def _title(summary: Summary, fixed: Mapping[str, Any], source: str) -> str:
-    lines = [source]
-    if fixed:
-        lines = [f"{source}; {label_of(fixed, [axis for axis in summary.result.axes if axis.name in fixed])}"]
-    for name, point in summary.baselines.items():
-        if source in point.scores:
-            lines.append(f"baseline {name}: {_words(point.scores[source], ' ')}")
-    return "\n".join(lines)
+    at = label_of(fixed, [axis for axis in summary.result.axes if axis.name in fixed])
+    scores = {name: point.scores[source] for name, point in summary.baselines.items() if source in point.scores}
+    baselines = [f"baseline {name}: {_words(score, ' ')}" for name, score in scores.items()]
+    return "\n".join([f"{source}; {at}" if fixed else source, *baselines])
 
 
 def _words(score: Estimate, between: str) -> str:
@@ -131,33 +122,35 @@ def _words(score: Estimate, between: str) -> str:
     return f"{score.value:.3f}" if spread is None else f"{score.value:.3f}{between}± {spread:.3f}"
 
 
-def _scale(summary: Summary) -> Normalize:
+def _colours(summary: Summary) -> ScalarMappable:
     values = [score.value for point in summary.complete for score in point.scores.values()]
     low, high = min(values), max(values)
-    return Normalize(low, high) if high > low else Normalize(low - 0.05, high + 0.05)
+    room = 0.0 if high > low else 0.05
+    return ScalarMappable(Normalize(low - room, high + room), "viridis")
 
 
-def _draw(axes: Axes, summary: Summary, layout: Layout, fixed: Mapping[str, Any], source: str, norm: Normalize) -> None:
-    colours = ScalarMappable(norm, "viridis")
+def _draw(
+    axes: Axes, summary: Summary, layout: Layout, fixed: Mapping[str, Any], source: str, colours: ScalarMappable
+) -> None:
     axes.set(xlim=(0, len(layout.across.values)), ylim=(0, len(layout.up.values)))
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     for x, across in enumerate(layout.across.values):
         for y, up in enumerate(layout.up.values):
-            point = cell(summary.points, {layout.across.name: across, layout.up.name: up, **fixed}, summary)
+            point = cell(summary, {layout.across.name: across, layout.up.name: up, **fixed})
             if point is not None and source in point.scores:
                 _fill(axes, x, y, point.scores[source], colours)
             else:
-                _hatch(axes, x, y, point.point.state if point else "not run")
+                _hatch(axes, x, y, point.state if point else "not run")
             if point is not None and point is summary.best:
                 frame = Rectangle((x + 0.03, y + 0.03), 0.94, 0.94, fill=False, edgecolor=FRAME, linewidth=2.6)
                 axes.add_patch(frame).set_zorder(5)
 
 
-def cell(points: Sequence[PointSummary], values: Mapping[str, Any], summary: Summary) -> PointSummary | None:
+def cell(summary: Summary, values: Mapping[str, Any]) -> PointSummary | None:
     """Of the points with these values the one that scores best; where none has a score, any of them."""
     metric = summary.result.metric
-    here = [point for point in points if values.items() <= dict(point.point.values).items()]
+    here = [point for point in summary.points if values.items() <= dict(point.values).items()]
     return max(here, key=lambda point: point.scores[metric].value if metric in point.scores else -1, default=None)
 
 

@@ -25,7 +25,11 @@ def write_sweep(
             old.parent.rmdir()
     write_events(folder, "sweep", tables, figures)
     experiment = _experiment(summary)
-    for name, point in [*((_folder_name(p), p) for p in summary.complete), *_baselines(summary)]:
+    # With the trial's number, since two points of a range may be written alike.
+    sessions = [(f"{point.number:03d}_{_plain(point.label)[:80]}", point) for point in summary.complete]
+    finished = [(name, point) for name, point in summary.baselines.items() if point.finished]
+    sessions += [(f"baseline_{_plain(name)}", point) for name, point in finished]
+    for name, point in sessions:
         values = _settings(summary, point)
         scores = {f"accuracy/{source}": score.value for source, score in point.scores.items()}
         _, begin, end = hparams(values, scores)
@@ -39,36 +43,27 @@ def write_sweep(
 def _experiment(summary: Summary) -> Any:
     """The columns of the HParams plugin, which takes those of any one session for all: hence the same in each."""
     examples = _settings(summary, *summary.complete[:1]) | {"baseline": ""}
-    known = {axis.name: _choices(axis) for axis in summary.result.axes if axis.values and axis.name in examples}
+    listed = [axis for axis in summary.result.axes if axis.values and axis.name in examples]
+    known = {axis.name: [_setting(axis, value) for value in axis.values] for axis in listed}
     if not summary.baselines:
         del examples["baseline"]
     return hparams(examples, {f"accuracy/{source}": 0.0 for source in summary.sources}, known)[0]
 
 
-def _folder_name(point: PointSummary) -> str:
-    """With the trial's number, since two points of a range may be written alike."""
-    return f"{point.point.number:03d}_{re.sub(r'[^A-Za-z0-9.=-]+', '_', point.label)[:80]}"
-
-
-def _baselines(summary: Summary) -> list[tuple[str, PointSummary]]:
-    finished = [(name, point) for name, point in summary.baselines.items() if point.point.finished]
-    return [(f"baseline_{re.sub(r'[^A-Za-z0-9.=-]+', '_', name)}", point) for name, point in finished]
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.=-]+", "_", name)
 
 
 def _settings(summary: Summary, *points: PointSummary) -> dict[str, Any]:
     """What was set at a point, or the name of the baseline that it is."""
     found: dict[str, Any] = {}
     for point in points:
-        found |= {axis.name: _setting(axis, point) for axis in summary.result.axes if axis.name in point.point.values}
+        values = point.values
+        found |= {axis.name: _setting(axis, values[axis.name]) for axis in summary.result.axes if axis.name in values}
         found |= {"baseline": point.label} if point is summary.baselines.get(point.label) else {}
     return found
 
 
-def _setting(axis: Axis, point: PointSummary) -> Any:
+def _setting(axis: Axis, value: Any) -> Any:
     """A number where all values of the axis are numbers, so that the plugin can draw a scale; else text."""
-    value = point.point.values[axis.name]
     return value if axis.numeric else text_of(value)
-
-
-def _choices(axis: Axis) -> list[Any]:
-    return list(axis.values) if axis.numeric else [text_of(value) for value in axis.values]

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullFormatter, NullLocator
 
 from rim.report.statistics import Estimate
-from rim.report.style import Style, style_of
+from rim.report.style import Style, plain, style_of
 from rim.studies.sweeps.figures import (
     PANEL_HEIGHT,
     PANEL_WIDTH,
@@ -17,7 +17,6 @@ from rim.studies.sweeps.figures import (
     draw_score,
     legend_beside,
     legend_width,
-    panel,
     seeds,
     sheet,
 )
@@ -45,7 +44,9 @@ def read_blocks(summary: Summary) -> Figure | None:
         return None
     names = [*(line.label for line in lines), *(f"baseline {name}" for name in summary.baselines)]
     width = PANEL_WIDTH * len(sources) + 0.3 + legend_width(names)
-    figure = sheet(summary, width, PANEL_HEIGHT + 0.7, _note(summary), f"{heading}, {seeds(summary)} a point")
+    bands = " Lines across: baselines, with their interval as a band." if summary.baselines else ""
+    note = f"Ringed: as many blocks as in training. Bars: {bars(summary)}.{bands}"
+    figure = sheet(summary, width, PANEL_HEIGHT + 0.7, note, f"{heading}, {seeds(summary)} a point")
     for axes, source in zip(figure.subplots(1, len(sources), squeeze=False)[0], sources, strict=True):
         _draw(axes, summary, lines, source)
     legend_beside(figure.axes[-1])
@@ -56,11 +57,14 @@ def lines_of(summary: Summary) -> tuple[list[Line], str]:
     """A line for each point; of too many points for each number of trained blocks, else for the best points."""
     points = [point for point in summary.complete if point.read_with]
     heading = "Accuracy of finished models by the number of blocks that they are read with"
-    trained = sorted({point.point.trained_blocks or 0 for point in points})
+    trained = sorted({point.trained_blocks or 0 for point in points})
     if len(points) <= MOST_LINES:
         return [_line(point, summary) for point in points], heading
     if 1 < len(trained) <= MOST_LINES:
-        return [_pooled(summary, points, blocks) for blocks in trained], f"{heading}, mean over all other settings"
+        groups = {blocks: [point for point in points if (point.trained_blocks or 0) == blocks] for blocks in trained}
+        pooled = {blocks: read_with(members, summary.result.confidence) for blocks, members in groups.items()}
+        lines = [Line(f"trained with K = {blocks}", blocks, scores) for blocks, scores in pooled.items()]
+        return lines, f"{heading}, mean over all other settings"
     metric = summary.result.metric
     best = sorted(points, key=lambda point: -point.scores[metric].value if metric in point.scores else 1)[:MOST_LINES]
     return [_line(point, summary) for point in best], f"{heading}: the best {MOST_LINES} points by {metric} accuracy"
@@ -68,17 +72,13 @@ def lines_of(summary: Summary) -> tuple[list[Line], str]:
 
 def _line(point: PointSummary, summary: Summary) -> Line:
     alone = [axis.name for axis in summary.result.axes] == ["memory.blocks"]
-    label = f"trained with K = {point.point.trained_blocks}" if alone else point.label
-    return Line(label, point.point.trained_blocks, point.read_with)
-
-
-def _pooled(summary: Summary, points: list[PointSummary], blocks: int) -> Line:
-    members = [point.point for point in points if (point.point.trained_blocks or 0) == blocks]
-    return Line(f"trained with K = {blocks}", blocks, read_with(members, summary.result.confidence))
+    label = f"trained with K = {point.trained_blocks}" if alone else point.label
+    return Line(label, point.trained_blocks, point.read_with)
 
 
 def _draw(axes: Axes, summary: Summary, lines: list[Line], source: str) -> None:
-    panel(axes, source)
+    plain(axes)
+    axes.set_title(source, fontsize=9, loc="left", parse_math=False)
     draw_baselines(axes, summary, source)
     shown = [line for line in lines if source in line.scores]
     read = sorted({blocks for line in shown for blocks in line.scores[source]})
@@ -106,8 +106,3 @@ def _draw_line(
         at = (places[line.trained], scores[line.trained].value)
         axes.plot(*at, "o", markeredgecolor=look.color, gid="trained", **ring)
     axes.plot([], [], look.linestyle + look.marker, color=look.color, markersize=4.5, lw=1.3, label=line.label)
-
-
-def _note(summary: Summary) -> str:
-    bands = " Lines across: baselines, with their interval as a band." if summary.baselines else ""
-    return f"Ringed: as many blocks as in training. Bars: {bars(summary)}.{bands}"

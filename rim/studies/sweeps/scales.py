@@ -1,5 +1,6 @@
 """Where the values of an axis lie in a figure: on a line, on a logarithmic one, or side by side as names."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,17 @@ class Scale:
         names = [text_of(value) for value in self.axis.values]
         axes.set_xticks(range(len(names)), names)
         axes.set_xlim(-0.6, len(names) - 0.4)
-        if max(map(len, names)) * 0.09 > width / len(names):
-            axes.tick_params("x", labelrotation=25)
-            for label in axes.get_xticklabels():
-                label.set(ha="right", rotation_mode="anchor", fontsize=8)
+        if crowded(names, width):
+            slant(axes)
+
+
+def crowded(names: Sequence[str], width: float) -> bool:
+    """Whether names are too long to stand side by side on so many inches."""
+    return max(map(len, names)) * 0.09 > width / len(names)
+
+
+def slant(axes: Axes) -> None:
+    """Let the names below a panel rise to the right, each with its end at its tick."""
+    axes.tick_params("x", labelrotation=25)
+    for label in axes.get_xticklabels():
+        label.set(ha="right", rotation_mode="anchor", fontsize=8)

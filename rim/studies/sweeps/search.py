@@ -3,16 +3,17 @@
 import warnings
 from collections.abc import Callable
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import optuna
 from matplotlib import pyplot, style
 from matplotlib.figure import Figure
+from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+from optuna.trial import TrialState
+from optuna.visualization.matplotlib import plot_optimization_history, plot_param_importances
 
 from rim.studies.sweeps.figures import draw_baselines
 from rim.studies.sweeps.summary import Summary
-
-if TYPE_CHECKING:
-    import optuna
 
 LEAST_TRIALS = 8
 """Complete trials below which a forest has nothing to learn from."""
@@ -29,16 +30,15 @@ class Importances(NamedTuple):
     reason: str = ""
 
 
-def importances(summary: Summary, study: "optuna.Study | None") -> Importances:
+def importances(summary: Summary, study: optuna.Study | None) -> Importances:
     """Of complete trials only, with a fixed seed."""
     if study is None:
         return Importances({}, "the study is not at hand")
-    from optuna.importance import get_param_importances
-    from optuna.trial import TrialState
-
     values = [trial.value for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
     reason = _reason(summary, values)
-    return Importances({} if reason else dict(get_param_importances(study, evaluator=_evaluator())), reason)
+    if reason:
+        return Importances({}, reason)
+    return Importances(dict(get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0))))
 
 
 def _reason(summary: Summary, values: list[float | None]) -> str:
@@ -52,27 +52,17 @@ def _reason(summary: Summary, values: list[float | None]) -> str:
     return ""
 
 
-def _evaluator() -> Any:
-    from optuna.importance import FanovaImportanceEvaluator
-
-    return FanovaImportanceEvaluator(seed=0)
-
-
-def importances_figure(summary: Summary, found: Importances, study: "optuna.Study | None") -> Figure | None:
+def importances_figure(summary: Summary, found: Importances, study: optuna.Study | None) -> Figure | None:
     """Bars, the longest on top; None: there are none."""
     if not found.shares:
         return None
-    from optuna.visualization.matplotlib import plot_param_importances
-
-    return _drawn(plot_param_importances, summary, study, evaluator=_evaluator())
+    return _drawn(plot_param_importances, summary, study, evaluator=FanovaImportanceEvaluator(seed=0))
 
 
-def history(summary: Summary, study: "optuna.Study | None") -> Figure | None:
+def history(summary: Summary, study: optuna.Study | None) -> Figure | None:
     """Every trial's score and the best so far, with baselines as lines; None: a grid, no study, or nothing finished."""
     if study is None or summary.result.sampler == "grid" or not summary.complete:
         return None
-    from optuna.visualization.matplotlib import plot_optimization_history
-
     figure = _drawn(plot_optimization_history, summary, study)
     draw_baselines(figure.axes[0], summary, summary.result.metric)
     figure.axes[0].legend()

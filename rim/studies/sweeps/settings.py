@@ -21,10 +21,8 @@ from rim.settings.merge import Merge
 from rim.settings.schema import shown
 from rim.studies.sweeps.outcome import FORMER, VALIDATION
 
-MAPPINGS = ("space", "baselines")
-"""Settings whose keys are the user's."""
-LEARNING = ("tpe",)
-"""Samplers that choose points by the scores of earlier ones."""
+MAPPINGS = {"space": "such as `memory.blocks: [1, 2, 4]`", "baselines": "such as `direct: [method.name=direct]`"}
+"""Settings whose keys are the user's, with an example of an entry."""
 
 
 @dataclass
@@ -77,7 +75,7 @@ class Sweep:
     @property
     def learns(self) -> bool:
         """Whether anything is chosen by scores while the sweep runs."""
-        return self.sampler in LEARNING or self.pruner != "none"
+        return self.sampler == "tpe" or self.pruner != "none"
 
 
 def load_sweep(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Sweep:
@@ -109,14 +107,8 @@ def load_sweep(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Sw
 
 def _mapping(name: str, value: Any, origin: str) -> dict[str, Any]:
     if value is not None and not isinstance(value, Mapping):
-        raise SettingsError(f"{origin}: {name} = {shown(value)}: allowed is a mapping, {_FORMS[name]}")
+        raise SettingsError(f"{origin}: {name} = {shown(value)}: allowed is a mapping, {MAPPINGS[name]}")
     return {str(key): item for key, item in (value or {}).items()}
-
-
-_FORMS = {
-    "space": "such as `memory.blocks: [1, 2, 4]`",
-    "baselines": "such as `direct: [method.name=direct]`",
-}
 
 
 def _override(mappings: dict[str, dict[str, Any]], text: str) -> bool:
@@ -125,7 +117,10 @@ def _override(mappings: dict[str, dict[str, Any]], text: str) -> bool:
     name, _, inner = key.strip().partition(".")
     if name not in MAPPINGS or not equals:
         return False
-    found = _parsed(key.strip(), value, text)
+    try:
+        found: Any = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore[index,call-overload]
+    except (MarkedYAMLError, OmegaConfBaseException):
+        raise SettingsError(f"override '{text}': {key.strip()} = {shown(value)}: this is not valid YAML") from None
     if not inner:
         mappings[name] = _mapping(name, found, f"override '{text}'")
     elif found is None:
@@ -133,13 +128,6 @@ def _override(mappings: dict[str, dict[str, Any]], text: str) -> bool:
     else:
         mappings[name][inner] = found
     return True
-
-
-def _parsed(path: str, value: str, text: str) -> Any:
-    try:
-        return OmegaConf.to_container(OmegaConf.from_dotlist([f"value={value}"]))["value"]  # type: ignore[index,call-overload]
-    except (MarkedYAMLError, OmegaConfBaseException):
-        raise SettingsError(f"override '{text}': {path} = {shown(value)}: this is not valid YAML") from None
 
 
 def problems(sweep: Sweep) -> Iterator[str]:
@@ -154,7 +142,7 @@ def problems(sweep: Sweep) -> Iterator[str]:
         yield f"hours = {sweep.hours}: must be above 0; empty is no limit"
     yield from _trials(sweep)
     if sweep.metric != VALIDATION and sweep.learns:
-        who = f"sampler {sweep.sampler}" if sweep.sampler in LEARNING else f"pruner {sweep.pruner}"
+        who = "sampler tpe" if sweep.sampler == "tpe" else f"pruner {sweep.pruner}"
         yield (
             f"metric = '{sweep.metric}': {who} chooses by scores, and nothing is ever chosen on a test set: use "
             "metric=validation (test scores are reported all the same), or sampler grid or random without a pruner"

@@ -39,12 +39,12 @@ class Mark(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Scores that belong together; `label` is empty where they are all there is."""
+    """Scores that belong together; `stroke` is empty where nothing joins them."""
 
     label: str
     color: str
     marker: str
-    linestyle: str
+    stroke: str
     marks: tuple[Mark, ...]
 
 
@@ -86,18 +86,17 @@ def _draw(axes: Axes, summary: Summary, axis: Axis, source: str) -> None:
 
 
 def _draw_line(axes: Axes, scale: Scale, line: Line, beside: float) -> None:
-    if line.linestyle != "none":
+    if line.stroke:
         scores = {mark.value: mark.score.value for mark in line.marks}
         places = [scale.place(value, beside) for value in scale.axis.values]
         heights = [scores.get(value, nan) for value in scale.axis.values]  # a gap where there is no score
-        axes.plot(places, heights, line.linestyle, color=line.color, lw=1.3, zorder=3)
+        axes.plot(places, heights, line.stroke, color=line.color, lw=1.3, zorder=3)
     for mark in line.marks:
         x = scale.place(mark.value, beside)
         draw_score(axes, x, mark.score, line.color, line.marker)
         if len(mark.score.per_seed) > 1:
             draw_seeds(axes, x, mark.score, line.color)
-    stroke = "" if line.linestyle == "none" else line.linestyle
-    axes.plot([], [], stroke + line.marker, color=line.color, markersize=6, lw=1.3, label=line.label)
+    axes.plot([], [], line.stroke + line.marker, color=line.color, markersize=6, lw=1.3, label=line.label)
 
 
 def lines_of(summary: Summary, axis: Axis, source: str) -> list[Line]:
@@ -109,7 +108,7 @@ def lines_of(summary: Summary, axis: Axis, source: str) -> list[Line]:
         return _scattered(summary, axis, source)
     along = summary.along(axis)
     others = along[1:] if len(summary.result.axes) == 2 and 1 < len(along) <= 1 + MOST_LINES else along[:1]
-    stroke = "-" if axis.numeric else "none"
+    stroke = "-" if axis.numeric else ""
     average = _POOLED if len(summary.result.axes) > 1 else "mean over seeds"
     lines = []
     for index, each in enumerate(others):
@@ -121,34 +120,31 @@ def lines_of(summary: Summary, axis: Axis, source: str) -> list[Line]:
 
 
 def _scattered(summary: Summary, axis: Axis, source: str) -> list[Line]:
-    points = [point for point in summary.complete if source in point.scores and axis.name in point.point.values]
-    points.sort(key=lambda point: point.point.values[axis.name])
+    points = [point for point in summary.complete if source in point.scores and axis.name in point.values]
+    points.sort(key=lambda point: point.values[axis.name])
     colouring = [other for other in summary.result.axes if 0 < len(other.values) <= MOST_LINES][:1]
     groups: dict[str, list[Mark]] = {text_of(value): [] for other in colouring for value in other.values}
     for point in points:
-        key = text_of(point.point.values.get(colouring[0].name)) if colouring else ""
-        groups.setdefault(key, []).append(Mark(point.point.values[axis.name], point.scores[source]))
+        key = text_of(point.values.get(colouring[0].name)) if colouring else ""
+        groups.setdefault(key, []).append(Mark(point.values[axis.name], point.scores[source]))
     lines = []
     for index, (key, marks) in enumerate(groups.items()):
         label = label_of({colouring[0].name: key}, colouring) if colouring else "a point"
-        lines.append(Line(label, *style_of(index)[:2], "none", tuple(marks)))
+        lines.append(Line(label, *style_of(index)[:2], "", tuple(marks)))
     return lines
 
 
 def _legend(axes: Axes) -> None:
     """Above the first panel of a column, so that it covers nothing."""
     handles, labels = ordered_legend(axes)
+    place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.0), "borderaxespad": 0.2}
     columns = 1 if max(map(len, labels)) > 22 else 2
-    legend = axes.legend(
-        handles, labels, loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, fontsize=8, frameon=False,
-        borderaxespad=0.2,
-    )  # fmt: skip
-    literal(legend)
+    literal(axes.legend(handles, labels, ncols=columns, fontsize=8, frameon=False, **place))
 
 
 def _note(summary: Summary) -> str:
     pooled = any(line.label == _POOLED for axis in summary.result.axes for line in lines_of(summary, axis, VALIDATION))
-    several = pooled or any(len(point.point.seeds) > 1 for point in summary.complete)
+    several = pooled or any(len(point.seeds) > 1 for point in summary.complete)
     uneven = pooled and any(value.points < value.expected for each in summary.slices for value in each.values)
     parts = [
         f"Bars: {bars(summary)}.",

@@ -94,17 +94,16 @@ class Part:
         if self.folder:
             return f"{self.folder}/{label(point[self.axes[0].name])}"
         names = short_names([axis.name for axis in self.axes])
-        parts = [f"{names[axis.name]}-{label(axis.value(point[axis.name]))}" for axis in self.axes]
-        text = "_".join(parts)
-        return (
-            text if len(text) <= LONGEST else f"{text[: LONGEST - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-        )
+        text = "_".join(f"{names[axis.name]}-{label(axis.value(point[axis.name]))}" for axis in self.axes)
+        if len(text) <= LONGEST:
+            return text
+        return f"{text[: LONGEST - 9]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     def values(self, point: Parameters) -> dict[str, Any]:
         return {axis.name: axis.value(point[axis.name]) for axis in self.axes}
 
     def runs(self, point: Parameters) -> list[Run]:
-        """The runs of a point, one for each seed."""
+        """One for each seed."""
         overrides = tuple(text for axis in self.axes for text in axis.overrides_of(point[axis.name]))
         return [Run(self.sweep, f"{self.name(point)}/seed-{seed}", overrides, seed) for seed in self.sweep.seeds]
 
@@ -172,22 +171,18 @@ def check_points(parts: Sequence[Part]) -> None:
             try:
                 config = run.config()
                 _check_metric(part.sweep.metric, config)
-                twin = known.setdefault(_fingerprint(config), name)
+                twin = known.setdefault(repr(replace(config, run=replace(config.run, name=""))), name)
             except SettingsError as error:
                 failed.setdefault(str(error), []).append(name)
                 continue
             if twin != name and not part.folder:
                 failed.setdefault(f"has the same settings as {twin}: leave one out", []).append(name)
-    if failed:
-        raise SettingsError("\n".join(f"point {_counted(names)}: {text}" for text, names in failed.items()))
-
-
-def _fingerprint(config: Config) -> str:
-    return repr(replace(config, run=replace(config.run, name="")))
-
-
-def _counted(names: Sequence[str]) -> str:
-    return names[0] + (f" (and {len(names) - 1} more)" if len(names) > 1 else "")
+    lines = []
+    for text, names in failed.items():
+        more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+        lines.append(f"point {names[0]}{more}: {text}")
+    if lines:
+        raise SettingsError("\n".join(lines))
 
 
 def _check_metric(metric: str, config: Config) -> None:

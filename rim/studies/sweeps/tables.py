@@ -8,7 +8,7 @@ from typing import Any
 from rim.report.provenance import bootstrap_note, differences, origin
 from rim.report.statistics import Estimate
 from rim.report.tables import NOTHING, csv_of, table
-from rim.studies.sweeps.outcome import VALIDATION, Point, SeedScore
+from rim.studies.sweeps.outcome import VALIDATION, SeedScore
 from rim.studies.sweeps.summary import PointSummary, Summary
 from rim.studies.sweeps.words import in_words, text_of
 
@@ -41,17 +41,17 @@ def best_point(summary: Summary) -> str:
 def best_command(summary: Summary) -> str:
     """How to train the best point, its first seed; empty where no settings are known."""
     result, best = summary.result, summary.best
-    if best is None or not (result.base or result.overrides or best.point.overrides):
+    if best is None or not (result.base or result.overrides or best.overrides):
         return ""
-    own = [f"run.name={result.name}/best", f"run.seed={best.point.seeds[0].seed}"]
+    own = [f"run.name={result.name}/best", f"run.seed={best.seeds[0].seed}"]
     files = ["--config", *result.base] if result.base else []
-    return shlex.join(["python", "-m", "rim.fit", *files, *result.overrides, *best.point.overrides, *own])
+    return shlex.join(["python", "-m", "rim.fit", *files, *result.overrides, *best.overrides, *own])
 
 
 def points_table(summary: Summary) -> str:
     """A row for each point; the states stand there where one is not complete."""
     axes = [axis.name for axis in summary.result.axes]
-    points = [([text_of(point.point.values.get(name)) for name in axes], point) for point in summary.points]
+    points = [([text_of(point.values.get(name)) for name in axes], point) for point in summary.points]
     return _scores_table(summary, axes, points)
 
 
@@ -61,10 +61,14 @@ def baselines_table(summary: Summary) -> str:
 
 def _scores_table(summary: Summary, named: Sequence[str], points: Sequence[tuple[Sequence[str], PointSummary]]) -> str:
     """What points are called, under the names `named`, and their scores; their states where one is not complete."""
-    states = any(not point.point.finished for _, point in points)
+    states = any(not point.finished for _, point in points)
     header = [*named, *summary.sources, f"sd of {summary.result.metric}", "seeds", "updates", "minutes"]
-    rows = [[*words, *_scores(summary, point), *([_state(point.point)] if states else [])] for words, point in points]
-    return table(rows, [*header, "state"] if states else header)
+    rows = [[*words, *_scores(summary, point)] for words, point in points]
+    if states:
+        header.append("state")
+        for row, (_, point) in zip(rows, points, strict=True):
+            row.append(point.state if point.pruned_at is None else f"pruned at {point.pruned_at:,}")
+    return table(rows, header)
 
 
 def _scores(summary: Summary, point: PointSummary) -> list[str]:
@@ -73,7 +77,7 @@ def _scores(summary: Summary, point: PointSummary) -> list[str]:
     return [
         *(_share(point.scores.get(source)) for source in summary.sources),
         NOTHING if spread is None else f"{spread:.3f}",
-        str(len(point.point.seeds)),
+        str(len(point.seeds)),
         NOTHING if point.updates is None else f"{point.updates:,.0f}",
         NOTHING if point.minutes is None else f"{point.minutes:.1f}",
     ]
@@ -81,10 +85,6 @@ def _scores(summary: Summary, point: PointSummary) -> list[str]:
 
 def _share(score: Estimate | None) -> str:
     return NOTHING if score is None else f"{score.value:.3f} [{score.low:.2f}, {score.high:.2f}]"
-
-
-def _state(point: Point) -> str:
-    return f"pruned at {point.pruned_at:,}" if point.pruned_at is not None else point.state
 
 
 def further_tables(summary: Summary) -> list[tuple[str, str]]:
@@ -107,7 +107,7 @@ def _read(summary: Summary, source: str) -> str:
     points = [point for point in summary.complete if source in point.read_with]
     blocks = sorted({n for point in points for n in point.read_with[source]})
     rows = [
-        [point.label, text_of(point.point.trained_blocks)] + [_share(point.read_with[source].get(n)) for n in blocks]
+        [point.label, text_of(point.trained_blocks)] + [_share(point.read_with[source].get(n)) for n in blocks]
         for point in points
     ]
     return table(rows, ["point", "trained with", *(str(n) for n in blocks)])
@@ -127,13 +127,13 @@ def footer(summary: Summary) -> str:
 
 
 def _trials(summary: Summary) -> str:
-    states = Counter(point.point.state for point in summary.points)
+    states = Counter(point.state for point in summary.points)
     parts = [f"{states[state]} {state}" for state in ("complete", "pruned", "failed", "running") if states[state]]
     return f"{len(summary.points)} trials by {summary.result.sampler}: {', '.join(parts) or 'none begun'}."
 
 
 def _intervals(summary: Summary) -> str:
-    counts = {len(point.point.seeds) for point in (*summary.complete, *summary.baselines.values())} - {0}
+    counts = {len(point.seeds) for point in (*summary.complete, *summary.baselines.values())} - {0}
     if not counts:
         return ""
     drawn = (
@@ -159,12 +159,10 @@ def csv_text(summary: Summary) -> str:
     return csv_of(rows + [row for name, point in summary.baselines.items() for row in _flat(point, name)])
 
 
-def _flat(summary: PointSummary, baseline: str) -> list[dict[str, Any]]:
-    point = summary.point
+def _flat(point: PointSummary, baseline: str) -> list[dict[str, Any]]:
     values = {} if baseline else {name: text_of(value) for name, value in point.values.items()}
     own = {"baseline": baseline, "trial": point.number, **values, "state": point.state}
-    runs: Sequence[SeedScore] = point.seeds
-    return [own | _flat_run(run) for run in runs] or [own]
+    return [own | _flat_run(run) for run in point.seeds] or [own]
 
 
 def _flat_run(run: SeedScore) -> dict[str, Any]:

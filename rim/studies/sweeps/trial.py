@@ -1,14 +1,13 @@
 """One run of a trial: a process of `rim.fit`, watched while it trains, and what it has scored."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from rim.runs.checkpoint import with_present_names
 from rim.runs.children import POLL_SECONDS, Job, end, fit_command, how_it_ended, launch
+from rim.runs.folder import RESULT, RunFolder
 from rim.runs.holder import RunBusy
 from rim.runs.lock import locked, log_of
 from rim.runs.machine import Share
@@ -51,7 +50,7 @@ def train(run: Run, share: Share, stop: StopRequest, watch: Callable[[], None]) 
             time.sleep(POLL_SECONDS)
     finally:
         end([process])
-    if process.returncode or _read(run.folder, "result.json") is None:
+    if process.returncode or RunFolder(run.folder).read(RESULT) is None:
         raise RunFailed(how_it_ended(log_of(run.folder), process.returncode))
     return (time.monotonic() - since) / 60
 
@@ -74,35 +73,15 @@ def _own_log(run: Run, stop: StopRequest) -> Iterator[BinaryIO]:
             time.sleep(POLL_SECONDS)
 
 
-class Validations:
-    """The validation accuracies of a run as its curve grows."""
-
-    def __init__(self, run: Run) -> None:
-        self.path = run.folder / "curve.jsonl"
-        self.size, self.seen = -1, 0
-
-    def new(self) -> list[tuple[int, float]]:
-        """(update, accuracy) of the validations since the last call."""
-        size = self.path.stat().st_size if self.path.exists() else 0
-        if size == self.size:
-            return []
-        from rim.training.logs import read_curve  # heavy, and needed where something is given up only
-
-        self.size = size
-        found = [(each["update"], each["accuracy"]) for each in read_curve(self.path) if "accuracy" in each]
-        fresh = [each for each in found if each[0] > self.seen]
-        self.seen = max([self.seen, *(update for update, _ in fresh)])
-        return fresh
-
-
 def seed_record(run: Run, minutes: float) -> dict[str, Any]:
     """A finished run in plain types, for the study: a sweep is reported without its run folders.
 
     Scores are [correct, count]; `minutes` are those of the process, or of the updates where others have trained it.
     """
-    result, environment = _read(run.folder, "result.json"), _read(run.folder, "environment.json")
+    folder = RunFolder(run.folder)
+    result, environment = folder.read(RESULT), folder.read("environment.json") or {}
     weights, training = with_present_names(result["weights"]), result["training"]
-    tests = {source: _read(run.folder, f"results/{source.replace('/', '-')}.json") for source in result["accuracy"]}
+    tests = {source: folder.read(f"results/{source.replace('/', '-')}.json") for source in result["accuracy"]}
     validation = [weights["validation_correct"], weights["validation_count"]]
     return {
         "seed": run.seed,
@@ -116,14 +95,9 @@ def seed_record(run: Run, minutes: float) -> dict[str, Any]:
         "updates": training["updates"],
         "minutes": round(max(minutes, (training.get("seconds") or 0) / 60), 3),
         "flops": training.get("flops"),
-        "environment": {key: (environment or {}).get(key) for key in ("git", "hardware", "versions", "threads")},
+        "environment": {key: environment.get(key) for key in ("git", "hardware", "versions", "threads")},
     }  # fmt: skip
 
 
 def _counts(score: dict[str, Any]) -> list[int]:
     return [score["correct"], score["count"]]
-
-
-def _read(folder: Path, name: str) -> Any:
-    file = folder / name
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None

@@ -1,11 +1,10 @@
 """A worker: a thread that claims one trial after the other and runs its seeds, until nothing is left for anyone."""
 
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
@@ -14,7 +13,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from rim.base.errors import UserError
 from rim.runs.machine import Machine
@@ -37,7 +36,7 @@ from rim.studies.sweeps.study import (
     outlook,
     renamed,
 )  # fmt: skip
-from rim.studies.sweeps.trial import Interrupted, RunFailed, Validations, seed_record, train
+from rim.studies.sweeps.trial import Interrupted, RunFailed, seed_record, train
 
 IDLE_SECONDS = 1.0
 """Between two looks at a study whose last trials are under way."""
@@ -64,40 +63,23 @@ class Crew:
         return self.stop.received or (self.until is not None and time.monotonic() > self.until)
 
 
-@dataclass
-class Worker:
-    """One thread's loop."""
-
-    crew: Crew
-    place: int
-    error: BaseException | None = None
-    thread: threading.Thread = field(init=False)
-
-    def start(self) -> None:
-        self.thread = threading.Thread(target=self._guarded)
-        self.thread.start()
-
-    def _guarded(self) -> None:
-        try:
-            self.work()
-        except BaseException as error:
-            self.error = error
-            self.crew.stop.received = True  # the others save and leave, and the command shows what happened
-
-    def work(self) -> None:
-        """Claim and run until every part is done, time is up or a signal arrived."""
-        studies = [(part, load_study(part, self.crew.storage)) for part in self.crew.parts]
-        while not self.crew.late:
+def work(crew: Crew, place: int) -> None:
+    """Claim and run until every part is done, time is up or a signal arrived; an error ends the other workers, too."""
+    try:
+        studies = [(part, load_study(part, crew.storage)) for part in crew.parts]
+        while not crew.late:
             for _, study in studies:
-                take_up(study, self.crew.folder)
-            views = [(outlook(part, study), part, study) for part, study in studies]
-            chances = [(part, study) for view, part, study in views if view == "work"]
-            if chances:
-                Trial(self.crew, *chances[0], self.place).run()
-            elif all(view == "done" for view, _, _ in views):
-                return
-            else:
+                take_up(study, crew.folder)
+            views = [outlook(part, study) for part, study in studies]
+            if "work" in views:
+                Trial(crew, *studies[views.index("work")], place).run()
+            elif "wait" in views:
                 time.sleep(IDLE_SECONDS)
+            else:
+                return
+    except BaseException:
+        crew.stop.received = True  # the others save and leave, and the command shows what happened
+        raise
 
 
 def take_up(study: optuna.Study, folder: Path) -> None:
@@ -108,14 +90,11 @@ def take_up(study: optuna.Study, folder: Path) -> None:
     optuna.storages.fail_stale_trials(study)
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         worker = trial.user_attrs.get(WORKER)
-        if has_died(folder, worker) if worker else _age(trial) > storage.GRACE_SECONDS:
+        age = datetime.now() - (trial.datetime_start or datetime.now())
+        if has_died(folder, worker) if worker else age.total_seconds() > storage.GRACE_SECONDS:
             with suppress(ValueError, UpdateFinishedTrialError):  # another was faster
                 study.tell(trial.number, state=TrialState.FAIL)
                 again(study, trial)
-
-
-def _age(trial: FrozenTrial) -> float:
-    return (datetime.now() - trial.datetime_start).total_seconds() if trial.datetime_start else 0.0
 
 
 class Trial:
@@ -179,17 +158,13 @@ class Trial:
         return record
 
 
-@dataclass
 class Judge:
-    """Reports the validation accuracies of a run to the study, and gives the trial up where its pruner says so."""
+    """Reports validation accuracies to the study as a run's curve grows; ends the trial where its pruner says so."""
 
-    trial: optuna.Trial
-    run: Run
-    lines: Lines
-    name: str
-
-    def __post_init__(self) -> None:
-        self.validations = Validations(self.run)
+    def __init__(self, trial: optuna.Trial, run: Run, lines: Lines, name: str) -> None:
+        self.trial, self.lines, self.name = trial, lines, name
+        self.curve = run.folder / "curve.jsonl"
+        self.size = self.seen = 0
 
     def __call__(self) -> None:
         """Look at the curve.
@@ -205,6 +180,14 @@ class Judge:
 
     def report(self) -> Iterator[int]:
         """Tell the study of new validations, one after the other: others are judged by them, too."""
-        for update, accuracy in self.validations.new():
-            self.trial.report(accuracy, update)
-            yield update
+        from rim.training.logs import read_curve  # heavy, and needed where something is given up only
+
+        size = self.curve.stat().st_size if self.curve.exists() else 0
+        if size == self.size:
+            return
+        self.size = size
+        for record in read_curve(self.curve):
+            if "accuracy" in record and record["update"] > self.seen:
+                self.seen = record["update"]
+                self.trial.report(record["accuracy"], self.seen)
+                yield self.seen

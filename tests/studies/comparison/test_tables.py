@@ -12,11 +12,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from rim.report.statistics import estimate, paired_difference
 from rim.studies.comparison.collect import FinishedRun, collect
-from rim.studies.comparison.footer import footer
 from rim.studies.comparison.publish import publish
 from rim.studies.comparison.sameness import ComparisonError
 from rim.studies.comparison.summary import Summary, summarise
-from rim.studies.comparison.tables import budget_tables, csv_text, main_tables
+from rim.studies.comparison.tables import budget_tables, csv_text, footer, main_tables
 from tests.studies.comparison.fakes import ENVIRONMENT, LATENCY, fake_run
 
 STEPS = [1, 1, 2, 2, 3, 3, 4, 4, 5, 5]

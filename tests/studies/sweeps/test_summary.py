@@ -12,7 +12,7 @@ from rim.report.counts import estimate_counts
 from rim.report.proportion import Proportion
 from rim.studies.sweeps.collect import _other_rows
 from rim.studies.sweeps.outcome import VALIDATION, Axis, Point, SweepResult
-from rim.studies.sweeps.records import record_of
+from rim.studies.sweeps.publish import record_of
 from rim.studies.sweeps.summary import summarise
 from rim.studies.sweeps.words import in_words, label_of, text_of
 from tests.studies.sweeps.fakes import BLOCKS, LAYER, grid, other_blocks, point, run, search, sweep, variants
@@ -32,7 +32,7 @@ def test_a_search_is_listed_best_first_and_what_has_no_score_last() -> None:
     points = summarise(search()).points
     scores = [p.scores[VALIDATION].value for p in points if p.scores]
     assert scores == sorted(scores, reverse=True) and len(scores) == 18
-    assert {p.point.state for p in points[18:]} == {"pruned", "failed"}
+    assert {p.state for p in points[18:]} == {"pruned", "failed"}
 
 
 def test_the_best_point_is_chosen_by_the_metric_and_by_nothing_else() -> None:
@@ -50,7 +50,7 @@ def test_the_best_point_is_chosen_by_the_metric_and_by_nothing_else() -> None:
 def test_a_point_that_has_not_finished_has_no_scores() -> None:
     unfinished = point(0, {"memory.blocks": 1}, 0.5, state="running")
     found = summarise(sweep([BLOCKS], [unfinished])).points[0]
-    assert not found.scores and found.updates is None and len(found.point.seeds) == 1
+    assert not found.scores and found.updates is None and len(found.seeds) == 1
 
 
 def test_means_along_an_axis_are_over_all_points_with_the_value() -> None:
