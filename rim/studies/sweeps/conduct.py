@@ -12,7 +12,7 @@ from sqlalchemy.engine import make_url
 
 from rim.runs.children import listening
 from rim.studies.sweeps.agreement import agreed, seal
-from rim.studies.sweeps.badge import badge
+from rim.studies.sweeps.liveness import registered
 from rim.studies.sweeps.progress import Lines
 from rim.studies.sweeps.settings import Sweep
 from rim.studies.sweeps.space import Part, machine_for
@@ -97,7 +97,7 @@ def _work(parts: Sequence[Part], storage: RDBStorage, asked: Sweep) -> bool:
     machine = machine_for(parts)
     print(f"{done} of {total} trials are done; {machine.jobs} side by side", flush=True)
     until = None if asked.hours is None else time.monotonic() + asked.hours * 3600
-    with badge(asked.path) as name, listening() as stop, machine.at_work():
+    with registered(asked.path) as name, listening() as stop, machine.at_work():
         crew = Crew(parts, storage, name, asked.path, Lines(total, done), stop, machine, until)
         with ThreadPoolExecutor(machine.jobs) as pool:  # it is waited for; signals arrive meanwhile
             workers = [pool.submit(work, crew, place) for place in range(machine.jobs)]

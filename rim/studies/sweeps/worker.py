@@ -19,7 +19,7 @@ from rim.base.errors import UserError
 from rim.runs.machine import Machine
 from rim.runs.signals import StopRequest
 from rim.studies.sweeps import storage
-from rim.studies.sweeps.badge import has_died
+from rim.studies.sweeps.liveness import has_died
 from rim.studies.sweeps.progress import Lines
 from rim.studies.sweeps.space import Parameters, Part, Run
 from rim.studies.sweeps.study import (

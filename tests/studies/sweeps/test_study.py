@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from rim.studies.sweeps import agreement
 from rim.studies.sweeps import storage as storages
 from rim.studies.sweeps.agreement import agreed, seal
-from rim.studies.sweeps.badge import badge, has_died
+from rim.studies.sweeps.liveness import has_died, registered
 from rim.studies.sweeps.settings import Sweep
 from rim.studies.sweeps.space import Part, make_parts
 from rim.studies.sweeps.storage import SweepError, open_storage
@@ -154,7 +154,7 @@ def test_a_worker_that_died_before_it_signed_its_trial_is_noticed(
 
 
 def test_only_a_worker_that_is_gone_has_died(tmp_path: Path) -> None:
-    with badge(tmp_path) as name:
+    with registered(tmp_path) as name:
         assert not has_died(tmp_path, name) and not has_died(tmp_path, f"elsewhere-{name}")
     left = tmp_path / "workers" / name
     assert not left.exists()

@@ -1,4 +1,4 @@
-"""Who runs a trial, and how others on the same machine see at once that it has been killed.
+"""Register a running worker of a sweep, so that others on its machine see at once when it is killed.
 
 A command holds a file locked as long as it lives; the system lets go of the lock however the command ends. On other
 machines the heartbeats of the study tell, after their grace.
@@ -16,7 +16,7 @@ FOLDER = "workers"
 
 
 @contextmanager
-def badge(folder: Path) -> Iterator[str]:
+def registered(folder: Path) -> Iterator[str]:
     """The name of this command in a sweep's folder, held as long as the body takes."""
     name = f"{machine()}_{os.getpid()}_{uuid.uuid4().hex[:6]}"
     path = folder / FOLDER / name
