@@ -1,7 +1,7 @@
 """Tiny runs on the tracking task that tests share: seconds each, every update on the curve, unequal stretches.
 
-Grounding has 12 updates (validated after 5, 10 and 12), refinement 8 (after 5 and 8); every second one is saved. An
-update has two passes, each of one or two lines of several examples.
+Grounding has 12 updates (validated after 5, 10 and 12), refinement 8 (after 5 and 8); every second one is saved, every
+third one kept. An update has two passes, each of one or two lines of several examples.
 """
 
 from pathlib import Path
@@ -26,7 +26,8 @@ TINY = (
     "stages.0.duration=12 steps", "stages.0.learning_rate=1e-2", "stages.0.warmup=3 steps", "stages.0.dropout=0",
     "stages.1.duration=8 steps", "stages.1.learning_rate=5e-3", "stages.1.warmup=2 steps", "stages.1.dropout=0.1",
     "training.batch_size=8", "training.tokens_per_line=96", "training.tokens_per_pass=192",
-    "training.validate_every=5 steps", "training.save_every=2 steps", "training.log_every=1",
+    "training.validate_every=5 steps", "training.save_every=2 steps", "training.keep_every=3 steps",
+    "training.log_every=1",
     "training.accelerator=cpu", "training.threads=1", "training.betas=[0.6, 0.8]",
     "evaluation.batch_size=8", "evaluation.max_new_tokens=4", "evaluation.controls=[removed]",
 )  # fmt: skip

@@ -183,6 +183,7 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"training__duration": "50%"}, 'training.duration = "50%": is what per cent of stages refer to'),
     ({"training__validate_every": "often"}, "training.validate_every = \"often\": 'often' is not a duration"),
     ({"training__save_every": "0%"}, 'training.save_every = "0%": must be longer than 0'),
+    ({"training__keep_every": "0 steps"}, 'training.keep_every = "0 steps": must be longer than 0'),
     (
         {"evaluation__decode": "graph", "training__accelerator": "cpu"},
         'evaluation.decode = "graph": needs a GPU of NVIDIA, not training.accelerator = cpu; use plain or compiled',

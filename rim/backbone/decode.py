@@ -43,6 +43,11 @@ class Prompt:
     start: int | None = None
 
     @property
+    def positions(self) -> int:
+        """How many of a model's positions are taken before the first token of the last answer."""
+        return int(self.trunk.flat.position_N.max()) + 1 + len(self.cue)
+
+    @property
     def final(self) -> "Prompt":
         """The prompt of the last answer alone, as deployed, without what only earlier ones read."""
         trunk, branches = self.trunk.pruned_to(self.branches[-1:])

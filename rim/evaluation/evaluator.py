@@ -163,10 +163,9 @@ class Evaluator:
         if limit is None:
             return
         for example, prompt in zip(examples, prompts, strict=True):
-            trunk = int(prompt.trunk.flat.position_N.max()) + 1
-            if trunk + len(prompt.cue) + longest > limit:
+            if prompt.positions + longest > limit:
                 raise EvaluationError(
-                    f"question '{example.id}' takes {trunk} positions with its blocks, and up to {longest} "
+                    f"question '{example.id}' takes {prompt.positions} positions with its blocks, and up to {longest} "
                     f"tokens may follow, but the model has {limit}: use a backbone with more positions "
                     "(backbone.scratch.positions), or lower memory.blocks or evaluation.max_new_tokens"
                 )

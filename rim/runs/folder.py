@@ -1,7 +1,8 @@
 """The run folder: created once, refused where it holds another run, and enough to load its model from.
 
 config.yaml  environment.json  lengths.json  adapters.json  data.json  tokenizer/  architecture/
-weights/*.safetensors  selection.json  start.safetensors (with `backbone.start_from`)  resume.ckpt  curve.jsonl
+weights/*.safetensors (best and last of each stage, `training.keep_every`)  selection.json
+start.safetensors (with `backbone.start_from`)  resume.ckpt  curve.jsonl
 events.out.tfevents.* (TensorBoard)  csv/  wandb/  trackers.json (`training.loggers`)  results/
 """
 
@@ -241,9 +242,11 @@ class RunFolder:
         return backbone
 
     def kept(self) -> list[str]:
-        """Names of the weights that are kept, in the order of training; of two at the same update the first."""
-        about = {file.stem: read_about(file) for file in sorted(self.weights.glob("*.safetensors"))}
-        first = {(facts["stage"], facts["update"]): name for name, facts in reversed(about.items())}
+        """Names of the weights that are kept, in the order of training; of those at the same update the best of its
+        stage, else the last, which were scored."""
+        about = {file.stem: read_about(file) for file in self.weights.glob("*.safetensors")}
+        order = sorted(about, key=lambda name: ("validation_count" not in about[name], name))
+        first = {(about[name]["stage"], about[name]["update"]): name for name in reversed(order)}
         return sorted(first.values(), key=lambda name: about[name]["update"])
 
 

@@ -13,7 +13,8 @@ FREE = (
     *PLACES,
     *("data.workers", "training.tokens_per_line", "training.tokens_per_pass"),
     *("training.nodes", "training.devices", "training.accelerator", "training.threads", "training.strategy"),
-    *("training.save_every", "training.log_every", "training.loggers", "evaluation.batch_size", "evaluation.decode"),
+    *("training.save_every", "training.keep_every", "training.log_every", "training.loggers"),
+    *("evaluation.batch_size", "evaluation.decode"),
 )
 """All of them; every other setting stays as it was when the run began."""
 

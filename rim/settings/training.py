@@ -32,6 +32,9 @@ class Training:
     """Distance of validation scores, a duration; per cent are of the stage."""
     save_every: str = "5%"
     """Distance of checkpoints to resume from, a duration; per cent are of the stage."""
+    keep_every: str | None = None
+    """Distance of checkpoints that are kept beside the best and the last of a stage, a duration; per cent are of the
+    stage. Each is as large as those; empty: none."""
     log_every: int = 10
     """Updates between two lines of the curve."""
     loggers: list[str] = field(default_factory=lambda: ["tensorboard"])

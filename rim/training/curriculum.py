@@ -74,9 +74,13 @@ class Curriculum(pl.Callback):
     ) -> None:
         """Save what a resumed run needs, at the stage's distance or when asked to stop.
 
-        At the end of a segment saving waits for the validation, which belongs to the same state.
+        At the end of a segment saving waits for the validation, which belongs to the same state. A checkpoint that is
+        kept comes before: a run that goes on from this update does not keep it again.
         """
         assert isinstance(module, RimModule)
+        plan = module.plan.at(module.updates - 1)
+        if plan.keeps(module.updates):
+            self._save(trainer, module, plan, str(module.updates))
         if _segment_ends(module):
             return
         stop = self._asked_to_stop(trainer)
@@ -114,23 +118,22 @@ class Curriculum(pl.Callback):
         plan = module.plan.at(module.updates - 1)
         facts = (plan.stage.name, module.updates, self.score.correct_final, self.score.examples)
         if self.selection.update_best(*facts):
-            self._save(trainer, module, plan, f"{plan.stage.name}-best")
+            self._save(trainer, module, plan, "best", **self._scored())
         if module.updates == plan.last:
             self.selection.close(*facts)
-            self._save(trainer, module, plan, f"{plan.stage.name}-last")
+            self._save(trainer, module, plan, "last", **self._scored())
         if trainer.is_global_zero:
             write_json(self.folder / "selection.json", self.selection.state())
 
-    def _save(self, trainer: pl.Trainer, module: RimModule, plan: StagePlan, name: str) -> None:
+    def _scored(self) -> dict[str, int]:
+        return {"validation_correct": self.score.correct_final, "validation_count": self.score.examples}
+
+    def _save(self, trainer: pl.Trainer, module: RimModule, plan: StagePlan, which: str, **scored: int) -> None:
+        """Write a checkpoint of the stage, with its validation score where it has one."""
         if not (trainer.is_global_zero or module.config.training.sharded):
             return
-        about = {
-            "name": name,
-            "stage": plan.stage.name,
-            "update": module.updates,
-            "validation_correct": self.score.correct_final,
-            "validation_count": self.score.examples,
-        }
+        name = f"{plan.stage.name}-{which}"
+        about = {"name": name, "stage": plan.stage.name, "update": module.updates, **scored}
         save_weights(module.backbone, self.folder / "weights" / f"{name}.safetensors", about)
 
     def _asked_to_stop(self, trainer: pl.Trainer) -> bool:

@@ -1,4 +1,4 @@
-"""Converts the curriculum to updates: which update belongs to which stage, and when to validate and to save.
+"""Converts the curriculum to updates: which update belongs to which stage, and when to validate, save and keep.
 
 The number of updates done is the whole position of a run. Stage, learning rate, loss weights, order of examples and
 dropout noise are functions of it, so a run that is resumed at any update lands on the uninterrupted curve.
@@ -17,7 +17,8 @@ from rim.settings.progress import Progress
 class StagePlan:
     """A stage in updates: it runs from `first` (inclusive) to `last` (exclusive) of the whole run.
 
-    An epoch has `epoch` updates, a fraction where batches do not divide the rows.
+    An epoch has `epoch` updates, a fraction where batches do not divide the rows. Every `keep_every` updates a
+    checkpoint is kept; None: the best and the last alone.
     """
 
     index: int
@@ -28,6 +29,7 @@ class StagePlan:
     validate_every: int
     save_every: int
     epoch: float
+    keep_every: int | None = None
 
     @property
     def last(self) -> int:
@@ -47,6 +49,11 @@ class StagePlan:
         inside = update - self.first
         stop = min(self.length, (inside // self.validate_every + 1) * self.validate_every)
         return range(inside, stop)
+
+    def keeps(self, updates: int) -> bool:
+        """Whether a checkpoint is kept when so many updates of the run are done; the last of the stage is anyway."""
+        inside = updates - self.first
+        return self.keep_every is not None and 0 < inside < self.length and inside % self.keep_every == 0
 
     def progress(self, update: int) -> Progress:
         """Where training stands at the stage's update `update` (0-based)."""
@@ -88,7 +95,7 @@ def make_plan(stages: Sequence[Stage], training: Training, rows: int) -> Plan:
 
     Args:
         stages: the curriculum.
-        training: batch size, and the distances of validation and saving.
+        training: batch size, and the distances of validations and checkpoints.
         rows: training examples per epoch.
     """
     size = {"batch_size": training.batch_size, "rows": rows}
@@ -98,7 +105,8 @@ def make_plan(stages: Sequence[Stage], training: Training, rows: int) -> Plan:
         length = max(1, updates(stage.duration, **size, whole=whole))
         first = plans[-1].last if plans else 0
         parts = [updates(part, **size, whole=length) for part in (training.validate_every, training.save_every)]
+        kept = None if training.keep_every is None else max(1, updates(training.keep_every, **size, whole=length))
         warmup = updates(stage.warmup, **size, whole=length)
         distances = (max(1, parts[0]), max(1, parts[1]))
-        plans.append(StagePlan(index, stage, first, length, warmup, *distances, rows / training.batch_size))
+        plans.append(StagePlan(index, stage, first, length, warmup, *distances, rows / training.batch_size, kept))
     return Plan(tuple(plans))

@@ -247,7 +247,7 @@ def _check_reading(prepared: Prepared, limit: int) -> None:
     """Refuse a number of blocks to read with that no question would have room for, before it has been trained for."""
     for blocks in prepared.config.evaluation.blocks:
         prompt = prepared.method.prompt(prepared.splits.train[0], blocks=blocks)
-        positions = int(prompt.trunk.flat.position_N.max()) + 1 + prepared.evaluator.max_new_tokens()
+        positions = prompt.positions + prepared.evaluator.max_new_tokens()
         if positions > limit:
             raise LengthError(
                 f"evaluation.blocks names {blocks}: with so many blocks '{prepared.splits.train[0].id}' and its answer "

@@ -30,6 +30,7 @@ CHANGES = {
     "training.accelerator": "auto",
     "training.threads": "null",
     "training.save_every": "3 steps",
+    "training.keep_every": "2 steps",
     "training.log_every": "2",
     "training.loggers": "[csv]",
     "evaluation.batch_size": "3",

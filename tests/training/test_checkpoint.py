@@ -122,8 +122,16 @@ def test_run_folder_is_enough(straight: Path) -> None:
     assert about["update"] == RunFolder(straight).update_of("grounding-last") == 12
     assert not torch.equal(next(backbone.parameters()), next(other.parameters()))
     assert not any(module.training for module in backbone.modules()), "a loaded model has no dropout"
-    with pytest.raises(CheckpointError, match="there are: grounding-best, grounding-last, refinement-best, refinement"):
+    with pytest.raises(CheckpointError, match="there are: grounding-3, grounding-6, grounding-9, grounding-best, "):
         RunFolder(straight).load_backbone("last")
+
+
+def test_kept_checkpoints_come_in_the_order_of_training_the_best_before_others_of_its_update(tmp_path: Path) -> None:
+    backbone, scored = tiny_backbone(), {"validation_count": 8}
+    for name, update in {"a-best": 4, "a-last": 8, "b-best": 12, "b-last": 12, "a-4": 4, "a-6": 6, "b-10": 10}.items():
+        facts = {"stage": name[0], "update": update, **({} if name[2:].isdecimal() else scored)}
+        save_weights(backbone, tmp_path / "weights" / f"{name}.safetensors", facts)
+    assert RunFolder(tmp_path).kept() == ["a-best", "a-6", "a-last", "b-10", "b-best"]
 
 
 def test_folder_without_a_run(straight: Path) -> None:

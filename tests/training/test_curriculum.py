@@ -57,7 +57,7 @@ def test_three_stages_in_another_order(watched: tuple[Path, list[dict[str, Any]]
     assert names == ["answers"] * 3 + ["steps"] * 4 + ["again"] * 3
     assert [each["stage"] for each in seen] == [0] * 3 + [1] * 4 + [2] * 3
     files = sorted(file.stem for file in (folder / "weights").iterdir())
-    assert files == ["again-best", "again-last", "answers-best", "answers-last", "steps-best", "steps-last"]
+    assert files == ["again-best", "again-last", "answers-best", "answers-last", "steps-6", "steps-best", "steps-last"]
     assert [len(record["accuracy_by_block"]) for record in curve(folder) if "accuracy" in record] == [3, 3, 1, 1, 3, 3]
 
 
@@ -93,7 +93,7 @@ def test_one_stage(tmp_path: Path, method: str, objective: str) -> None:
     assert fit(load([tmp_path / "one.yaml"], shape)) == 0
     losses = {record["update"]: record["loss"] for record in curve(tmp_path / "run") if "loss" in record}
     assert list(losses) == list(range(1, 7)) and losses[6] < losses[1]
-    assert {file.stem for file in (tmp_path / "run" / "weights").iterdir()} == {"only-best", "only-last"}
+    assert {file.stem for file in (tmp_path / "run" / "weights").iterdir()} == {"only-3", "only-best", "only-last"}
 
 
 def test_batch_of_another_stage_is_refused(straight: Path) -> None:

@@ -48,6 +48,22 @@ def test_distances_are_of_the_stage_and_at_least_one_update() -> None:
     assert [(stage.validate_every, stage.save_every) for stage in made.stages] == [(2, 6), (1, 1)]
 
 
+@pytest.mark.parametrize(
+    ("every", "kept"),
+    [
+        (None, []),
+        ("4 steps", [4, 8, 16]),
+        ("25%", [3, 6, 9, 14, 16, 18]),
+        ("12 steps", []),
+        ("0.1%", [*range(1, 12), *range(13, 20)]),
+    ],
+)
+def test_checkpoints_are_kept_within_a_stage_and_not_at_its_end(every: str | None, kept: list[int]) -> None:
+    stages = [Stage(str(length), "grounding", duration=f"{length} steps") for length in (12, 8, 1)]
+    made = make_plan(stages, Training(keep_every=every), 100)
+    assert [done for stage in made.stages for done in range(made.length + 1) if stage.keeps(done)] == kept
+
+
 @pytest.mark.parametrize("every", ["1 step", "5 steps", "7 steps", "100 steps", "33%"])
 def test_segments_cover_every_update_once_wherever_a_run_begins(every: str) -> None:
     made = plan("12 steps", "8 steps", "1 step", every=every)

@@ -29,7 +29,9 @@ def assert_same_run(folder: Path, straight: Path) -> None:
     """Curve, choice, weights, counters and TensorBoard are those of the other run, bit by bit."""
     assert curve(folder) == curve(straight)
     assert (folder / "selection.json").read_text() == (straight / "selection.json").read_text()
-    for name in ("grounding-best", "grounding-last", "refinement-best", "refinement-last"):
+    kept = {f"grounding-{n}" for n in ("best", "last", 3, 6, 9)} | {f"refinement-{n}" for n in ("best", "last", 15, 18)}
+    assert {file.stem for file in (folder / "weights").iterdir()} == kept
+    for name in kept:
         mine, other = weights(folder, name), weights(straight, name)
         assert mine.keys() == other.keys()
         assert all(torch.equal(mine[key], other[key]) for key in mine), name

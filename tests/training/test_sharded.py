@@ -27,7 +27,7 @@ LINE = (
     *(*SHORT, "training.tokens_per_pass=1", "training.loggers=[]", "backbone.scratch.layers=5"),
     *("evaluation.controls=[removed,swapped]", "evaluation.batch_size=3", "data.validation_rows=7"),
     *("training.batch_size=4", "stages.0.duration=3 steps", "stages.1.duration=3 steps"),
-    "training.validate_every=2 steps",
+    *("training.validate_every=2 steps", "training.keep_every=1 step"),
 )
 """A line to a pass: some updates have more passes in one process than in the other. The second one has three questions
 to validate, in one batch, and the first four, in two."""
@@ -79,7 +79,7 @@ def test_two_processes_with_slices_are_one_even_when_stopped_in_between(
     assert last.status == 0 and "resumed       after update 4 of 6" in last.output, last.output
     assert_close(curve(tmp_path / "two"), curve(tmp_path / "one"))
     assert (tmp_path / "two" / "selection.json").read_text() == (tmp_path / "one" / "selection.json").read_text()
-    for name in ("grounding-best", "refinement-last"):
+    for name in ("grounding-best", "grounding-1", "refinement-4", "refinement-last"):
         mine, other = (without_key_bias(weights(tmp_path / each, name)) for each in ("two", "one"))
         assert list(mine) == list(other)
         torch.testing.assert_close(mine, other, rtol=0, atol=5e-5)

@@ -58,8 +58,9 @@ def fitting(config: Config) -> Iterator[tuple[str, str]]:
 
 def durations(config: Config) -> Iterator[tuple[str, str]]:
     """Lengths that do not parse, or that are a share of nothing."""
-    for name in ("validate_every", "save_every"):
-        yield from _duration(f"training.{name}", getattr(config.training, name), least=1)
+    for name in ("validate_every", "save_every", "keep_every"):
+        if (distance := getattr(config.training, name)) is not None:
+            yield from _duration(f"training.{name}", distance, least=1)
     whole = config.training.duration
     if whole is not None:
         yield from _duration("training.duration", whole, least=1)

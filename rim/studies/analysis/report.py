@@ -14,6 +14,7 @@ from rim.studies.analysis.holding import QUESTION, Held
 from rim.studies.analysis.patch import BOTH, KEYS, OUTCOMES, VALUES, Interventions
 from rim.studies.analysis.probe import Probes
 from rim.studies.analysis.projection import Projection
+from rim.studies.analysis.readouts import ReadSteps
 
 COLUMNS = 8
 """Layers side by side in a table."""
@@ -83,11 +84,12 @@ def lens_section(logit: Held, affine: Held) -> Section:
     return Section(text, {"logit": _held(logit), "affine": _held(affine)}, figures)
 
 
-def steps_section(name: str | None, held: Held | None) -> Section:
+def steps_section(name: str | None, read: ReadSteps | None) -> Section:
     """What the readouts of the grounding checkpoint of this name read, by block and step."""
     title = "## Steps that the readouts of grounding read from blocks"
-    if name is None or held is None:
+    if name is None or read is None:
         return Section(f"{title}\n\nThis run has no grounding checkpoint, whose readouts read steps.", None)
+    held, parts = read.held, [title]
     rows = [
         (
             whose if site == held.sites[0] else "",
@@ -98,7 +100,13 @@ def steps_section(name: str | None, held: Held | None) -> Section:
         for site in held.sites
     ]
     header = (f"read by {name} after", "block", *(f"step {step}" for step in held.steps))
-    return Section(f"{title}\n\n{wide_table(rows, header, COLUMNS)}", _held(held))
+    parts += [wide_table(rows, header, COLUMNS)] if rows else []
+    if read.without_room:
+        parts.append(
+            f"Questions left out: {read.without_room:,}. With all blocks and a step of {read.longest} tokens, the "
+            "longest of all, they take more\npositions than the model has."
+        )
+    return Section("\n\n".join(parts), {"cells": _held(held), "without_room": read.without_room})
 
 
 def pca_section(found: Sequence[Projection]) -> Section:

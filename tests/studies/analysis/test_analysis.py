@@ -24,6 +24,7 @@ from rim.studies.analysis.patch import BOTH, KEYS, VALUES, intervene
 from rim.studies.analysis.probe import probe
 from rim.studies.analysis.projection import project
 from rim.studies.analysis.readouts import FINAL, OWN, read_steps
+from rim.studies.analysis.report import steps_section
 from rim.studies.analysis.subject import OUTPUT, AnalysisError, Subject, check_readable, chosen_layers
 from tests.models import example, tiny_backbone
 from tests.numerics.inserted import inserted
@@ -189,9 +190,13 @@ def test_the_affine_lens_names_what_the_layers_above_would_make_of_a_state() -> 
     assert affine["block 1", 1, "layer 1"].correct >= 0.9 * at_output > 10 > plain["block 1", 1, "layer 1"].correct
 
 
-def test_readouts_of_grounding_say_of_foreign_blocks_what_the_other_checkpoint_would() -> None:
-    """Where checkpoints differ in the memory tokens alone, blocks with the other's states are the other's blocks."""
-    own, other = subject(), subject()
+@pytest.mark.parametrize("more", [(), ("method.answer_cue=So: ",)], ids=["without a cue", "with a cue"])
+def test_readouts_of_grounding_say_of_foreign_blocks_what_the_other_checkpoint_would(more: tuple[str, ...]) -> None:
+    """Where checkpoints differ in the memory tokens alone, blocks with the other's states are the other's blocks.
+
+    A step is read without the cue, with which answers alone begin.
+    """
+    own, other, plain = subject("llama", *more), subject("llama", *more), subject().evaluator
     with torch.no_grad():
         rows_MD = other.backbone.model.get_input_embeddings().weight[list(other.backbone.special.memory_tokens)]
         rows_MD.copy_(rows_MD.flip(0) * 2)
@@ -199,18 +204,32 @@ def test_readouts_of_grounding_say_of_foreign_blocks_what_the_other_checkpoint_w
     rows = [example(length, seed=length) for length in (9, 5)]
     texts = {}
     for name, asked in (("own", own), ("other", other)):
-        prompts = asked.evaluator.prompts(asked.backbone, rows)
-        texts[name] = greedy(asked.backbone, prompts, 1)
+        texts[name] = greedy(asked.backbone, plain.prompts(asked.backbone, rows), 1)
     assert texts["own"] != texts["other"]
     said = {
         name: [replace(row, steps=tuple(map(np.array, each))) for row, each in zip(rows, of, strict=True)]
         for name, of in texts.items()
     }
-    by_own = read_steps(other, own, said["own"])
+    by_own = read_steps(other, own, said["own"]).held
     assert all(by_own.found[f"block {k}", k, OWN].value == 1 for k in (1, 2, 3))
-    by_other = read_steps(other, own, said["other"])
+    by_other = read_steps(other, own, said["other"]).held
     assert all(by_other.found[f"block {k}", k, FINAL].value == 1 for k in (1, 2, 3))
     assert any(by_other.found[f"block {k}", k, OWN].value < 1 for k in (1, 2, 3))
+
+
+def test_questions_without_room_for_the_longest_step_are_left_out_and_counted() -> None:
+    """Learned positions end where the long question's answer still fits, and its step of six tokens does not."""
+    long, short = example(9, steps=(3, 6), seed=1), example(5, steps=(3, 6), seed=2)
+    positions = subject("gpt2").prompts([long])[0].positions + 4
+    backbone = tiny_backbone("gpt2", n_positions=positions)
+    asked = Subject(backbone, evaluator(backbone), TRACKING, chosen_layers(backbone, ()), 3)
+    read = read_steps(asked, asked, [long, short])
+    assert read == replace(read_steps(asked, asked, [short]), without_room=1)
+    assert {share.count for share in read.held.found.values()} == {1} and read.longest == 6
+    text = steps_section("grounding-best", read).text
+    assert "Questions left out: 1. With all blocks and a step of 6 tokens, the longest of all, they take more" in text
+    none = steps_section("grounding-best", read_steps(asked, asked, [long]))
+    assert "|" not in none.text and none.record == {"cells": [], "without_room": 1}
 
 
 def test_projections_have_a_point_for_each_block_and_example() -> None:
