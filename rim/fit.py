@@ -4,7 +4,7 @@ The same command goes on where an interrupted run stopped, and prints the report
 of a finished one. Checkpoints are chosen on the validation set.
 
 Example:
-  python -m rim.fit --config conf/demo.yaml run.name=short memory.blocks=4
+  python -m rim.fit --config conf/demo.yaml run.name=short memory.blocks=2
 """
 
 import sys

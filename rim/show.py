@@ -4,7 +4,7 @@ The tree is drawn as it is laid out at the beginning of every stage. With --data
 the data are listed instead.
 
 Example:
-  python -m rim.show --config conf/demo.yaml memory.blocks=4 --row 3
+  python -m rim.show --config conf/demo.yaml memory.blocks=2 --row 3
 """
 
 import sys
