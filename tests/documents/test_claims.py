@@ -12,7 +12,7 @@ PAGE = ROOT / "docs" / "claims.md"
 TEXT = PAGE.read_text(encoding="utf-8")
 CLAIMS = [row for row in rows(TEXT) if len(row) == 5]
 VERDICTS = ("supported", "not supported", "contradicted", "not tested here")
-NAMES = re.compile(r"GPT-2|Llama-3\.2-\dB|H100|GSM8K")
+NAMES = re.compile(r"GPT-2|SmolLM2-135M|Llama-3\.2-\dB|H100|GSM8K")
 
 
 @pytest.mark.parametrize("row", CLAIMS, ids=[f"{number}: {row[0]}" for number, row in enumerate(CLAIMS, 1)])
