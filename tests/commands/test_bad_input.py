@@ -196,7 +196,7 @@ def test_a_run_without_scored_weights(tmp_path: Path, finished: Path, refused) -
 
 def test_weights_that_do_not_exist(finished: Path, refused) -> None:
     text = refused(evaluate, "--run", finished, "--checkpoint", "best")
-    names = "grounding-best, grounding-last, refinement-best, refinement-last"
+    names = "grounding-3, grounding-6, grounding-9, grounding-best, grounding-last, refinement-15, refinement-18"
     assert f"there are no weights 'best' in {finished}/weights; there are: {names}" in text
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rim.data import answers, evaluate
+from rim import evaluate
+from rim.data import answers
 from rim.evaluation import scoring
 from rim.evaluation.metrics import score
 from rim.evaluation.predictions import Prediction, PredictionError, marked, read_jsonl, write_jsonl

@@ -145,7 +145,7 @@ def refusal(config: Config) -> str:
     [
         (
             "backbone.start_from=COT/weights/frist-best.safetensors",
-            "there are no weights 'frist-best' in COT/weights; there are: first-best, first-last, second-best, second-",
+            "there are no weights 'frist-best' in COT/weights; there are: first-3, first-6, first-9, first-best, ",
         ),
         ("backbone.start_from=COT/weights", "COT/weights is not a run folder: it has no config.yaml. Runs beside it: "),
         ("backbone.start_from=COT/nowhere", "COT/nowhere is not a run folder: it has no config.yaml. Runs beside it: "),
