@@ -10,33 +10,15 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rim.data.errors import DataError, RowError
-from rim.settings import Data
-
-Fields = Mapping[str, type | tuple[type, ...]]
-"""Names of a row's fields, and the types that each may have."""
 
 
 class RepeatedName(ValueError):
     """An object that has a name twice, of which only the last value would be read."""
-
-
-def find(config: Data, candidates: Sequence[str], source: str, otherwise: str) -> Path:
-    """The first of `candidates`, paths below `data.root`, that is there.
-
-    Raises:
-        DataError: none is there; names the folder, the files looked for, and `otherwise`, another way out ("or ...").
-    """
-    root = Path(config.root or ".")
-    for candidate in candidates:
-        if (root / candidate).exists():
-            return root / candidate
-    looked = " or ".join(str(root / candidate) for candidate in candidates)
-    raise DataError(f"{source}: no file {looked}. Put it there, set data.root to the folder that holds it, {otherwise}")
 
 
 def digest(path: Path) -> str:
@@ -76,7 +58,7 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Line numbers and values of a JSON-lines file; `check` tells whether a value is a row.
+    """Line numbers and values of a JSON-lines file; `Row.check` tells whether a value is a row.
 
     Raises:
         DataError: a line that is not JSON.
@@ -158,34 +140,6 @@ def decoded(path: Path) -> str:
         raise broken(path, number, reason, "data files are UTF-8", "save the file as UTF-8") from None
 
 
-def check(row: object, fields: Fields, where: object, number: int | str) -> dict[str, Any]:
-    """`row` if it is an object with `fields` of those types; texts must not be empty.
-
-    Raises:
-        DataError: names `where` (file or data set), the line and the field.
-    """
-    rule = "a row has the fields " + ", ".join(f"{name} ({_named(kind)})" for name, kind in fields.items())
-    if not isinstance(row, dict):
-        raise broken(where, number, f"{type(row).__name__} instead of an object", rule, "mend or delete the row")
-    for name, kind in fields.items():
-        if name not in row:
-            raise broken(where, number, f"no field '{name}' among {', '.join(row)}", rule, "mend or delete the row")
-        value = row[name]
-        if not isinstance(value, kind) or (isinstance(value, str) and not value.strip()):
-            raise broken(where, number, f"'{name}' is {value!r:.60}", rule, "mend or delete the row")
-    return row
-
-
-def split_once(text: str, mark: str, where: object, number: int | str) -> tuple[str, str]:
-    """The texts before and after `mark`, stripped; it must stand there exactly once."""
-    count = text.count(mark)
-    if count != 1:
-        found = f"{count or 'no'} '{mark}' in {text!r:.80}"
-        raise broken(where, number, found, f"'{mark}' stands exactly once in a row", "mend or delete the row")
-    before, after = text.split(mark)
-    return before.strip(), after.strip()
-
-
 def broken(where: object, number: int | str, received: str, rule: str, way_out: str) -> RowError:
     """The error of one row; `number` is its line, or words for its place."""
     place = number if isinstance(number, str) else f"line {number}"
@@ -216,10 +170,6 @@ def _trouble(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at column {error.colno}"
     return "too deep" if isinstance(error, RecursionError) else "a number too long"
-
-
-def _named(kind: type | tuple[type, ...]) -> str:
-    return " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
 
 
 def _decode(raw: bytes, path: Path, number: int) -> str:

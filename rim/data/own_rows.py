@@ -98,7 +98,7 @@ def parse(row: Row, own: Own) -> Example:
     values = row.check({names.question: str, names.answer: (str, int, float)})
     for field in ("steps", "id"):
         _require_column(row, field, getattr(names, field))
-    chain = in_form(tuple(step for step in _steps(row, own) if step.strip()), row.form, row.where, row.place)
+    chain = in_form(_steps(row, own), row)
     name = values.get(names.id)
     if name is not None and (type(name) not in (str, int) or name == ""):
         raise row.broken(f"'{names.id}' is {name!r:.60}", "an id is a text or a whole number, and may be left out")

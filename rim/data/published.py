@@ -44,9 +44,15 @@ class Source:
         Raises:
             DataError: it is not there; says what was looked for.
         """
+        paths = [Path(config.root or ".") / file for file in self.files]
+        if found := next(filter(Path.exists, paths), None):
+            return found
         on_the_hub = "or set data.root=null to read from the Hugging Face hub"
         way = on_the_hub if self.tables else f"from {self.home}: no copy on the hub has these rows"
-        return files.find(config, self.files, source, way + self.otherwise)
+        raise DataError(
+            f"{source}: no file {' or '.join(map(str, paths))}. Put it there, set data.root to the folder that holds "
+            f"it, {way}{self.otherwise}"
+        )
 
     def require_tables(self, source: str) -> None:
         """Refuse to ask the hub for rows that it has not got.

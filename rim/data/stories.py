@@ -70,7 +70,9 @@ class Generator:
 
     def stories(self, split: str, options: Options) -> Iterator[Story]:
         """Stories of a split, their numbers of steps in turn; all but those of train are different."""
-        fewest, most = span(split, options)
+        fewest, most = options.min_steps, options.max_steps
+        if split == "ood":
+            fewest, most = options.max_steps + 1, options.ood_steps
         seen: set[str] | None = None if split == "train" else set()
         for row in range(rows(split, options)):
             random = Random(f"{self.name} {self.version} {options.seed} {split} {row}")
@@ -79,8 +81,8 @@ class Generator:
     def fingerprint(self, split: str, config: Data) -> str:
         """sha256 of everything that the stories depend on."""
         options = asdict(self._options(split, config))
-        size = {"rows": options.pop("train_rows"), "other": options.pop("test_rows")}
-        options["rows"] = size["rows"] if split == "train" else size["other"]
+        train_rows, test_rows = options.pop("train_rows"), options.pop("test_rows")
+        options["rows"] = train_rows if split == "train" else test_rows
         return sha256(json.dumps([self.name, self.version, split, BUCKETS, options]).encode()).hexdigest()
 
     def _options(self, split: str, config: Data) -> Options:
@@ -113,13 +115,6 @@ class Generator:
 def bucket(question: str) -> int:
     """The bucket of a story: a hash of its text, the same on every machine."""
     return blake2b(question.encode(), digest_size=8).digest()[0] % len(BUCKETS)
-
-
-def span(split: str, options: Options) -> tuple[int, int]:
-    """Fewest and most steps of a split's stories."""
-    if split == "ood":
-        return options.max_steps + 1, options.ood_steps
-    return options.min_steps, options.max_steps
 
 
 def rows(split: str, options: Options) -> int:

@@ -20,7 +20,6 @@ from itertools import zip_longest
 from rim.data.example import Example, Reading, Task, form_in
 from rim.data.renumbering.template import Template, template
 from rim.data.renumbering.versions import versions
-from rim.data.steps import in_form
 from rim.data.tasks import gsm8k
 from rim.settings import Data
 
@@ -51,9 +50,8 @@ def read(split: str, config: Data) -> Reading:
 
 def fingerprint(split: str, config: Data) -> str:
     """sha256 of everything that the versions depend on."""
-    options = asdict(config.gsm8k_renumbered)
-    counts = {"train": options.pop("versions"), "test": options.pop("test_versions")}
-    options["versions"] = counts["train" if split == "train" else "test"]
+    options = {name: value for name, value in asdict(config.gsm8k_renumbered).items() if "versions" not in name}
+    options["versions"] = _asked(split, config)
     rows = gsm8k.TASK.fingerprint(FROM[split], replace(config, steps="equations"))
     return sha256(json.dumps([NAME, VERSION, split, options, rows]).encode()).hexdigest()
 
@@ -92,8 +90,9 @@ def _versions(of: Template, split: str, config: Data) -> Iterator[Example]:
 
 
 def _formed(example: Example, config: Data) -> Example:
-    form = form_in(FORMS, config.steps)
-    return replace(example, steps=in_form(example.steps, form, example.id, "its steps"))
+    if form_in(FORMS, config.steps) == "equations":
+        return example
+    return replace(example, steps=tuple(step[:-2].rpartition("=")[2] for step in example.steps))
 
 
 TASK = Task(
