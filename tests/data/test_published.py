@@ -10,7 +10,7 @@ from rim.data.example import Example
 from rim.data.row import Row
 from rim.data.tasks import gsm8k, gsm8k_aug
 from rim.settings import Data
-from tests.data.reading import read
+from tests.data.reading import distinct, read
 
 
 def lines(path: Path) -> list[str]:
@@ -67,7 +67,7 @@ def test_sentence_lines_become_sentences(data_root: Path) -> None:
 def test_counts_of_the_quirks_of_gsm8k(data_root: Path) -> None:
     for split, rows, without in (("train", 7473, 95), ("test", 1319, 18)):
         reading = read(f"gsm8k/{split}", Data(root=str(data_root)))
-        assert (reading.read, len(reading.examples), reading.distinct) == (rows, rows, rows)
+        assert (reading.read, len(reading.examples), distinct(reading)) == (rows, rows, rows)
         assert sum(not example.steps for example in reading.examples) == without
         assert reading.dropped == {}
     validation = read("gsm8k_aug/validation", Data(root=str(data_root))).examples

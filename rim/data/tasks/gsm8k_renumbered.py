@@ -39,8 +39,9 @@ def read(split: str, config: Data) -> Reading:
         DataError: GSM8K's rows are missing or broken.
     """
     found = gsm8k.TASK.read(FROM[split], replace(config, steps="equations"))
-    rows = [row for row in found.examples if _home(row, split)]
-    templates, dropped = _templates(rows)
+    made = [template(row) for row in found.examples if _home(row, split)]
+    templates = [each for each in made if isinstance(each, Template)]
+    dropped = Counter(each for each in made if isinstance(each, str))
     asked = _asked(split, config)
     drawn = [_versions(each, split, config) for each in templates]
     examples = [_formed(each, config) for turn in zip_longest(*drawn) for each in turn if each is not None]
@@ -67,13 +68,6 @@ def _home(row: Example, split: str) -> bool:
         return True
     held_out = blake2b(row.question.encode(), digest_size=8).digest()[0] % BUCKETS == 0
     return held_out == (split == "validation")
-
-
-def _templates(rows: list[Example]) -> tuple[list[Template], Counter[str]]:
-    """The rows that can be renumbered, and the number of others by reason."""
-    found = [template(row) for row in rows]
-    dropped = Counter(each for each in found if isinstance(each, str))
-    return [each for each in found if not isinstance(each, str)], dropped
 
 
 def _asked(split: str, config: Data) -> int:
