@@ -42,29 +42,16 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         DataError: the file is empty, not UTF-8, or has an empty line before its end.
     """
-    blank = 0
-    number = 0
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            line = _decode(raw, path, number).rstrip("\r\n")
-            if blank and line.strip():
-                raise broken(path, blank, "the line is empty", "every line is a row", "delete the empty line")
-            if line.strip():
-                yield number, line
-            else:
-                blank = blank or number
-    if number == 0 or blank == 1:
+    text, blank = decoded(path), 0
+    if not text.strip():
         raise DataError(f"{path} is empty: a data file has a row on every line. Copy or write the file again")
-
-
-def rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Line numbers and values of a JSON-lines file; `Row.check` tells whether a value is a row.
-
-    Raises:
-        DataError: a line that is not JSON.
-    """
-    for number, line in lines(path):
-        yield number, parsed(line, path, number, "every line is one JSON object", "mend or delete the line")
+    for number, line in enumerate(io.StringIO(text, newline="\n"), start=1):
+        if not line.strip():
+            blank = blank or number
+        elif blank:
+            raise broken(path, blank, "the line is empty", "every line is a row", "delete the empty line")
+        else:
+            yield number, line.rstrip("\r\n")
 
 
 def records(path: Path, key: str = "") -> Iterator[tuple[int | str, Any]]:
@@ -75,7 +62,8 @@ def records(path: Path, key: str = "") -> Iterator[tuple[int | str, Any]]:
     """
     text = decoded(path)
     if not (text.lstrip()[:1] == "[" or (key and f'"{key}"' in text[:200])):
-        yield from rows(path)
+        for number, line in lines(path):
+            yield number, parsed(line, path, number, "every line is one JSON object", "mend or delete the line")
         return
     whole = parsed(text, path, None, "the file is one JSON array of rows", "copy the file again")
     found = whole.get(key) if isinstance(whole, dict) else whole
@@ -116,7 +104,10 @@ def table(path: Path) -> Iterator[tuple[int | str, Any]]:
         found = list(reader)
     except csv.Error as error:
         raise DataError(f"{path} is no CSV file: {error}. Copy or write the file again") from None
-    _require_once(reader.fieldnames or (), path)
+    names = reader.fieldnames or ()
+    if len({*names}) < len(names):
+        rule = "a column has a name of its own, and only the last would be read"
+        raise broken(path, 1, _repeated(names), rule, "delete or rename all but one")
     if not found:
         raise DataError(f"{path} is empty: a data file has a row on every line. Copy or write the file again")
     for number, row in enumerate(found, start=1):
@@ -154,12 +145,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _require_once(names: Sequence[str], path: Path) -> None:
-    if len({*names}) < len(names):
-        rule = "a column has a name of its own, and only the last would be read"
-        raise broken(path, 1, _repeated(names), rule, "delete or rename all but one")
-
-
 def _repeated(names: Sequence[str]) -> str:
     name, count = Counter(names).most_common(1)[0]
     return f"'{name}' stands there {count} times"
@@ -170,11 +155,3 @@ def _trouble(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at column {error.colno}"
     return "too deep" if isinstance(error, RecursionError) else "a number too long"
-
-
-def _decode(raw: bytes, path: Path, number: int) -> str:
-    try:
-        return raw.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        reason = f"byte {error.start + 1} is not UTF-8"
-        raise broken(path, number, reason, "data files are UTF-8", "save the file as UTF-8") from None
