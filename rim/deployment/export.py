@@ -102,16 +102,12 @@ def _expected(model: Model, sets: Sequence[Scored], prompt: PromptText, blocks: 
 
 
 def _ids(prompt: Prompt) -> list[int]:
-    return [int(token) for node in prompt.trunk.nodes for token in node.ids] + list(prompt.cue)
+    return [*prompt.trunk.flat.ids_N.tolist(), *prompt.cue]
 
 
 @contextmanager
 def _whole_or_nothing(to: Path) -> Iterator[Path]:
-    """A scrap folder beside `to`, renamed to it at the end; removed where something went wrong.
-
-    Raises:
-        ExportError: the system refused to write.
-    """
+    """A scrap folder beside `to`, renamed to it at the end; removed where something went wrong."""
     scrap = to.with_name(f".{to.name}.part")
     shutil.rmtree(scrap, ignore_errors=True)
     try:
