@@ -25,11 +25,7 @@ def take_reserved(tokenizer: Tokenizer, names: Sequence[str], rows: int) -> Toke
     """A tokenizer that has these memory tokens, or will have them within the rows of the model's matrix.
 
     Tokens that are called reserved or unused are taken first, then rows beyond the tokenizer (left to
-    `add_memory_tokens`), then other special tokens that neither texts nor chats use.
-
-    Args:
-        names: of the memory tokens.
-        rows: of the model's embedding.
+    `add_memory_tokens`), then other special tokens that neither texts nor chats use. The embedding has `rows` rows.
 
     Raises:
         TokenizerError: there are not enough of them; says how many and which.
