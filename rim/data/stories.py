@@ -73,7 +73,7 @@ class Generator:
         fewest, most = options.min_steps, options.max_steps
         if split == "ood":
             fewest, most = options.max_steps + 1, options.ood_steps
-        seen: set[str] | None = None if split == "train" else set()
+        seen = set[str]()
         for row in range(rows(split, options)):
             random = Random(f"{self.name} {self.version} {options.seed} {split} {row}")
             yield self._row(random, fewest + row % (most - fewest + 1), split, options, seen)
@@ -96,16 +96,15 @@ class Generator:
         self.check(options)
         return options
 
-    def _row(self, random: Random, steps: int, split: str, options: Options, seen: set[str] | None) -> Story:
+    def _row(self, random: Random, steps: int, split: str, options: Options, seen: set[str]) -> Story:
         home = "test" if split == "ood" else split
         for _ in range(TRIES):
             story = self.draw(random, steps, options)
-            if BUCKETS[bucket(story.question)] == home and (seen is None or story.question not in seen):
-                if seen is not None:
-                    seen.add(story.question)
+            if BUCKETS[bucket(story.question)] == home and (split == "train" or story.question not in seen):
+                seen.add(story.question)
                 return story
         raise DataError(
-            f"{self.name}/{split}: after {len(seen or ())} different stories, {TRIES} more draws of {steps} steps gave "
+            f"{self.name}/{split}: after {len(seen)} different stories, {TRIES} more draws of {steps} steps gave "
             f"no new one, and data.{self.name} asks for {rows(split, options)} rows. Stories of a split other than "
             f"train are all different: lower data.{self.name}.test_rows, or give the stories more room "
             f"({ROOM[self.name]})"
