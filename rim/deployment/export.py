@@ -61,9 +61,8 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
         check_push(wanted.push)
     model = load(run, wanted.checkpoint, device="cpu")
     model.prompt(PROBE, wanted.blocks)  # refuses a number of blocks that cannot be
-    method = model.evaluator.method
     blocks = model.config.memory.blocks if wanted.blocks is None else wanted.blocks
-    prompt = prompt_text(method, model.config, model.backbone.tokenizer, blocks)
+    prompt = prompt_text(model.evaluator.method, model.config, model.backbone.tokenizer, blocks)
     sets = scored(model.folder)
     as_scored = blocks == model.config.memory.blocks
     standing = [each for each in sets if as_scored and each.checkpoint == model.about["name"]]
