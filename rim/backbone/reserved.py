@@ -63,9 +63,8 @@ def _renamed(tokenizer: Tokenizer, former: dict[str, str]) -> Tokenizer:
         tokenizer.save_pretrained(folder)
         for file in FILES:
             path = Path(folder) / file
-            path.write_text(
-                json.dumps(_replaced(json.loads(path.read_text(encoding="utf-8")), names)), encoding="utf-8"
-            )
+            state = _replaced(json.loads(path.read_text(encoding="utf-8")), names)
+            path.write_text(json.dumps(state), encoding="utf-8")
         renamed: Tokenizer = AutoTokenizer.from_pretrained(folder)
     renamed.name_or_path = tokenizer.name_or_path
     renamed.init_kwargs[TAKEN] = former

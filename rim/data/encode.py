@@ -110,9 +110,8 @@ def _make(request: Request, config: Data, tokenizer: Any, folder: Path) -> None:
     beyond = reading.read - writer.rows - dropped.total()
     dropped[f"beyond data.{FIELDS[request.role]}={request.rows}"] += beyond
     origin = reading.origin or f"sha256 {source.fingerprint(config)}"
-    report = Report(
-        *(str(source), reading.read, writer.rows, dict(+dropped), capped, len(different), origin, dict(+noted))
-    )
+    counts = (dict(+dropped), capped, len(different), origin, dict(+noted))
+    report = Report(str(source), reading.read, writer.rows, *counts)
     _require_rows(report)
     writer.write(folder, report, rule)
 

@@ -104,9 +104,8 @@ class Published:
             lenient = Lenient(self.parse, self.answer_rule)
             examples, dropped = _parsed(given, lenient)
             lenient.require_few(source, str(where), " or ".join(self._source(split, config).files))
-        return Reading(
-            examples, len(examples) + dropped.total(), dict(dropped), self.origin(split, config), dict(noted)
-        )
+        read, origin = len(examples) + dropped.total(), self.origin(split, config)
+        return Reading(examples, read, dict(dropped), origin, dict(noted))
 
     def origin(self, split: str, config: Data) -> str:
         """The file and its sha256, or the tables and the commits at which they are read."""
@@ -118,9 +117,9 @@ class Published:
     def fingerprint(self, split: str, config: Data) -> str:
         """sha256 of the file, or of the commits of the tables."""
         found = self._find(split, config)
-        return (
-            files.digest(found) if isinstance(found, Path) else sha256(self.origin(split, config).encode()).hexdigest()
-        )
+        if isinstance(found, Path):
+            return files.digest(found)
+        return sha256(self.origin(split, config).encode()).hexdigest()
 
     def _source(self, split: str, config: Data) -> Source:
         source = self.sources[split]

@@ -91,9 +91,7 @@ class Row:
         chain = tuple(text for step in steps if (text := files.clean(step)))
         half = next(filter(HALF.search, (*texts.values(), *chain)), None)
         if half is not None:
-            raise self.broken(
-                f"half a character in {half!r:.60}", "a text is Unicode, and \\ud800 to \\udfff go in pairs"
-            )
-        return Example(
-            f"{self.source}/{self.index if name is None else name}", texts["question"], chain, texts["answer"]
-        )
+            rule = "a text is Unicode, and \\ud800 to \\udfff go in pairs"
+            raise self.broken(f"half a character in {half!r:.60}", rule)
+        id = f"{self.source}/{self.index if name is None else name}"
+        return Example(id, texts["question"], chain, texts["answer"])
