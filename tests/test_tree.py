@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from rim.base.tree import Kind, Node, Tree, flatten, pad
+from rim.base.tree import Kind, Node, Tree, pad
 
 QUESTION = frozenset({Kind.QUESTION})
 
@@ -38,7 +38,7 @@ def branching(**leaf: object) -> Tree:
 
 
 def test_causal_text() -> None:
-    flat = flatten(Tree((Node(Kind.QUESTION, [5, 6, 7]),)))
+    flat = Tree((Node(Kind.QUESTION, [5, 6, 7]),)).flat
     assert flat.ids_N.tolist() == [5, 6, 7]
     assert flat.previous_N.tolist() == [-1, 0, 1]
     assert flat.position_N.tolist() == [0, 1, 2]
@@ -51,7 +51,7 @@ def test_causal_text() -> None:
 
 def test_trunk_and_one_leaf_is_causal_text() -> None:
     tree = chain(Node(Kind.QUESTION, [5]), Node(Kind.MEMORY, [6]), Node(Kind.ANSWER, [7]))
-    flat, plain = flatten(tree), flatten(Tree((Node(Kind.QUESTION, [5, 6, 7]),)))
+    flat, plain = tree.flat, Tree((Node(Kind.QUESTION, [5, 6, 7]),)).flat
     for name in ("ids_N", "previous_N", "position_N"):
         assert getattr(flat, name).tolist() == getattr(plain, name).tolist()
     assert flat.visible_NN().tolist() == matrix("""
@@ -63,7 +63,7 @@ def test_trunk_and_one_leaf_is_causal_text() -> None:
 
 def test_two_leaves_on_one_trunk() -> None:
     nodes = (Node(Kind.QUESTION, [5]), Node(Kind.MEMORY, [6], 0), Node(Kind.STEP, [7], 1), Node(Kind.ANSWER, [8], 1))
-    flat = flatten(Tree(nodes))
+    flat = Tree(nodes).flat
     assert flat.previous_N.tolist() == [-1, 0, 1, 1]
     assert flat.position_N.tolist() == [0, 1, 2, 2]
     assert flat.visible_NN().tolist() == matrix("""
@@ -78,7 +78,7 @@ def test_two_leaves_on_one_trunk() -> None:
 
 
 def test_nodes_of_several_tokens() -> None:
-    flat = flatten(branching())
+    flat = branching().flat
     assert flat.ids_N.tolist() == [10, 11, 20, 30, 31, 40]
     assert flat.node_N.tolist() == [0, 0, 1, 2, 2, 3]
     assert flat.previous_N.tolist() == [-1, 0, 1, 2, 3, 2]
@@ -96,7 +96,7 @@ def test_nodes_of_several_tokens() -> None:
 
 
 def test_hidden_kinds_are_hidden_from_that_node_alone() -> None:
-    assert flatten(branching(hides=QUESTION)).visible_NN().tolist() == matrix("""
+    assert branching(hides=QUESTION).flat.visible_NN().tolist() == matrix("""
         x . . . . .
         x x . . . .
         x x x . . .
@@ -108,7 +108,7 @@ def test_hidden_kinds_are_hidden_from_that_node_alone() -> None:
 
 def test_a_node_sees_itself_though_it_hides_its_kind() -> None:
     nodes = (Node(Kind.STEP, [5]), Node(Kind.STEP, [6, 7], 0, hides=frozenset({Kind.STEP})))
-    assert flatten(Tree(nodes)).visible_NN().tolist() == matrix("""
+    assert Tree(nodes).flat.visible_NN().tolist() == matrix("""
         x . .
         . x .
         . x x
@@ -117,7 +117,7 @@ def test_a_node_sees_itself_though_it_hides_its_kind() -> None:
 
 def test_what_a_parent_hides_its_child_sees() -> None:
     nodes = (Node(Kind.QUESTION, [5]), Node(Kind.CUE, [6], 0, hides=QUESTION), Node(Kind.ANSWER, [7], 1))
-    assert flatten(Tree(nodes)).visible_NN().tolist() == matrix("""
+    assert Tree(nodes).flat.visible_NN().tolist() == matrix("""
         x . .
         . x .
         x x x
@@ -126,13 +126,13 @@ def test_what_a_parent_hides_its_child_sees() -> None:
 
 def test_start_moves_a_node_and_what_follows_it() -> None:
     nodes = (Node(Kind.QUESTION, [5, 6]), Node(Kind.CUE, [7, 8], 0, start=9), Node(Kind.ANSWER, [9], 1))
-    flat = flatten(Tree(nodes))
+    flat = Tree(nodes).flat
     assert flat.position_N.tolist() == [0, 1, 9, 10, 11]
     assert flat.previous_N.tolist() == [-1, 0, 1, 2, 3]
 
 
 def test_two_roots_do_not_see_each_other() -> None:
-    flat = flatten(Tree((Node(Kind.QUESTION, [5, 6]), Node(Kind.QUESTION, [7]))))
+    flat = Tree((Node(Kind.QUESTION, [5, 6]), Node(Kind.QUESTION, [7]))).flat
     assert flat.position_N.tolist() == [0, 1, 0] and flat.previous_N.tolist() == [-1, 0, -1]
     assert not flat.visible_NN()[2, :2].any()
 
@@ -156,7 +156,7 @@ def test_random_trees_against_walking_up(seed: int) -> None:
         nodes.append(Node(kind, draw.integers(0, 99, draw.integers(1, 4)), parent, hides=hides))
     tree = Tree(tuple(nodes))
     tokens = [(index, place) for index, node in enumerate(nodes) for place in range(len(node.ids))]
-    flat, visible = flatten(tree), flatten(tree).visible_NN()
+    flat, visible = tree.flat, tree.flat.visible_NN()
     for row, (index, place) in enumerate(tokens):
         path = [(i, p) for i, p in tokens if i in path_of(tree, index) and (i, p) <= (index, place)]
         hidden = {i for i in path_of(tree, index)[:-1] if nodes[i].kind in nodes[index].hides}
@@ -208,7 +208,7 @@ def test_visibility_of_a_batch_is_that_of_its_trees_and_padding_sees_itself(leaf
         x x x .
         . . . x
     """)
-    flat = flatten(trees[1])
+    flat = trees[1].flat
     assert visible[1].tolist() == flat.visible_NN()[np.ix_(~flat.last_N, ~flat.last_N)].tolist()
 
 

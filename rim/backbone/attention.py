@@ -8,15 +8,6 @@ from torch import Tensor
 from transformers import PretrainedConfig
 
 from rim.base.errors import UserError
-from rim.settings import ATTENTION
-
-IGNORED = {
-    "flash_attention_2": "takes no four-dimensional mask",
-    "flash_attention_3": "takes no four-dimensional mask",
-    "flash_attention_4": "takes no four-dimensional mask",
-    "flex_attention": "takes block masks only, and a dense one corrupts memory",
-    "paged_attention": "takes no four-dimensional mask",
-}
 
 _ALIBI = "ALiBi biases count flat distances, not positions along a branch"
 _RECURRENT = "its recurrent state runs across branches"
@@ -33,21 +24,7 @@ UNFIT = {
 
 
 class AttentionError(UserError):
-    """An attention implementation or a model family under which a tree cannot be right."""
-
-
-def check_implementation(name: str) -> None:
-    """Refuse attention implementations that ignore a four-dimensional mask.
-
-    Raises:
-        AttentionError: `name` is not one of `ATTENTION`.
-    """
-    if name not in ATTENTION:
-        reason = IGNORED.get(name, "is not known to honour a four-dimensional mask")
-        raise AttentionError(
-            f"backbone.attention is '{name}', which {reason}: readouts of one example would see each other. "
-            f"Use one of: {', '.join(ATTENTION)}"
-        )
+    """A model, or an attention implementation, under which a tree cannot be right."""
 
 
 def check_family(config: PretrainedConfig) -> None:

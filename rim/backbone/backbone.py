@@ -6,7 +6,6 @@ Axes: B examples, Q query tokens, J key tokens, P positions, U predicting positi
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +16,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 
 from rim.backbone.attention import attention_mask
 from rim.backbone.compiled import CompiledLayers
-from rim.backbone.head import Head, find_head, losses_in_chunks
+from rim.backbone.head import Head, find_head
 from rim.backbone.insertion import Insertion, InsertionError, MemoryCache
 from rim.backbone.memory_rows import trained
 from rim.backbone.tokenizer import SpecialTokens
@@ -98,8 +97,7 @@ class Backbone(nn.Module):
     def compile_layers(self, **options: Any) -> None:
         """From now on the layers run under torch.compile in training, where memory does not enter above layer 0.
 
-        Args:
-            options: of torch.compile, where others than its own are wanted.
+        `options` are those of torch.compile.
 
         Raises:
             BackboneError: the layers do not stand in one module below a head.
@@ -171,6 +169,10 @@ class Backbone(nn.Module):
         first_TD = trained(self.embed(torch.tensor(tokens, device=self.device)))
         self.extra[INSERTION] = Insertion(self.causal, tokens, first_TD, layer, position=position)
 
+    def memory_as_tokens(self) -> AbstractContextManager[None]:
+        """Inside, memory is read from layer 0 on, wherever it enters otherwise."""
+        return nullcontext() if self.insertion is None else self.insertion.suspended()
+
     def new_cache(self) -> MemoryCache:
         """An empty cache for passes of this backbone."""
         return MemoryCache(0 if self.insertion is None else self.insertion.layer)
@@ -229,8 +231,7 @@ class Backbone(nn.Module):
     def token_losses(self, states_SD: Tensor, target_S: Tensor) -> Tensor:
         """[S] negative log-likelihoods in nats of the tokens that follow these last states."""
         assert self.head is not None
-        logits = partial(self.head.logits, self.causal)
-        return losses_in_chunks(logits, states_SD, target_S, self.head.vocabulary)
+        return self.head.losses(self.causal, states_SD, target_S)
 
     def _inserting(
         self, inputs: Tensor, reading: Reading, cache: MemoryCache | None, *, states: bool

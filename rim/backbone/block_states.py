@@ -15,7 +15,6 @@ H key-value heads, W head width, D width.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,10 +50,7 @@ class HeldBlocks:
     def of(
         cls, backbone: Backbone, read: Reader, batch: TreeBatch, column_BJ: Tensor, cache: MemoryCache
     ) -> "HeldBlocks":
-        """Those of a batch of trees.
-
-        Args:
-            column_BJ: which token each cached column holds (-1: none).
+        """Those of a batch of trees; `column_BJ` says which token each cached column holds (-1: none).
 
         Raises:
             ValueError: the trees differ in their number of slots.
@@ -96,10 +92,7 @@ class BlockStates:
         self._inputs = None if adds_positions(backbone) else self._layer_inputs()
 
     def at(self, position_RS: Tensor) -> list[LayerStates]:
-        """Keys and values of every layer that holds memory.
-
-        Args:
-            position_RS: position ids of the slots.
+        """Keys and values of every layer that holds memory, with the slots at these position ids.
 
         Raises:
             ValueError: there are not as many slots.
@@ -120,7 +113,7 @@ class BlockStates:
         ids_RS, cache = self.batch.ids_BN.gather(1, _slots(self.batch)), self.backbone.new_cache()
         alone_RSS = torch.eye(s, dtype=torch.bool, device=ids_RS.device).expand(r, -1, -1)
         reading = Reading(alone_RSS, position_RS, position_RS, keep=ids_RS.new_zeros(r, 1))
-        with _as_tokens(self.backbone), replaced(self._layers, inputs):
+        with self.backbone.memory_as_tokens(), replaced(self._layers, inputs):
             self.backbone(ids_RS, reading, cache)
         return list(_by_column(cache))
 
@@ -139,7 +132,7 @@ def adds_positions(backbone: Backbone) -> bool:
     position_BQ = torch.tensor([[0, 1]], device=backbone.device)
     alone_BQQ = torch.eye(2, dtype=torch.bool, device=backbone.device)[None]
     reading = Reading(alone_BQQ, position_BQ, position_BQ, keep=torch.zeros_like(position_BQ[:, :1]))
-    with _as_tokens(backbone), recorded(layers_of(backbone)[:1]) as [passes]:
+    with backbone.memory_as_tokens(), recorded(layers_of(backbone)[:1]) as [passes]:
         backbone(torch.full_like(position_BQ, backbone.special.memory), reading)
     first_BD, second_BD = passes[0].unbind(1)
     return not torch.allclose(first_BD, second_BD, rtol=1e-4, atol=1e-6)
@@ -162,8 +155,3 @@ def _by_column(cache: MemoryCache) -> Iterator[LayerStates]:
     for layer in layers:
         if layer.is_initialized:  # a layer that uses another's keys and values has none
             yield layer.keys.transpose(1, 2), layer.values.transpose(1, 2)
-
-
-def _as_tokens(backbone: Backbone) -> AbstractContextManager[None]:
-    """Memory is read from layer 0 on, wherever it enters otherwise."""
-    return nullcontext() if backbone.insertion is None else backbone.insertion.suspended()

@@ -166,12 +166,7 @@ def _prefill(backbone: Backbone, prompts: Sequence[Prompt], read: Reader, edit: 
 
 
 def _trunk(batch: TreeBatch, points: _Points, cache: MemoryCache, column_BJ: Tensor, logits_BKV: Tensor) -> _Trunk:
-    """Trees that are in the cache, as branches go on from them.
-
-    Args:
-        column_BJ: which token each cached column holds (-1: none).
-        logits_BKV: after each branch point.
-    """
+    """Trees that are in the cache; `column_BJ` says which token each cached column holds (-1: none)."""
     held_BJ = column_BJ >= 0
     place_BJ = column_BJ.clamp(min=0)
     place_BKJ = place_BJ[:, None].expand(-1, points.end_BK.shape[1], -1)

@@ -7,7 +7,6 @@ Families apply dropout in modules (`nn.Dropout`), by functions whose rate is an 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -27,24 +26,14 @@ NEAR = 1e-5
 """Largest difference of equal passes, as a share of the largest logit: not every kernel of a GPU repeats bit by bit."""
 
 
-@dataclass(frozen=True)
-class _Place:
-    """An attribute that holds a rate."""
-
-    owner: Any
-    name: str
-
-    def get(self) -> float:
-        return float(getattr(self.owner, self.name))
-
-    def set(self, rate: float) -> None:
-        setattr(self.owner, self.name, rate)
+_Place = tuple[Any, str]
+"""Who holds a rate, and the name of the attribute."""
 
 
 def set_dropout(model: nn.Module, rate: float, part: Part = "whole") -> None:
     """Set every dropout rate of a part of the model: of modules, of attributes and of the configuration."""
-    for place in _places(model, part):
-        place.set(rate)
+    for owner, name in _places(model, part):
+        setattr(owner, name, rate)
 
 
 def check_dropout(backbone: Backbone, rate: float, setting: str, part: Part = "whole") -> None:
@@ -81,7 +70,7 @@ def _places(model: nn.Module, part: Part) -> Iterator[_Place]:
         if part != "whole" and (ADAPTER in path) != (part == "adapters"):
             continue
         if isinstance(module, nn.Dropout):
-            yield _Place(module, "p")
+            yield module, "p"
         yield from _rates(module)
         if part != "adapters" and (config := getattr(module, "config", None)) is not None:
             configurations[id(config)] = config
@@ -92,18 +81,18 @@ def _places(model: nn.Module, part: Part) -> Iterator[_Place]:
 def _rates(owner: Any) -> Iterator[_Place]:
     for name, value in vars(owner).items():
         if RATE.search(name) and isinstance(value, int | float) and not isinstance(value, bool):
-            yield _Place(owner, name)
+            yield owner, name
 
 
 @contextmanager
 def _unchanged(backbone: Backbone) -> Iterator[None]:
     """All rates and the mode are put back."""
-    training, rates = backbone.training, [(place, place.get()) for place in _places(backbone, "whole")]
+    training, rates = backbone.training, [(*place, getattr(*place)) for place in _places(backbone, "whole")]
     try:
         yield
     finally:
-        for place, rate in rates:
-            place.set(rate)
+        for owner, name, rate in rates:
+            setattr(owner, name, rate)
         backbone.train(training)
 
 

@@ -24,8 +24,7 @@ Axes: B examples, N trunk columns, K branches, T generated tokens, J columns of 
 V vocabulary.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from types import FunctionType
 from typing import Any, NamedTuple, Protocol, get_args
@@ -113,11 +112,12 @@ class FastDecoder:
         """Most likely answer tokens for every prompt and branch, as `greedy` gives them."""
         backbone.eval()
         cued = [_with_cues(prompt) for prompt in prompts]
-        with _without_insertion(backbone) as inserted:
+        inserted = backbone.insertion is not None and backbone.insertion.acts
+        with backbone.memory_as_tokens():  # generated tokens are no memory
             self._prepare(backbone)
         fixed = read is read_once and not inserted
         trunk = self._read(backbone, cued, max_new_tokens) if fixed else _prefill(backbone, cued, read)
-        with _without_insertion(backbone):
+        with backbone.memory_as_tokens():
             return self._room(trunk, max_new_tokens).answer(trunk, max_new_tokens)
 
     def _prepare(self, backbone: Backbone) -> None:
@@ -134,8 +134,7 @@ class FastDecoder:
 
         def read(_: Backbone, batch: TreeBatch, wanted: Wanted, __: MemoryCache | None = None) -> Outcome:
             b, n = batch.ids_BN.shape
-            room = self._at(Shape(b, _up(n, TRUNK_STEP), len(wanted.logits_U) // b, _up(max_new_tokens, TOKEN_STEP)))
-            return room.read(batch, wanted)
+            return self._at(b, n, len(wanted.logits_U) // b, max_new_tokens).read(batch, wanted)
 
         return _prefill(backbone, prompts, read)
 
@@ -145,11 +144,13 @@ class FastDecoder:
             assert self.last is not None
             return self.last
         (b, k), columns = trunk.end_BK.shape, trunk.position_BJ.shape[1]
-        room = self._at(Shape(b, _up(columns, TRUNK_STEP), k, _up(max_new_tokens, TOKEN_STEP)))
+        room = self._at(b, columns, k, max_new_tokens)
         room.take_over(trunk.cache)
         return room
 
-    def _at(self, shape: Shape) -> "_Room":
+    def _at(self, b: int, n: int, k: int, t: int) -> "_Room":
+        """The room for these sizes, rounded up."""
+        shape = Shape(b, _up(n, TRUNK_STEP), k, _up(t, TOKEN_STEP))
         if shape not in self.rooms:
             assert self.backbone is not None
             self.rooms[shape] = _Room(self.backbone, self.sizes, shape, self.mode, self.options)
@@ -295,17 +296,6 @@ def _recorded(work: Callable[[], None]) -> Callable[[], None]:
     with torch.cuda.graph(graph):
         work()
     return graph.replay
-
-
-@contextmanager
-def _without_insertion(backbone: Backbone) -> Iterator[bool]:
-    """Generated tokens are no memory, so an insertion has nothing to do; gives whether there is one that acts."""
-    insertion = backbone.insertion
-    if insertion is None or not insertion.acts:
-        yield False
-        return
-    with insertion.suspended():
-        yield True
 
 
 def _up(length: int, step: int) -> int:

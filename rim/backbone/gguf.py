@@ -63,7 +63,6 @@ def _read(path: str) -> Header:
     from gguf import GGUFReader  # an extra
 
     reader = GGUFReader(path)
-
     rule = reader.get_field("tokenizer.ggml.pre")
     return Header("" if rule is None else str(rule.contents()), tuple(str(tensor.name) for tensor in reader.tensors))
 

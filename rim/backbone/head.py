@@ -11,7 +11,7 @@ Axes: S supervised tokens, D width, V vocabulary.
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -47,6 +47,18 @@ class Head:
         given = _Given(self.given(last_hidden_state=states_SD[None]))
         return _with(model, self.path.split("."), given)(use_cache=False).logits[0]
 
+    def losses(self, model: PreTrainedModel, states_SD: Tensor, target_S: Tensor) -> Tensor:
+        """[S] negative log-likelihoods in nats of the targets, with at most `LOGITS` logits at a time."""
+
+        def nll(states_SD: Tensor, target_S: Tensor) -> Tensor:
+            return cross_entropy(self.logits(model, states_SD).float(), target_S, reduction="none")
+
+        rows = max(1, LOGITS // self.vocabulary)
+        if len(target_S) <= rows:
+            return nll(states_SD, target_S)
+        chunks = zip(states_SD.split(rows), target_S.split(rows), strict=True)
+        return torch.cat([checkpoint(nll, *chunk, use_reentrant=False, preserve_rng_state=False) for chunk in chunks])
+
     @contextmanager
     def watched(self, model: PreTrainedModel) -> Iterator[list[Tensor]]:
         """The last states of the passes that the model makes inside."""
@@ -75,26 +87,6 @@ def find_head(model: PreTrainedModel) -> Head | None:
     head = Head(path, type(outputs[0]), whole.logits.shape[-1])
     logits_SV = head.logits(model, whole.hidden_states[-1][0])
     return head if torch.allclose(logits_SV, whole.logits[0], rtol=1e-5, atol=1e-5) else None
-
-
-def losses_in_chunks(
-    logits: Callable[[Tensor], Tensor], states_SD: Tensor, target_S: Tensor, vocabulary: int
-) -> Tensor:
-    """[S] negative log-likelihoods in nats of the targets, with at most `LOGITS` logits at a time.
-
-    Args:
-        logits: makes logits [.., V] of states [.., D].
-        vocabulary: V.
-    """
-
-    def nll(states_SD: Tensor, target_S: Tensor) -> Tensor:
-        return cross_entropy(logits(states_SD).float(), target_S, reduction="none")
-
-    rows = max(1, LOGITS // vocabulary)
-    if len(target_S) <= rows:
-        return nll(states_SD, target_S)
-    chunks = zip(states_SD.split(rows), target_S.split(rows), strict=True)
-    return torch.cat([checkpoint(nll, *chunk, use_reentrant=False, preserve_rng_state=False) for chunk in chunks])
 
 
 class _Given(nn.Module):

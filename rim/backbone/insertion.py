@@ -104,11 +104,11 @@ class Insertion(nn.Module):
     @contextmanager
     def suspended(self) -> Iterator[None]:
         """Memory is read as tokens, from layer 0 on."""
-        self.acts = False
+        before, self.acts = self.acts, False
         try:
             yield
         finally:
-            self.acts = True
+            self.acts = before
 
     @contextmanager
     def acting(
@@ -121,12 +121,7 @@ class Insertion(nn.Module):
     ) -> Iterator[None]:
         """Memory enters at layer ℓ in the one pass of the model that is made inside.
 
-        Args:
-            ids_BQ: tokens of the pass.
-            position_BQ: their position ids.
-            real_BQ: bool, which of them are no padding; None: all.
-            cache: of earlier passes, if any; this one's columns are added.
-            text: the most tokens of a row that are neither memory nor padding; None: counted on the device.
+        Tokens, positions, `real_BQ` and `text` are those of its `Reading`; its columns are added to the cache.
         """
         now = _Pass(self, ids_BQ, position_BQ, real_BQ, cache, text)
         with ExitStack() as hooks:
@@ -172,7 +167,8 @@ class _Pass:
         """What layer `index` is to be called with, given what it would be called with."""
         changes: dict[str, Callable[[Any], Any]] = {STATES: partial(self.hidden, index)}
         if index < self.insertion.layer:
-            changes |= {"attention_mask": self.mask, "position_ids": self.take, "position_embeddings": self.take_all}
+            changes |= {"attention_mask": self.mask, "position_ids": self.take}
+            changes["position_embeddings"] = lambda tables: tuple(map(self.take, tables))  # [B, Q, R] each
         return changing(self.insertion.names, changes)
 
     def hidden(self, index: int, hidden: Tensor) -> Tensor:
@@ -192,10 +188,6 @@ class _Pass:
     def take(self, values: Tensor) -> Tensor:
         """[B, P, …] of values [B, Q, …]."""
         return self._once(values, lambda: at(values, self.place_BP))
-
-    def take_all(self, tables: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """[B, P, R] of each of the tables [B, Q, R]."""
-        return tuple(self.take(table_BQR) for table_BQR in tables)
 
     def mask(self, mask: Tensor) -> Tensor:
         """[B, 1, P, C] of an additive mask [B, 1, Q, J]."""

@@ -1,6 +1,5 @@
 """Build the backbone of a run: pretrained or from scratch, with adapters or without."""
 
-import copy
 import os
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -14,7 +13,7 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from rim.backbone.activations import fuse_activations
 from rim.backbone.adapters import add_adapters
-from rim.backbone.attention import check_family, check_implementation
+from rim.backbone.attention import check_family
 from rim.backbone.backbone import Backbone, BackboneError
 from rim.backbone.pretrained import DTYPES, embedding_rows, fetch_tokenizer, load_pretrained
 from rim.backbone.reserved import take_reserved
@@ -48,11 +47,7 @@ def run_tokenizer(config: Config, texts: Callable[[], Iterable[str]]) -> Tokeniz
     return tokenizer
 
 
-def load_tokenizer(
-    config: BackboneConfig,
-    texts: Callable[[], Iterable[str]],
-    slots: Slots = SHARED,
-) -> Tokenizer:
+def load_tokenizer(config: BackboneConfig, texts: Callable[[], Iterable[str]], slots: Slots = SHARED) -> Tokenizer:
     """The tokenizer of the run to start from, of a pretrained model, or a small one built from `texts`.
 
     Memory tokens are included.
@@ -107,10 +102,9 @@ def load_backbone(
             the same.
 
     Raises:
-        AttentionError: the attention implementation or the family cannot read trees.
+        AttentionError: the family cannot read trees.
         BackboneError: the weights are not to be had, or the shape is impossible.
     """
-    check_implementation(config.attention)
     special = add_memory_tokens(tokenizer)
     trained: frozenset[int] = frozenset()
     empty = empty and config.gguf_file is None
@@ -157,8 +151,7 @@ def _random(config: BackboneConfig, tokenizer: Tokenizer, architecture: Path | N
         settings = AutoConfig.from_pretrained(architecture)
     else:
         settings = scratch_config(config.scratch, len(tokenizer), tokenizer.eos_token_id)
-    # from_config writes the implementation into the very object that it is given
-    model = AutoModelForCausalLM.from_config(copy.deepcopy(settings), attn_implementation=config.attention)
+    model = AutoModelForCausalLM.from_config(settings, attn_implementation=config.attention)
     for weight in model.parameters():  # buffers, such as the angles of rotary positions, stay as they are
         weight.data = weight.data.to(DTYPES[config.dtype])
     return model
@@ -202,13 +195,7 @@ def scratch_config(shape: Scratch, vocabulary: int, end: int) -> PretrainedConfi
 
 
 def add_memory_rows(
-    model: PreTrainedModel,
-    special: SpecialTokens,
-    tokens: int,
-    seed: int,
-    *,
-    frozen: bool = False,
-    trained: frozenset[int] = frozenset(),
+    model: PreTrainedModel, special: SpecialTokens, tokens: int, seed: int, *, frozen: bool, trained: frozenset[int]
 ) -> None:
     """Give the memory tokens embedding rows near the mean of the others, in the output matrix too where it is untied.
 
@@ -224,9 +211,7 @@ def add_memory_rows(
     """
     for module in model.modules():
         if isinstance(module, nn.Embedding):
-            module.padding_idx = (
-                None  # it may be a memory token's id, or the end token's, and its row would never train
-            )
+            module.padding_idx = None  # or the row of a memory token, or of the end, might never train
     table = model.get_input_embeddings()
     if isinstance(table, nn.Embedding) and table.num_embeddings < tokens:
         model.resize_token_embeddings(tokens, pad_to_multiple_of=ALIGNED if frozen else None, mean_resizing=False)

@@ -1,7 +1,7 @@
 """Pretrained models: fetched from a folder, the local cache or the hub, and refused where weights did not load."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -87,12 +87,7 @@ def load_pretrained(config: BackboneConfig, *, empty: bool = False) -> PreTraine
 
 
 def _text_part(published: PretrainedConfig, config: BackboneConfig) -> PretrainedConfig:
-    """The configuration of the language model.
-
-    Raises:
-        AttentionError: the family cannot read trees.
-        BackboneError: there are several.
-    """
+    """The configuration of the language model."""
     check_family(published)
     try:
         text = published.get_text_config()
@@ -146,19 +141,13 @@ def _misfit(config: BackboneConfig, *names: list[str]) -> str:
     )
 
 
-def _some(names: Iterable[str]) -> str:
-    first = list(names)
-    more = f" and {len(first) - SHOWN} more" if len(first) > SHOWN else ""
-    return ", ".join(first[:SHOWN]) + more
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def _fetched(what: str, load: Callable[..., Any], config: BackboneConfig) -> Any:
-    """One part of a pretrained model, from a local folder, the local cache or the hub.
-
-    Raises:
-        HubError: it is in neither, and the hub cannot be reached.
-        BackboneError: it is missing or damaged, or the family refuses the attention implementation.
-    """
+    """One part of a pretrained model, from a local folder, the local cache or the hub."""
     where: dict[str, Any] = {"revision": config.revision}
     if config.gguf_file:
         gguf.require_reader(config)

@@ -127,11 +127,7 @@ def appended(
 ) -> tuple[Tensor, Reading]:
     """The columns once a pass over the chosen tokens has added its own, and who sees whom in that pass.
 
-    A token that is read again leaves its old column.
-
-    Args:
-        column_BJ: which token each cached column holds (-1: none).
-        keep: see `Reading`.
+    A token that is read again leaves its old column. `column_BJ` says which token each cached column holds (-1: none).
     """
     place_BQ, real_BQ = packed(chosen_BN)
     again_BJ = chosen_BN.gather(1, column_BJ.clamp(min=0)) & (column_BJ >= 0)
@@ -201,16 +197,10 @@ class _Passes:
     def _ordered(self, found: list[tuple[Tensor, Tensor]], wanted: Tensor) -> Tensor:
         flat = torch.cat([index for index, _ in found])
         row = flat.new_zeros(self.batch.ids_BN.numel())
-        for start, (index, _) in zip(_starts(found), found, strict=True):  # later passes overwrite earlier ones
-            row[index] = start + torch.arange(len(index), device=index.device)
+        places = torch.arange(len(flat), device=flat.device).split([len(index) for index, _ in found])
+        for (index, _), place in zip(found, places, strict=True):  # later passes overwrite earlier ones
+            row[index] = place
         return torch.cat([values for _, values in found])[row[wanted]]
-
-
-def _starts(found: list[tuple[Tensor, Tensor]]) -> list[int]:
-    starts = [0]
-    for index, _ in found:
-        starts.append(starts[-1] + len(index))
-    return starts[:-1]
 
 
 def _mask(flat: Tensor, batch: TreeBatch) -> Tensor:

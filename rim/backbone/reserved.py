@@ -25,11 +25,7 @@ def take_reserved(tokenizer: Tokenizer, names: Sequence[str], rows: int) -> Toke
     """A tokenizer that has these memory tokens, or will have them within the rows of the model's matrix.
 
     Tokens that are called reserved or unused are taken first, then rows beyond the tokenizer (left to
-    `add_memory_tokens`), then other special tokens that neither texts nor chats use.
-
-    Args:
-        names: of the memory tokens.
-        rows: of the model's embedding.
+    `add_memory_tokens`), then other special tokens that neither texts nor chats use. The embedding has `rows` rows.
 
     Raises:
         TokenizerError: there are not enough of them; says how many and which.
@@ -67,9 +63,8 @@ def _renamed(tokenizer: Tokenizer, former: dict[str, str]) -> Tokenizer:
         tokenizer.save_pretrained(folder)
         for file in FILES:
             path = Path(folder) / file
-            path.write_text(
-                json.dumps(_replaced(json.loads(path.read_text(encoding="utf-8")), names)), encoding="utf-8"
-            )
+            state = _replaced(json.loads(path.read_text(encoding="utf-8")), names)
+            path.write_text(json.dumps(state), encoding="utf-8")
         renamed: Tokenizer = AutoTokenizer.from_pretrained(folder)
     renamed.name_or_path = tokenizer.name_or_path
     renamed.init_kwargs[TAKEN] = former

@@ -4,7 +4,6 @@ Axes: B examples, N tokens, S supervised tokens, V vocabulary.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -45,7 +44,7 @@ def self_check(backbone: Backbone, trees: Sequence[Tree]) -> SelfCheck:
     training, insertion = backbone.training, backbone.insertion
     backbone.eval()
     with torch.no_grad():
-        with nullcontext() if insertion is None else insertion.suspended():
+        with backbone.memory_as_tokens():
             check = _compare(backbone, trees, _as_text)
         if insertion is not None:
             inserted = _compare(backbone, trees, _as_one_path)
@@ -74,11 +73,7 @@ def _compare(backbone: Backbone, trees: Sequence[Tree], read: Callable[[Backbone
 
 
 def _packed(backbone: Backbone, batch: TreeBatch) -> Tensor:
-    """[S, V] logits of the supervised tokens, from one pass over lines of trees.
-
-    Raises:
-        AttentionError: the model cannot be given the mask, or the positions, of a tree.
-    """
+    """[S, V] logits of the supervised tokens, from one pass over lines of trees."""
     try:
         return read_once(backbone, batch, Wanted(batch.source_S)).logits_UV
     except (UserError, torch.OutOfMemoryError):

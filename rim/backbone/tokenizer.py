@@ -40,9 +40,8 @@ class Slots:
     def of(cls, config: Config) -> "Slots":
         """Those of a run, in grounding and refinement."""
         memory = config.memory
-        return cls(
-            memory.tokens, memory.tokens_per_block, max(memory.blocks, config.data.max_steps), memory.token_source
-        )
+        blocks = max(memory.blocks, config.data.max_steps)
+        return cls(memory.tokens, memory.tokens_per_block, blocks, memory.token_source)
 
     def names(self) -> list[list[str]]:
         """The tokens of the slots of each block; a single row where all blocks have the same."""

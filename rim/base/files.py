@@ -24,7 +24,7 @@ def refused(path: object, error: OSError, state: str = "") -> str:
     )
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write beside `path`, flush to disk, then take its place.
 
     Raises:
@@ -50,11 +50,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes, atomically."""
-
-    def write(file: BinaryIO) -> None:
-        file.write(content)
-
-    write_atomically(path, write)
+    write_atomically(path, lambda file: file.write(content))
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -35,10 +35,8 @@ def without_labels(options: Sequence[str]) -> list[str]:
     """
     texts = [" ".join(option.split()) for option in options]
     placed = list(zip(LETTERS, texts, strict=False))
-    if (
-        sum(bool(_label(letter).match(text) or re.search(rf"\b{letter}\.", text)) for letter, text in placed)
-        < FEWEST_LABELS
-    ):
+    labelled = [text for letter, text in placed if _label(letter).match(text) or re.search(rf"\b{letter}\.", text)]
+    if len(labelled) < FEWEST_LABELS:
         return texts
     bare = [_label(letter).sub("", text, count=1) for letter, text in placed]
     if not any(bare):  # `A.`, `B.` and so on are the options themselves

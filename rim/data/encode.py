@@ -110,9 +110,8 @@ def _make(request: Request, config: Data, tokenizer: Any, folder: Path) -> None:
     beyond = reading.read - writer.rows - dropped.total()
     dropped[f"beyond data.{FIELDS[request.role]}={request.rows}"] += beyond
     origin = reading.origin or f"sha256 {source.fingerprint(config)}"
-    report = Report(
-        *(str(source), reading.read, writer.rows, dict(+dropped), capped, len(different), origin, dict(+noted))
-    )
+    counts = (dict(+dropped), capped, len(different), origin, dict(+noted))
+    report = Report(str(source), reading.read, writer.rows, *counts)
     _require_rows(report)
     writer.write(folder, report, rule)
 
@@ -153,16 +152,13 @@ def _within_steps(
 
 
 def _encoded(
-    examples: list[Example],
-    request: Request,
-    config: Data,
-    tokenizer: Any,
-    survival: Survival,
-    dropped: Counter[str],
+    examples: list[Example], request: Request, config: Data, tokenizer: Any, survival: Survival, dropped: Counter[str]
 ) -> Iterator[list[Pair]]:
     """The examples that are kept, with their tokens, in batches; `request.rows` of them at most."""
     left = request.rows or len(examples)
-    for batch in _batches(examples[:left] if request.role == "test" else examples):
+    examples = examples[:left] if request.role == "test" else examples
+    for start in range(0, len(examples), BATCH):
+        batch = examples[start : start + BATCH]
         pairs = survival.sift(_within_tokens(batch, request, config, tokenizer, dropped))[:left]
         yield pairs
         left -= len(pairs)
@@ -206,8 +202,3 @@ def _require_rows(report: Report) -> None:
 def plain(example: Example) -> str:
     """The question with plain spaces: what makes two rows the same question."""
     return " ".join(example.question.split())
-
-
-def _batches(examples: list[Example]) -> Iterator[list[Example]]:
-    for start in range(0, len(examples), BATCH):
-        yield examples[start : start + BATCH]

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from rim.data.counterfactual import Solver
 from rim.settings import Data
@@ -43,11 +42,6 @@ class Reading:
     origin: str = ""
     noted: dict[str, int] = field(default_factory=dict)
 
-    @cached_property
-    def distinct(self) -> int:
-        """Number of different questions."""
-        return len({example.question for example in self.examples})
-
 
 @dataclass(frozen=True)
 class Task:
@@ -70,11 +64,6 @@ class Task:
     tables: tuple[str, ...] = ()
     origin: Callable[[str, Data], str] = lambda split, config: ""
     solver: Solver | None = None
-
-    @property
-    def open_splits(self) -> tuple[str, ...]:
-        """Splits that may train or choose a checkpoint."""
-        return tuple(split for split in self.splits if split not in self.test_splits)
 
 
 def form_in(forms: tuple[str, ...], wanted: str) -> str:

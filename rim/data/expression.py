@@ -15,10 +15,6 @@ OPERATIONS: dict[type[ast.operator], Callable[[Fraction, Fraction], Fraction]] =
     ast.Div: truediv,
 }
 SIGNS: dict[type[ast.unaryop], Callable[[Fraction], Fraction]] = {ast.USub: neg, ast.UAdd: pos}
-LEADING_ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
-"""`08` is a number by hand and none in Python."""
-
-
 NUMBER = re.compile(r"\d+(?:\.\d+)?|\.\d+")
 
 
@@ -30,13 +26,13 @@ class Expression:
     around: tuple[str, ...]
     _body: ast.expr
 
-    def value(self, numbers: Sequence[Fraction]) -> Fraction:
-        """What it comes to with these numbers in the places of its own.
+    def value(self, numbers: Sequence[Fraction] | None = None) -> Fraction:
+        """What it comes to with these numbers in the places of its own; None: with its own.
 
         Raises:
             ArithmeticError: it divides by 0.
         """
-        return _value(self._body, numbers)
+        return _value(self._body, [*map(Fraction, self.numbers)] if numbers is None else numbers)
 
     def text(self, numbers: Sequence[str]) -> str:
         """The expression with these numbers as they are to be written."""
@@ -50,18 +46,10 @@ def parsed(expression: str) -> Expression | None:
     try:
         body = ast.parse("".join(map("".join, zip(around, (*names, ""), strict=True))).strip(), mode="eval").body
         found = Expression(numbers, around, body)
-        found.value([Fraction(number) for number in numbers])
+        found.value()
     except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError):
         return None
     return found
-
-
-def value_of(expression: str) -> Fraction | None:
-    """The value of numbers, `+ - * /` and brackets; None where something else stands there, or it divides by 0."""
-    try:
-        return _value(ast.parse(LEADING_ZEROS.sub("", expression.strip()), mode="eval").body)
-    except (SyntaxError, ValueError, ArithmeticError, RecursionError, MemoryError):
-        return None
 
 
 def gives(expression: str, value: str) -> bool:
@@ -70,20 +58,18 @@ def gives(expression: str, value: str) -> bool:
     Args:
         value: a decimal number, such as `5` or `0.67`.
     """
-    found, wanted = value_of(expression), Decimal(value)
+    found, wanted = parsed(expression), Decimal(value)
     places = -int(wanted.as_tuple().exponent)
     rounding = Fraction(1, 2 * 10**places) if places > 0 else 0
-    return found is not None and abs(found - Fraction(wanted)) <= rounding
+    return found is not None and abs(found.value() - Fraction(wanted)) <= rounding
 
 
-def _value(node: ast.expr, numbers: Sequence[Fraction] = ()) -> Fraction:
+def _value(node: ast.expr, numbers: Sequence[Fraction]) -> Fraction:
     """`n0`, `n1`, ... are places in `numbers`."""
     if isinstance(node, ast.BinOp) and type(node.op) in OPERATIONS:
         return OPERATIONS[type(node.op)](_value(node.left, numbers), _value(node.right, numbers))
     if isinstance(node, ast.UnaryOp) and type(node.op) in SIGNS:
         return SIGNS[type(node.op)](_value(node.operand, numbers))
-    if isinstance(node, ast.Name) and numbers:
+    if isinstance(node, ast.Name):
         return numbers[int(node.id[1:])]
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-        return Fraction(str(node.value))
     raise ValueError("not an expression of numbers")

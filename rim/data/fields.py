@@ -21,10 +21,7 @@ MEANT = {word: field for field, words in CALLED.items() for word in (field, *wor
 
 
 def require_known(row: Row, columns: Mapping[str, str]) -> None:
-    """Refuse fields that would not be read.
-
-    Args:
-        columns: what the row calls each field.
+    """Refuse fields that would not be read; `columns` is what the row calls each field.
 
     Raises:
         RowError: names each, and the field that is probably meant by it.

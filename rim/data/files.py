@@ -10,33 +10,15 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from rim.data.errors import DataError, RowError
-from rim.settings import Data
-
-Fields = Mapping[str, type | tuple[type, ...]]
-"""Names of a row's fields, and the types that each may have."""
 
 
 class RepeatedName(ValueError):
     """An object that has a name twice, of which only the last value would be read."""
-
-
-def find(config: Data, candidates: Sequence[str], source: str, otherwise: str) -> Path:
-    """The first of `candidates`, paths below `data.root`, that is there.
-
-    Raises:
-        DataError: none is there; names the folder, the files looked for, and `otherwise`, another way out ("or ...").
-    """
-    root = Path(config.root or ".")
-    for candidate in candidates:
-        if (root / candidate).exists():
-            return root / candidate
-    looked = " or ".join(str(root / candidate) for candidate in candidates)
-    raise DataError(f"{source}: no file {looked}. Put it there, set data.root to the folder that holds it, {otherwise}")
 
 
 def digest(path: Path) -> str:
@@ -60,29 +42,16 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         DataError: the file is empty, not UTF-8, or has an empty line before its end.
     """
-    blank = 0
-    number = 0
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            line = _decode(raw, path, number).rstrip("\r\n")
-            if blank and line.strip():
-                raise broken(path, blank, "the line is empty", "every line is a row", "delete the empty line")
-            if line.strip():
-                yield number, line
-            else:
-                blank = blank or number
-    if number == 0 or blank == 1:
+    text, blank = decoded(path), 0
+    if not text.strip():
         raise DataError(f"{path} is empty: a data file has a row on every line. Copy or write the file again")
-
-
-def rows(path: Path) -> Iterator[tuple[int, Any]]:
-    """Line numbers and values of a JSON-lines file; `check` tells whether a value is a row.
-
-    Raises:
-        DataError: a line that is not JSON.
-    """
-    for number, line in lines(path):
-        yield number, parsed(line, path, number, "every line is one JSON object", "mend or delete the line")
+    for number, line in enumerate(io.StringIO(text, newline="\n"), start=1):
+        if not line.strip():
+            blank = blank or number
+        elif blank:
+            raise broken(path, blank, "the line is empty", "every line is a row", "delete the empty line")
+        else:
+            yield number, line.rstrip("\r\n")
 
 
 def records(path: Path, key: str = "") -> Iterator[tuple[int | str, Any]]:
@@ -93,7 +62,8 @@ def records(path: Path, key: str = "") -> Iterator[tuple[int | str, Any]]:
     """
     text = decoded(path)
     if not (text.lstrip()[:1] == "[" or (key and f'"{key}"' in text[:200])):
-        yield from rows(path)
+        for number, line in lines(path):
+            yield number, parsed(line, path, number, "every line is one JSON object", "mend or delete the line")
         return
     whole = parsed(text, path, None, "the file is one JSON array of rows", "copy the file again")
     found = whole.get(key) if isinstance(whole, dict) else whole
@@ -134,7 +104,10 @@ def table(path: Path) -> Iterator[tuple[int | str, Any]]:
         found = list(reader)
     except csv.Error as error:
         raise DataError(f"{path} is no CSV file: {error}. Copy or write the file again") from None
-    _require_once(reader.fieldnames or (), path)
+    names = reader.fieldnames or ()
+    if len({*names}) < len(names):
+        rule = "a column has a name of its own, and only the last would be read"
+        raise broken(path, 1, _repeated(names), rule, "delete or rename all but one")
     if not found:
         raise DataError(f"{path} is empty: a data file has a row on every line. Copy or write the file again")
     for number, row in enumerate(found, start=1):
@@ -158,34 +131,6 @@ def decoded(path: Path) -> str:
         raise broken(path, number, reason, "data files are UTF-8", "save the file as UTF-8") from None
 
 
-def check(row: object, fields: Fields, where: object, number: int | str) -> dict[str, Any]:
-    """`row` if it is an object with `fields` of those types; texts must not be empty.
-
-    Raises:
-        DataError: names `where` (file or data set), the line and the field.
-    """
-    rule = "a row has the fields " + ", ".join(f"{name} ({_named(kind)})" for name, kind in fields.items())
-    if not isinstance(row, dict):
-        raise broken(where, number, f"{type(row).__name__} instead of an object", rule, "mend or delete the row")
-    for name, kind in fields.items():
-        if name not in row:
-            raise broken(where, number, f"no field '{name}' among {', '.join(row)}", rule, "mend or delete the row")
-        value = row[name]
-        if not isinstance(value, kind) or (isinstance(value, str) and not value.strip()):
-            raise broken(where, number, f"'{name}' is {value!r:.60}", rule, "mend or delete the row")
-    return row
-
-
-def split_once(text: str, mark: str, where: object, number: int | str) -> tuple[str, str]:
-    """The texts before and after `mark`, stripped; it must stand there exactly once."""
-    count = text.count(mark)
-    if count != 1:
-        found = f"{count or 'no'} '{mark}' in {text!r:.80}"
-        raise broken(where, number, found, f"'{mark}' stands exactly once in a row", "mend or delete the row")
-    before, after = text.split(mark)
-    return before.strip(), after.strip()
-
-
 def broken(where: object, number: int | str, received: str, rule: str, way_out: str) -> RowError:
     """The error of one row; `number` is its line, or words for its place."""
     place = number if isinstance(number, str) else f"line {number}"
@@ -200,12 +145,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _require_once(names: Sequence[str], path: Path) -> None:
-    if len({*names}) < len(names):
-        rule = "a column has a name of its own, and only the last would be read"
-        raise broken(path, 1, _repeated(names), rule, "delete or rename all but one")
-
-
 def _repeated(names: Sequence[str]) -> str:
     name, count = Counter(names).most_common(1)[0]
     return f"'{name}' stands there {count} times"
@@ -216,15 +155,3 @@ def _trouble(error: Exception) -> str:
     if isinstance(error, json.JSONDecodeError):
         return f"{error.msg} at column {error.colno}"
     return "too deep" if isinstance(error, RecursionError) else "a number too long"
-
-
-def _named(kind: type | tuple[type, ...]) -> str:
-    return " or ".join(one.__name__ for one in (kind if isinstance(kind, tuple) else (kind,)))
-
-
-def _decode(raw: bytes, path: Path, number: int) -> str:
-    try:
-        return raw.decode("utf-8-sig" if number == 1 else "utf-8")
-    except UnicodeDecodeError as error:
-        reason = f"byte {error.start + 1} is not UTF-8"
-        raise broken(path, number, reason, "data files are UTF-8", "save the file as UTF-8") from None

@@ -52,7 +52,7 @@ class Form:
         return [without_end(ids, tokenizer) for ids in found] if self.begin is None else found
 
     def _chat(self, questions: Sequence[str], tokenizer: Any) -> list[list[int]]:
-        special = _special(tokenizer)
+        special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
         found = encode([self.text(question) for question in questions], tokenizer, special=True)
         for row, question in enumerate(questions):
             if any(token in question for token in special):
@@ -105,7 +105,3 @@ def _begin(config: Data, tokenizer: Any) -> tuple[int, ...] | None:
             "bos_token in its tokenizer_config.json"
         )
     return (tokenizer.bos_token_id,)
-
-
-def _special(tokenizer: Any) -> list[str]:
-    return [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]

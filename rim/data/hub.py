@@ -37,23 +37,19 @@ def at(table: Table, revisions: Sequence[str]) -> Table:
     return replace(table, revision=wanted.get(table.name, table.revision))
 
 
-def rows(table: Table, instead: Sequence[str]) -> Sequence[dict[str, Any]]:
+def origin(table: Table, instead: Sequence[str]) -> str:
+    """Name of the table, and the commit that it was read at; raises as `load`."""
+    name = " ".join(part for part in (table.name, table.config, table.split) if part)
+    return f"{name} at {load(table, instead).commit}"
+
+
+def load(table: Table, instead: Sequence[str]) -> Loaded:
     """The table's rows; `instead` are local files that hold the same, for messages.
 
     Raises:
         DataError: neither reachable nor in the local cache (said within 15 s), refused by the hub, or cached at
             another commit than the pinned one.
     """
-    return _load_or_refuse(table, instead).rows
-
-
-def origin(table: Table, instead: Sequence[str]) -> str:
-    """Name of the table, and the commit that it was read at."""
-    name = " ".join(part for part in (table.name, table.config, table.split) if part)
-    return f"{name} at {_load_or_refuse(table, instead).commit}"
-
-
-def _load_or_refuse(table: Table, instead: Sequence[str]) -> Loaded:
     online = hub.reachable()
     try:
         found = _load(table, online)
@@ -84,12 +80,8 @@ def _load(table: Table, online: bool) -> Loaded:
 
     with _offline(not online), quiet():
         found = datasets.load_dataset(table.name, table.config, split=table.split, revision=table.revision)
-    return Loaded(found, _commit(found))
-
-
-def _commit(found: Any) -> str:
-    """The commit of loaded rows: `datasets` keeps them in a folder of that name."""
-    return Path(found.cache_files[0]["filename"]).parent.name if found.cache_files else "unknown"
+    files = found.cache_files  # in a folder that has the commit's name
+    return Loaded(found, Path(files[0]["filename"]).parent.name if files else "unknown")
 
 
 @contextmanager

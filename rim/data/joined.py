@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 import numpy as np
 
@@ -55,7 +56,7 @@ class JoinedSplit:
         self.question_lengths = np.concatenate([part.question_lengths for part in parts])
         self.steps_counts = np.concatenate([part.steps_counts for part in parts])
         self.longest = Longest(*(max(lengths) for lengths in zip(*(part.longest for part in parts), strict=True)))
-        self._starts = [sum(len(part) for part in parts[:index]) for index in range(len(parts) + 1)]
+        self._starts = [*accumulate(map(len, parts), initial=0)]
         shares: Sequence[float | None] = [count / sum(cycle) for count in cycle] if cycle else [None] * len(parts)
         facts = zip(shares, steps, parts, strict=True)
         reports = tuple(PartReport(share, form, part.report) for share, form, part in facts)

@@ -15,9 +15,7 @@ from rim.data.row import Row
 class Lenient:
     """Parses the rows of a table as `parse` does; one that it refuses becomes a reason to leave it out.
 
-    Args:
-        parse: gives the example of a row, or the reason why it is left out.
-        answer_rule: has to read the answers.
+    So does one whose answer cannot be read by `answer_rule`.
     """
 
     def __init__(self, parse: Callable[[Row], Example | str], answer_rule: str) -> None:

@@ -30,9 +30,6 @@ def stream_mixture(
     Args:
         rows: of each source; row 0 of a source has the number of all rows of the sources before it.
         cycle: examples of each source in a cycle.
-        start: first place.
-        stop: place after the last one.
-        seed: of the shuffling.
     """
     sources, before = _stream_sources(cycle, start, stop, seed)
     found = np.zeros(len(sources), dtype=np.int64)

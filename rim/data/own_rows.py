@@ -14,11 +14,11 @@ from hashlib import sha256
 from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, TypeVar
 
 from rim.data import files, hub
 from rim.data.errors import DataError
-from rim.data.example import Example, Reading, Task
+from rim.data.example import Example, Task
 from rim.data.fields import require_known
 from rim.data.published import Published, Row, Rows, Source
 from rim.data.steps import WRITTEN, annotations, in_form, number_text, split_sentences
@@ -35,8 +35,9 @@ SPLITTERS: dict[str, Callable[[str], Iterable[str]]] = {
     "sentence": split_sentences,
     "annotation": annotations,
 }
-READ = ("columns", "split_steps", "other_columns")
+READ = ("columns", "other_columns", "split_steps")
 """Settings that decide what a row is read as."""
+Found = TypeVar("Found")
 
 
 def named_in(own: Own) -> Task:
@@ -49,29 +50,25 @@ def named_in(own: Own) -> Task:
     sources = {split: _source(place, own) for split, place in places.items()}
     if own.table is not None:
         _require_named(own.table, places)
-    rows = Published(OWN, sources, ("test",), own.answer_rule, partial(parse, own=own), WRITTEN, records)
+    tests = tuple(split for split in sources if split == "test")
+    task = Published(OWN, sources, tests, own.answer_rule, partial(parse, own=own), WRITTEN, records).task()
 
-    def settings(split: str, config: Data) -> Data:
-        """Under which a path counts from the working directory, whatever `data.root` is, and a table is the hub's."""
-        if own.table is None:
-            _require_file(split, places[split])
-        return replace(config, root="" if own.table is None else None)
+    def placed(ask: Callable[[str, Data], Found]) -> Callable[[str, Data], Found]:
+        """A path counts from the working directory, whatever `data.root` is, and a table is the hub's."""
 
-    def read(split: str, config: Data) -> Reading:
-        return rows.read(split, settings(split, config))
+        def asked(split: str, config: Data) -> Found:
+            if own.table is None:
+                _require_file(split, places[split])
+            return ask(split, replace(config, root="" if own.table is None else None))
+
+        return asked
 
     def fingerprint(split: str, config: Data) -> str:
-        found = rows.fingerprint(split, settings(split, config))
-        asked = {name: value for name, value in asdict(own).items() if name in READ}
-        plain = {name: value for name, value in asdict(Own()).items() if name in READ}
+        found = task.fingerprint(split, config)
+        asked, plain = ({name: asdict(each)[name] for name in READ} for each in (own, Own()))
         return found if asked == plain else sha256(json.dumps([found, asked]).encode()).hexdigest()
 
-    def origin(split: str, config: Data) -> str:
-        return rows.origin(split, settings(split, config))
-
-    test = tuple(split for split in sources if split == "test")
-    tables = (own.table,) if own.table is not None else ()
-    return Task(OWN, tuple(sources), test, own.answer_rule, read, fingerprint, WRITTEN, tables, origin)
+    return replace(task, read=placed(task.read), fingerprint=placed(fingerprint), origin=placed(task.origin))
 
 
 def records(path: Path) -> Rows:
@@ -98,7 +95,7 @@ def parse(row: Row, own: Own) -> Example:
     values = row.check({names.question: str, names.answer: (str, int, float)})
     for field in ("steps", "id"):
         _require_column(row, field, getattr(names, field))
-    chain = in_form(tuple(step for step in _steps(row, own) if step.strip()), row.form, row.where, row.place)
+    chain = in_form(_steps(row, own), row)
     name = values.get(names.id)
     if name is not None and (type(name) not in (str, int) or name == ""):
         raise row.broken(f"'{names.id}' is {name!r:.60}", "an id is a text or a whole number, and may be left out")

@@ -38,27 +38,28 @@ class Source:
     otherwise: str = ""
     forms: Mapping[str, "Source"] = field(default_factory=dict)
 
-    def path(self, config: Data, source: str) -> Path:
-        """The local file or folder.
+    def find(self, config: Data, source: str) -> Path | list[hub.Table]:
+        """The local file or folder, or where `data.root` is null the tables of the hub.
 
         Raises:
-            DataError: it is not there; says what was looked for.
+            DataError: there is none; says what was looked for, and where to get it.
         """
+        if config.root is None:
+            if not self.tables:
+                raise DataError(
+                    f"{source} is read from the publisher's file alone, since no copy on the hub has these rows: set "
+                    f"data.root=FOLDER to a folder that holds {' or '.join(self.files)}, from {self.home}"
+                )
+            return [hub.at(table, config.revisions) for table in self.tables]
+        paths = [Path(config.root or ".") / file for file in self.files]
+        if found := next(filter(Path.exists, paths), None):
+            return found
         on_the_hub = "or set data.root=null to read from the Hugging Face hub"
         way = on_the_hub if self.tables else f"from {self.home}: no copy on the hub has these rows"
-        return files.find(config, self.files, source, way + self.otherwise)
-
-    def require_tables(self, source: str) -> None:
-        """Refuse to ask the hub for rows that it has not got.
-
-        Raises:
-            DataError: names the publisher's file.
-        """
-        if not self.tables:
-            raise DataError(
-                f"{source} is read from the publisher's file alone, since no copy on the hub has these rows: set "
-                f"data.root=FOLDER to a folder that holds {' or '.join(self.files)}, from {self.home}"
-            )
+        raise DataError(
+            f"{source}: no file {' or '.join(map(str, paths))}. Put it there, set data.root to the folder that holds "
+            f"it, {way}{self.otherwise}"
+        )
 
 
 @dataclass(frozen=True)
@@ -103,9 +104,8 @@ class Published:
             lenient = Lenient(self.parse, self.answer_rule)
             examples, dropped = _parsed(given, lenient)
             lenient.require_few(source, str(where), " or ".join(self._source(split, config).files))
-        return Reading(
-            examples, len(examples) + dropped.total(), dict(dropped), self.origin(split, config), dict(noted)
-        )
+        read, origin = len(examples) + dropped.total(), self.origin(split, config)
+        return Reading(examples, read, dict(dropped), origin, dict(noted))
 
     def origin(self, split: str, config: Data) -> str:
         """The file and its sha256, or the tables and the commits at which they are read."""
@@ -117,21 +117,16 @@ class Published:
     def fingerprint(self, split: str, config: Data) -> str:
         """sha256 of the file, or of the commits of the tables."""
         found = self._find(split, config)
-        return (
-            files.digest(found) if isinstance(found, Path) else sha256(self.origin(split, config).encode()).hexdigest()
-        )
+        if isinstance(found, Path):
+            return files.digest(found)
+        return sha256(self.origin(split, config).encode()).hexdigest()
 
     def _source(self, split: str, config: Data) -> Source:
         source = self.sources[split]
         return source.forms.get(form_in(self.forms, config.steps), source)
 
     def _find(self, split: str, config: Data) -> Path | list[hub.Table]:
-        """The local file or folder of a split, or its tables."""
-        source = self._source(split, config)
-        if config.root is not None:
-            return source.path(config, f"{self.name}/{split}")
-        source.require_tables(f"{self.name}/{split}")
-        return [hub.at(table, config.revisions) for table in source.tables]
+        return self._source(split, config).find(config, f"{self.name}/{split}")
 
     def _open(self, split: str, config: Data) -> tuple[object, Rows]:
         """Where the rows stand, in words, and the rows."""
@@ -139,7 +134,7 @@ class Published:
         if isinstance(found, Path):
             return found, self.records(found)
         instead = self._source(split, config).files
-        rows = (row for table in found for row in enumerate(hub.rows(table, instead), start=1))
+        rows = (row for table in found for row in enumerate(hub.load(table, instead).rows, start=1))
         return found[0].name, rows
 
 
@@ -156,10 +151,6 @@ def _parsed(rows: Iterable[Row], parse: Callable[[Row], Example | str]) -> tuple
 
 
 def _require_different(examples: Iterable[Example], where: object) -> None:
-    seen: set[str] = set()
-    for example in examples:
-        if example.id in seen:
-            raise DataError(
-                f"{where}: two rows are named '{example.id}'. Ids differ: mend one, or leave all of them out"
-            )
-        seen.add(example.id)
+    for id, count in Counter(example.id for example in examples).items():
+        if count > 1:
+            raise DataError(f"{where}: two rows are named '{id}'. Ids differ: mend one, or leave all of them out")

@@ -14,9 +14,8 @@ NAMES = (
     "aqua arithmetic coin_flip gpqa gsm8k gsm8k_aug gsm8k_renumbered gsm_hard last_letters logiqa logiqa2 math math500 "
     "multiarith prosqa strategyqa svamp tracking"
 )
-TASKS = {name: f"rim.data.tasks.{name}:TASK" for name in NAMES.split()}
-"""Where each task lives, `module:object`; a new task is one file and one name here."""
-
+TASKS = NAMES.split()
+"""The tasks, each the `TASK` of the file `rim/data/tasks/NAME.py`; a new task is one file and one name here."""
 
 _registered: dict[str, Task] = {}
 
@@ -58,8 +57,7 @@ def task(name: str, config: Data | None = None) -> Task:
         files = "; name its files: data.own.train=FILE, data.own.validation=FILE, data.own.test=FILE"
         way = files if name == own.OWN else "; one of your own is a Python file that data.modules=[FILE] names"
         raise DataError(f"unknown task '{name}'{_nearest(name, known)}: the tasks are {', '.join(known)}{way}")
-    module, attribute = TASKS[name].split(":")
-    found: Task = getattr(import_module(module), attribute)
+    found: Task = import_module(f"rim.data.tasks.{name}").TASK
     return found
 
 

@@ -2,8 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rim.data import files
@@ -30,24 +30,47 @@ class Row:
     source: str
     noted: Counter[str] = field(default_factory=Counter)
 
-    def check(self, fields: files.Fields) -> dict[str, Any]:
-        """The values, if they are an object with these fields.
+    def check(self, fields: Mapping[str, type | tuple[type, ...]]) -> dict[str, Any]:
+        """The values, if they are an object with these fields, of one of these types each, and no empty text.
 
         Raises:
-            DataError: names file, place and field.
+            RowError: names file, place and field.
         """
-        return files.check(self.values, fields, self.where, self.place)
+        kinds = {name: kind if isinstance(kind, tuple) else (kind,) for name, kind in fields.items()}
+        named = (f"{name} ({' or '.join(one.__name__ for one in each)})" for name, each in kinds.items())
+        rule = f"a row has the fields {', '.join(named)}"
+        if not isinstance(self.values, dict):
+            raise self.broken(f"{type(self.values).__name__} instead of an object", rule)
+        for name, each in kinds.items():
+            if name not in self.values:
+                raise self.broken(f"no field '{name}' among {', '.join(self.values)}", rule)
+            value = self.values[name]
+            if not isinstance(value, each) or (isinstance(value, str) and not value.strip()):
+                raise self.broken(f"'{name}' is {value!r:.60}", rule)
+        return self.values
 
     def texts(self, field: str) -> list[str]:
         """A field that is a list of texts.
 
         Raises:
-            DataError: it is not there, or something else.
+            RowError: it is not there, or something else.
         """
         found: list[str] = self.check({field: list})[field]
         if not all(isinstance(text, str) for text in found):
             raise self.broken(f"'{field}' is {found!r:.60}", f"'{field}' is a list of texts")
         return found
+
+    def split_once(self, text: str, mark: str) -> tuple[str, str]:
+        """The texts of the row before and after `mark`, stripped.
+
+        Raises:
+            RowError: it does not stand there exactly once.
+        """
+        count = text.count(mark)
+        if count != 1:
+            raise self.broken(f"{count or 'no'} '{mark}' in {text!r:.80}", f"'{mark}' stands exactly once in a row")
+        before, after = text.split(mark)
+        return before.strip(), after.strip()
 
     def broken(self, received: str, rule: str, way_out: str = "mend or delete the row") -> RowError:
         """The error of this row."""
@@ -61,16 +84,14 @@ class Row:
                 character.
         """
         texts = {"question": files.clean(question), "answer": files.clean(answer)}
-        files.check(texts, {"question": str, "answer": str}, self.where, self.place)
+        replace(self, values=texts).check({"question": str, "answer": str})
         if "\n" in texts["answer"] or MARK in texts["answer"]:  # rules would read the end alone, and grade by that
             rule = f"an answer is one line without {MARK}, and what comes before it are 'steps'"
             raise self.broken(f"'answer' is {texts['answer']!r:.60}", rule)
         chain = tuple(text for step in steps if (text := files.clean(step)))
         half = next(filter(HALF.search, (*texts.values(), *chain)), None)
         if half is not None:
-            raise self.broken(
-                f"half a character in {half!r:.60}", "a text is Unicode, and \\ud800 to \\udfff go in pairs"
-            )
-        return Example(
-            f"{self.source}/{self.index if name is None else name}", texts["question"], chain, texts["answer"]
-        )
+            rule = "a text is Unicode, and \\ud800 to \\udfff go in pairs"
+            raise self.broken(f"half a character in {half!r:.60}", rule)
+        id = f"{self.source}/{self.index if name is None else name}"
+        return Example(id, texts["question"], chain, texts["answer"])

@@ -1,9 +1,9 @@
 """The form of written steps: equations such as `<<48/2=24>>`, their bare results, `24`, or sentences."""
 
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 
-from rim.data import files
 from rim.data.expression import gives
 from rim.data.row import Row
 
@@ -26,13 +26,14 @@ def annotations(text: str) -> tuple[str, ...]:
     return tuple(ANNOTATION.findall(text))
 
 
-def in_form(steps: tuple[str, ...], form: str, where: object, number: int | str) -> tuple[str, ...]:
-    """The steps of row `number` of `where` as they are written, or where `form` is `results` the result of each.
+def in_form(steps: Iterable[str], row: Row) -> tuple[str, ...]:
+    """The steps of a row that are not empty, as they are written, or where its form is `results` the result of each.
 
     Raises:
-        DataError: results are asked of a step that is no equation.
+        RowError: results are asked of a step that is no equation.
     """
-    return tuple(_result(step, where, number) for step in steps) if form == "results" else steps
+    written = tuple(filter(str.strip, steps))
+    return tuple(_result(step, row) for step in written) if row.form == "results" else written
 
 
 def equation(expression: str, value: str) -> str:
@@ -51,7 +52,7 @@ def only_step(row: Row, expression: str, value: str) -> tuple[str, ...]:
     if not gives(expression, value):
         row.noted[CONTRADICTION] += 1
         return ()
-    return in_form((equation(expression, value),), row.form, row.where, row.place)
+    return in_form([equation(expression, value)], row)
 
 
 def number_text(value: float) -> str:
@@ -81,15 +82,12 @@ def _closes(text: str) -> int:
     return -1
 
 
-def _result(step: str, where: object, number: int | str) -> str:
+def _result(step: str, row: Row) -> str:
     equation = EQUATION.fullmatch(step.strip())
     if equation is None or not equation[1].strip():
-        rule = "data.steps=results takes what stands right of the last '=' of equations such as <<48/2=24>>"
-        raise files.broken(
-            where,
-            number,
+        raise row.broken(
             f"the step {step!r:.80} is no equation",
-            rule,
+            "data.steps=results takes what stands right of the last '=' of equations such as <<48/2=24>>",
             "set data.steps=equations to take steps as they are written, or mend the row",
         )
     return equation[1].strip()

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from hashlib import file_digest, sha256
+from hashlib import sha256
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rim.data.errors import DataError
+from rim.data.files import digest
 from rim.data.order import stream_rows
 
 ARRAYS = {"tokens": np.int32, "ends": np.int64, "first": np.int64, "text": np.uint8, "text_ends": np.int64}
@@ -84,7 +85,8 @@ class EncodedSplit:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         meta = json.loads((folder / META).read_text(encoding="utf-8"))
-        self.report = replace(Report(**meta["report"]), encoded=_digest_of(meta["digests"]))
+        encoded = sha256(json.dumps(meta["digests"], sort_keys=True).encode()).hexdigest()
+        self.report = replace(Report(**meta["report"]), encoded=encoded)
         self.answer_rule: str = meta["answer_rule"]
         self.longest = Longest(*meta["longest"])
         self._tokens, self._ends, self._first, self._text, self._text_ends = (_open(folder, name) for name in ARRAYS)
@@ -132,29 +134,25 @@ class Writer:
     """Collects encoded examples and writes them as one folder."""
 
     def __init__(self) -> None:
-        self._parts: dict[str, list[np.ndarray]] = {name: [] for name in ARRAYS}
-        self._tokens = self._segments = self._bytes = self.rows = 0
-        self._longest = [0, 0, 0]
+        self.rows = 0
+        # of `ends`, `first` and `text_ends` the lengths between them, until all is written
+        self._parts = {name: [np.zeros(0, dtype)] for name, dtype in ARRAYS.items()}
 
     def add(self, rows: Iterable[tuple[Sequence[str], Sequence[Sequence[int]]]]) -> None:
         """Append rows, each the texts (id, question, gold) and the segments (question, answer, steps...)."""
-        lengths: list[int] = []
-        counts: list[int] = []
-        tokens: list[int] = []
         texts: list[bytes] = []
-        for three, segments in rows:
-            counts.append(len(segments))
-            lengths.extend(map(len, segments))
-            tokens.extend(chain.from_iterable(segments))
+        segments: list[Sequence[int]] = []
+        counts: list[int] = []
+        for three, own in rows:
             texts.extend(text.encode() for text in three)
-            self._measure(segments)
-        self._append("tokens", tokens)
-        self._append("ends", self._tokens + np.cumsum(lengths))
-        self._append("first", self._segments + np.cumsum(counts) - counts)
+            segments.extend(own)
+            counts.append(len(own))
+        self.rows += len(counts)
+        self._append("tokens", [*chain.from_iterable(segments)])
+        self._append("ends", [*map(len, segments)])
+        self._append("first", counts)
         self._append("text", np.frombuffer(b"".join(texts), dtype=np.uint8))
-        self._append("text_ends", self._bytes + np.cumsum([len(text) for text in texts]))
-        self._tokens, self._segments = self._tokens + len(tokens), self._segments + sum(counts)
-        self._bytes, self.rows = self._bytes + sum(map(len, texts)), self.rows + len(counts)
+        self._append("text_ends", [*map(len, texts)])
 
     def write(self, folder: Path, report: Report, answer_rule: str) -> None:
         """Make `folder`; another process that does the same at the same time is harmless.
@@ -178,20 +176,26 @@ class Writer:
             ) from error
 
     def _fill(self, folder: Path, report: Report, answer_rule: str) -> None:
-        self._append("first", np.array([self._segments]))
-        for name, parts in self._parts.items():
-            np.save(folder / f"{name}.npy", np.concatenate(parts) if parts else np.zeros(0, ARRAYS[name]))
-        meta = {"report": asdict(report), "answer_rule": answer_rule, "longest": self._longest}
+        arrays = {name: np.concatenate(parts) for name, parts in self._parts.items()}
+        arrays["first"] = np.cumsum(np.append(0, arrays["first"]))
+        longest = _longest(arrays["ends"], arrays["first"][:-1])
+        for name in ("ends", "text_ends"):
+            arrays[name] = np.cumsum(arrays[name])
+        for name, array in arrays.items():
+            np.save(folder / f"{name}.npy", array)
+        meta = {"report": asdict(report), "answer_rule": answer_rule, "longest": longest}
         meta["digests"] = {name: _digest(folder, name) for name in ARRAYS}
         (folder / META).write_text(json.dumps(meta, indent=1), encoding="utf-8")
 
     def _append(self, name: str, values: Any) -> None:
         self._parts[name].append(np.asarray(values, dtype=ARRAYS[name]))
 
-    def _measure(self, segments: Sequence[Sequence[int]]) -> None:
-        question, answer, *steps = map(len, segments)
-        most = (question, max(steps, default=0), answer)
-        self._longest = [max(a, b) for a, b in zip(self._longest, most, strict=True)]
+
+def _longest(lengths_S: np.ndarray, first_R: np.ndarray) -> Longest:
+    """By the lengths of all segments, and the first segment of each row."""
+    steps = np.delete(lengths_S, np.append(first_R, first_R + 1))
+    question, step, answer = (part.max(initial=0) for part in (lengths_S[first_R], steps, lengths_S[first_R + 1]))
+    return Longest(int(question), int(step), int(answer))
 
 
 def load(folder: Path) -> EncodedSplit | None:
@@ -224,11 +228,5 @@ def _open(folder: Path, name: str) -> np.ndarray:
     return array
 
 
-def _digest_of(digests: dict[str, str]) -> str:
-    """One digest of the digests of all arrays."""
-    return sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
-
-
 def _digest(folder: Path, name: str) -> str:
-    with (folder / f"{name}.npy").open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+    return digest(folder / f"{name}.npy")

@@ -70,8 +70,10 @@ class Generator:
 
     def stories(self, split: str, options: Options) -> Iterator[Story]:
         """Stories of a split, their numbers of steps in turn; all but those of train are different."""
-        fewest, most = span(split, options)
-        seen: set[str] | None = None if split == "train" else set()
+        fewest, most = options.min_steps, options.max_steps
+        if split == "ood":
+            fewest, most = options.max_steps + 1, options.ood_steps
+        seen = set[str]()
         for row in range(rows(split, options)):
             random = Random(f"{self.name} {self.version} {options.seed} {split} {row}")
             yield self._row(random, fewest + row % (most - fewest + 1), split, options, seen)
@@ -79,8 +81,8 @@ class Generator:
     def fingerprint(self, split: str, config: Data) -> str:
         """sha256 of everything that the stories depend on."""
         options = asdict(self._options(split, config))
-        size = {"rows": options.pop("train_rows"), "other": options.pop("test_rows")}
-        options["rows"] = size["rows"] if split == "train" else size["other"]
+        train_rows, test_rows = options.pop("train_rows"), options.pop("test_rows")
+        options["rows"] = train_rows if split == "train" else test_rows
         return sha256(json.dumps([self.name, self.version, split, BUCKETS, options]).encode()).hexdigest()
 
     def _options(self, split: str, config: Data) -> Options:
@@ -94,16 +96,15 @@ class Generator:
         self.check(options)
         return options
 
-    def _row(self, random: Random, steps: int, split: str, options: Options, seen: set[str] | None) -> Story:
+    def _row(self, random: Random, steps: int, split: str, options: Options, seen: set[str]) -> Story:
         home = "test" if split == "ood" else split
         for _ in range(TRIES):
             story = self.draw(random, steps, options)
-            if BUCKETS[bucket(story.question)] == home and (seen is None or story.question not in seen):
-                if seen is not None:
-                    seen.add(story.question)
+            if BUCKETS[bucket(story.question)] == home and (split == "train" or story.question not in seen):
+                seen.add(story.question)
                 return story
         raise DataError(
-            f"{self.name}/{split}: after {len(seen or ())} different stories, {TRIES} more draws of {steps} steps gave "
+            f"{self.name}/{split}: after {len(seen)} different stories, {TRIES} more draws of {steps} steps gave "
             f"no new one, and data.{self.name} asks for {rows(split, options)} rows. Stories of a split other than "
             f"train are all different: lower data.{self.name}.test_rows, or give the stories more room "
             f"({ROOM[self.name]})"
@@ -113,13 +114,6 @@ class Generator:
 def bucket(question: str) -> int:
     """The bucket of a story: a hash of its text, the same on every machine."""
     return blake2b(question.encode(), digest_size=8).digest()[0] % len(BUCKETS)
-
-
-def span(split: str, options: Options) -> tuple[int, int]:
-    """Fewest and most steps of a split's stories."""
-    if split == "ood":
-        return options.max_steps + 1, options.ood_steps
-    return options.min_steps, options.max_steps
 
 
 def rows(split: str, options: Options) -> int:

@@ -22,12 +22,10 @@ LOST = "answers that the tokenizer cannot write"
 class Survival:
     """Sifts the examples of a source, in batches; every different answer is decoded once.
 
-    Attributes:
-        counts: answers that did not survive, by reason.
+    `counts` has the answers that did not survive, by reason.
 
     Args:
-        tokenizer: has encoded the examples.
-        rule: by which answers to them are graded.
+        rule: by which answers are graded.
         keep: whether examples are kept all the same: those of a test set are all scored.
     """
 

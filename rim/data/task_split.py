@@ -20,9 +20,10 @@ class TaskSplit:
     @property
     def closed(self) -> str:
         """Why it may neither train nor choose a checkpoint, and what may; empty: it may do both."""
-        if self.split not in self.task.test_splits:
+        tests = self.task.test_splits
+        if self.split not in tests:
             return ""
-        others = ", ".join(f"{self.task.name}/{other}" for other in self.task.open_splits)
+        others = ", ".join(f"{self.task.name}/{other}" for other in self.task.splits if other not in tests)
         use = f"use one of {others}" if others else "use another task"
         return f"{self} is a test split, which neither trains nor chooses a checkpoint; {use}"
 

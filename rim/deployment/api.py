@@ -19,18 +19,7 @@ from rim.settings.load import load as load_config
 from rim.studies.comparison.conduct import compare_named
 from rim.training.run import fit as _fit
 
-__all__ = [
-    "Example",
-    "Model",
-    "Readout",
-    "Reply",
-    "Task",
-    "compare",
-    "fit",
-    "load",
-    "load_config",
-    "register_task",
-]
+__all__ = ["Example", "Model", "Readout", "Reply", "Task", "compare", "fit", "load", "load_config", "register_task"]
 
 
 def fit(config: Config) -> Path:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from rim.deployment.errors import ExportError
 from rim.deployment.folder import load_model
@@ -60,7 +60,7 @@ def check_export(folder: Path, expected: Sequence[Expected], memory_tokens: Sequ
     asked = [each for each in expected if each.answer is not None]
     equal, won, first = 0, 0, ""
     for each in asked:
-        found, logits_NV = _generated(model, tokenizer, each.question)
+        found, logits_NV = _generated(model, each.prompt, tokenizer.eos_token_id)
         equal += found == each.answer
         won += int(torch.isin(logits_NV.argmax(-1), torch.tensor(memory_tokens)).sum())
         if found != each.answer and not first:
@@ -91,12 +91,10 @@ def _require_same_ids(tokenizer: PreTrainedTokenizerBase, expected: Expected) ->
 
 
 @torch.no_grad()
-def _generated(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, question: str) -> tuple[list[int], Tensor]:
+def _generated(model: Any, prompt: list[int], end: int) -> tuple[list[int], Tensor]:
     """Tokens of an answer without its end, and the logits [N, V] that each was chosen from."""
-    chat = [{"role": "user", "content": question}]
-    inputs: Any = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
-    output: Any = model.generate(**inputs, return_dict_in_generate=True, output_logits=True)  # type: ignore[operator]
-    tokens = output.sequences[0, inputs["input_ids"].shape[1] :].tolist()
-    if tokenizer.eos_token_id in tokens:
-        tokens = tokens[: tokens.index(tokenizer.eos_token_id)]
-    return tokens, torch.cat(output.logits).float()
+    ids_BN = torch.tensor([prompt])
+    mask_BN = torch.ones_like(ids_BN)
+    output = model.generate(ids_BN, attention_mask=mask_BN, return_dict_in_generate=True, output_logits=True)
+    tokens = output.sequences[0, len(prompt) :].tolist()
+    return tokens[: tokens.index(end)] if end in tokens else tokens, torch.cat(output.logits).float()

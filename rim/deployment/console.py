@@ -11,10 +11,8 @@ from typing import Any
 
 from rim.base.errors import UserError
 from rim.deployment.model import Model, load
+from rim.deployment.prompt import PROBE
 from rim.report.tables import table
-
-WARM_UP = "How many are 2 and 3?"
-"""Asked before the first question, so that latencies are those of a warm model."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ def ask(run: Path, checkpoint: str | None, questions: Sequence[str], form: Form)
             reported, and the next is asked.
     """
     model = load(run, checkpoint)
-    model.answer(WARM_UP, form.blocks)
+    model.answer(PROBE, form.blocks)  # so that latencies are those of a warm model
     if not questions and sys.stdin.isatty():
         _converse(model, form)
         return

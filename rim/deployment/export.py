@@ -61,9 +61,8 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
         check_push(wanted.push)
     model = load(run, wanted.checkpoint, device="cpu")
     model.prompt(PROBE, wanted.blocks)  # refuses a number of blocks that cannot be
-    method = model.evaluator.method
     blocks = model.config.memory.blocks if wanted.blocks is None else wanted.blocks
-    prompt = prompt_text(method, model.config, model.backbone.tokenizer, blocks)
+    prompt = prompt_text(model.evaluator.method, model.config, model.backbone.tokenizer, blocks)
     sets = scored(model.folder)
     as_scored = blocks == model.config.memory.blocks
     standing = [each for each in sets if as_scored and each.checkpoint == model.about["name"]]
@@ -102,16 +101,12 @@ def _expected(model: Model, sets: Sequence[Scored], prompt: PromptText, blocks: 
 
 
 def _ids(prompt: Prompt) -> list[int]:
-    return [int(token) for node in prompt.trunk.nodes for token in node.ids] + list(prompt.cue)
+    return [*prompt.trunk.flat.ids_N.tolist(), *prompt.cue]
 
 
 @contextmanager
 def _whole_or_nothing(to: Path) -> Iterator[Path]:
-    """A scrap folder beside `to`, renamed to it at the end; removed where something went wrong.
-
-    Raises:
-        ExportError: the system refused to write.
-    """
+    """A scrap folder beside `to`, renamed to it at the end; removed where something went wrong."""
     scrap = to.with_name(f".{to.name}.part")
     shutil.rmtree(scrap, ignore_errors=True)
     try:

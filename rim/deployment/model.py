@@ -12,7 +12,6 @@ import torch
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
-from rim.backbone.fast import decoder
 from rim.backbone.observer import Observer
 from rim.base.errors import UserError
 from rim.base.quiet import quiet_libraries
@@ -21,9 +20,7 @@ from rim.data.tokens import tokenise_question
 from rim.deployment.encode import encoded
 from rim.deployment.reply import Readout, Reply
 from rim.evaluation.device import scoring_device
-from rim.evaluation.evaluator import Evaluator
-from rim.evaluation.lengths import Lengths
-from rim.methods.registry import build_method
+from rim.evaluation.finished import evaluator_of
 from rim.runs.environment import use_threads
 from rim.runs.folder import RunFolder
 from rim.settings import Config
@@ -56,18 +53,11 @@ def load(run: str | Path, checkpoint: str | None = None, device: str | None = No
 
 
 class Model:
-    """Answers questions as `rim.evaluate` does, in fp32.
-
-    Attributes:
-        config: settings of the run.
-        about: name, stage and update of the checkpoint.
-    """
+    """Answers questions as `rim.evaluate` does, in fp32; `about` has name, stage and update of the checkpoint."""
 
     def __init__(self, folder: RunFolder, config: Config, backbone: Backbone, about: dict[str, Any]) -> None:
         self.folder, self.config, self.backbone, self.about = folder, config, backbone, about
-        lengths = Lengths(**folder.read("lengths.json")).as_set(config.evaluation)
-        method = build_method(config, backbone.tokenizer)
-        self.evaluator = Evaluator(method, backbone.tokenizer, lengths, decoder(config.evaluation.decode))
+        self.evaluator = evaluator_of(folder, config, backbone)
 
     @overload
     def answer(self, questions: str, blocks: int | None = None) -> Reply: ...  # type: ignore[overload-overlap]
@@ -159,11 +149,7 @@ class Model:
         return encoded(question, ids)
 
     def _blocks(self, blocks: int | None) -> int:
-        """Number of blocks that answers are read after; 0 where the method has none.
-
-        Raises:
-            AskError: blocks are named that cannot be.
-        """
+        """Number of blocks that answers are read after; 0 where the method has none."""
         name = self.config.method.name
         if blocks is None:
             return self.config.memory.blocks if name in WITH_BLOCKS else 0

@@ -51,10 +51,7 @@ class PromptText:
 
 
 def prompt_text(method: Method, config: Config, tokenizer: PreTrainedTokenizerBase, blocks: int) -> PromptText:
-    """The parts of a run's prompt.
-
-    Args:
-        blocks: number of memory blocks; of no account to methods that have none.
+    """The parts of a run's prompt with this number of memory blocks, where the method has any.
 
     Raises:
         ExportError: the answers depend on more than a text; names the setting.
@@ -118,11 +115,7 @@ def _probe(form: Form, tokenizer: PreTrainedTokenizerBase) -> tuple[EncodedExamp
 def _readings(
     method: Method, example: EncodedExample, bare: int, form: Form, tokenizer: PreTrainedTokenizerBase
 ) -> int:
-    """How many times the question is read, one after the other.
-
-    Raises:
-        ExportError: a text that is written as often becomes other tokens.
-    """
+    """How many times the question is read, one after the other."""
     nodes = method.prompt(example).final.trunk.nodes
     ids = [int(token) for node in nodes if node.kind == Kind.QUESTION for token in node.ids]
     readings = (len(ids) - bare) // (len(example.question) - bare)
@@ -137,11 +130,7 @@ def _readings(
 
 
 def _around(method: Method, example: EncodedExample, bare: int, blocks: int | None) -> tuple[list[int], list[int]]:
-    """The tokens before and after a question's text.
-
-    Raises:
-        ExportError: something stands within it, or an answer does not continue the text.
-    """
+    """The tokens before and after a question's text."""
     final = method.prompt(example, None, blocks).final
     before: list[int] = []
     after: list[int] = []

@@ -124,11 +124,7 @@ class FolderEvaluator:
         return texts
 
     def _rendered(self, example: EncodedExample, more: dict[str, Any]) -> list[int]:
-        """Token ids of a prompt.
-
-        Raises:
-            ExportError: the template refuses the question, or the model has too few positions for it.
-        """
+        """Token ids of a prompt."""
         chat = [{"role": "user", "content": example.text}]
         try:
             ids: Any = self.tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_dict=False, **more)

@@ -1,6 +1,6 @@
 """What scoring a finished run takes: its settings, its evaluator, and the facts reported beside its scores."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,10 +33,10 @@ def settings_of(folder: RunFolder, overrides: Sequence[str], sources: Sequence[s
     return config
 
 
-def evaluator_of(folder: RunFolder, config: Config, backbone: Backbone, splits: Iterable[Split]) -> Evaluator:
+def evaluator_of(folder: RunFolder, config: Config, backbone: Backbone, splits: Collection[Split] = ()) -> Evaluator:
     """Answers may be as long as they were when the run scored itself, or as these splits have them."""
-    method = build_method(config, backbone.tokenizer)
-    lengths = Lengths(**folder.read("lengths.json")).or_longer(Lengths.of(method, splits)).as_set(config.evaluation)
+    method, lengths = build_method(config, backbone.tokenizer), Lengths(**folder.read("lengths.json"))
+    lengths = (lengths.or_longer(Lengths.of(method, splits)) if splits else lengths).as_set(config.evaluation)
     return Evaluator(method, backbone.tokenizer, lengths, decoder(config.evaluation.decode))
 
 

@@ -4,32 +4,9 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from rim.backbone.attention import IGNORED, UNFIT, AttentionError, attention_mask, check_family, check_implementation
+from rim.backbone.attention import UNFIT, AttentionError, attention_mask, check_family
 from rim.base.tree import Kind, Node, Tree, pad
-from rim.settings import ATTENTION
 from tests.models import model_config
-
-
-@pytest.mark.parametrize(
-    ("name", "reason"),
-    [
-        ("flash_attention_2", "takes no four-dimensional mask"),
-        ("flash_attention_3", "takes no four-dimensional mask"),
-        ("flex_attention", "takes block masks only, and a dense one corrupts memory"),
-        ("paged_attention", "takes no four-dimensional mask"),
-        ("sage", "is not known to honour a four-dimensional mask"),
-    ],
-)
-def test_implementations_that_ignore_a_mask_are_refused_by_name(name: str, reason: str) -> None:
-    wanted = f"backbone.attention is '{name}', which {reason}: readouts .* see each other. Use one of: sdpa, eager"
-    with pytest.raises(AttentionError, match=wanted):
-        check_implementation(name)
-
-
-def test_allowed_implementations_pass_and_settings_know_the_same_ones() -> None:
-    for name in ATTENTION:
-        check_implementation(name)
-    assert not set(ATTENTION) & IGNORED.keys()
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import pytest
 import torch
 
-from rim.backbone.attention import AttentionError
 from rim.backbone.backbone import Backbone, BackboneError
 from rim.backbone.load import load_backbone, load_tokenizer, scratch_config
 from rim.settings import Backbone as Settings
@@ -64,10 +63,3 @@ def test_memory_rows_are_near_the_others_and_differ(tied: bool) -> None:
 def test_heads_must_divide_the_width() -> None:
     with pytest.raises(BackboneError, match=r"backbone.scratch.width 30 is not a multiple of heads 4"):
         scratch_config(Scratch(width=30, heads=4), 280, 0)
-
-
-def test_an_implementation_that_ignores_a_mask_is_refused_before_anything_is_built() -> None:
-    made = settings()
-    made.attention = "flash_attention_2"
-    with pytest.raises(AttentionError, match="'flash_attention_2', which takes no four-dimensional mask"):
-        load_backbone(made, load_tokenizer(made, lambda: TEXTS), 0)

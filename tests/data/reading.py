@@ -7,3 +7,8 @@ from rim.settings import Data
 
 def read(source: str, config: Data) -> Reading:
     return parse_source(source, config).read(config)
+
+
+def distinct(reading: Reading) -> int:
+    """Number of different questions."""
+    return len({example.question for example in reading.examples})

@@ -8,7 +8,7 @@ import pytest
 
 from rim.data.encode import Request, encode
 from rim.data.errors import DataError
-from rim.data.expression import gives, value_of
+from rim.data.expression import gives, parsed
 from rim.data.registry import parse_source
 from rim.data.steps import CONTRADICTION, EQUATION
 from rim.settings import Data
@@ -38,7 +38,8 @@ from tests.data.tokenizers import byte_level
     ],
 )
 def test_an_expression_has_an_exact_value(expression: str, value: Fraction | None) -> None:
-    assert value_of(expression) == value
+    found = parsed(expression)
+    assert (None if found is None else found.value()) == value
 
 
 @pytest.mark.parametrize(
@@ -68,8 +69,8 @@ def test_published_annotations_of_gsm8k_hold(data_root: Path) -> None:
         for step in (step for example in read(source, config).examples for step in example.steps):
             equation = EQUATION.fullmatch(step)
             assert equation is not None
-            left, right = step[2:-2].rsplit("=", 1)
-            if value_of(left) is None or value_of(left) != value_of(right):
+            left, right = map(parsed, step[2:-2].rsplit("=", 1))
+            if left is None or right is None or left.value() != right.value():
                 others.append(step)
     assert others == ["<<560//10=56>>", "<<180//3=60>>"]
 

@@ -7,10 +7,10 @@ import pytest
 
 from rim.data.errors import DataError
 from rim.data.example import Example
+from rim.data.row import Row
 from rim.data.tasks import gsm8k, gsm8k_aug
-from rim.data.tasks.gsm8k_aug import parse_line
 from rim.settings import Data
-from tests.data.reading import read
+from tests.data.reading import distinct, read
 
 
 def lines(path: Path) -> list[str]:
@@ -19,6 +19,10 @@ def lines(path: Path) -> list[str]:
 
 def write_line(example: Example) -> str:
     return f"{example.question}||{' '.join(example.steps)} #### {example.answer}"
+
+
+def of_line(line: str) -> Example:
+    return gsm8k_aug.parse(Row(line, "text", 1, 0, "sentences", "gsm8k_aug/train"))
 
 
 def plain(text: str) -> str:
@@ -51,19 +55,19 @@ def test_validation_lines_are_train_rows(data_root: Path) -> None:
 
 def test_a_line_survives_reading_and_writing(data_root: Path) -> None:
     for line in lines(data_root / "gsm8k_icot" / "valid.txt"):
-        assert write_line(parse_line(line, "x")).replace(" ", "") == line.replace(" ", "")
+        assert write_line(of_line(line)).replace(" ", "") == line.replace(" ", "")
 
 
 def test_sentence_lines_become_sentences(data_root: Path) -> None:
     line = lines(data_root / "gsm8k_icot" / "train_no_aug.txt")[0]
-    example = parse_line(line, "x")
+    example = of_line(line)
     assert len(example.steps) > 1 and " ".join(example.steps) == plain(line.split("||")[1].split("####")[0])
 
 
 def test_counts_of_the_quirks_of_gsm8k(data_root: Path) -> None:
     for split, rows, without in (("train", 7473, 95), ("test", 1319, 18)):
         reading = read(f"gsm8k/{split}", Data(root=str(data_root)))
-        assert (reading.read, len(reading.examples), reading.distinct) == (rows, rows, rows)
+        assert (reading.read, len(reading.examples), distinct(reading)) == (rows, rows, rows)
         assert sum(not example.steps for example in reading.examples) == without
         assert reading.dropped == {}
     validation = read("gsm8k_aug/validation", Data(root=str(data_root))).examples

@@ -83,8 +83,8 @@ class Tree:
 
     @cached_property
     def flat(self) -> "Flat":
-        """The tree as one row of tokens."""
-        return flatten(self)
+        """The tree as one row of tokens; positions and `previous` continue along each path."""
+        return Flat(**vars(lay_out([self])), sees_GG=visible_nodes([self], len(self.nodes)))
 
     @cached_property
     def length(self) -> int:
@@ -142,12 +142,6 @@ class Flat(Tokens):
         """[N, N] bool: token j (column) is visible to token i (row)."""
         earlier = np.tri(len(self.ids_N), dtype=bool)
         return self.sees_GG[np.ix_(self.node_N, self.node_N)] & earlier
-
-
-def flatten(tree: Tree) -> Flat:
-    """Lay the nodes out in order; positions and `previous` continue along each path."""
-    tokens = lay_out([tree])
-    return Flat(**vars(tokens), sees_GG=visible_nodes([tree], len(tree.nodes)))
 
 
 def lay_out(trees: Sequence[Tree]) -> Tokens:

@@ -2,6 +2,7 @@
 
 import re
 from fractions import Fraction
+from itertools import count
 
 from rim.data.answers.stated import MARK, clean, plain_minus, stated
 
@@ -65,22 +66,17 @@ def last_number(text: str) -> str | None:
     return number(found[-1]) if found else None
 
 
-def value(found: str) -> Fraction:
-    """What `number` has found, exactly."""
-    return Fraction(found)
-
-
 def near(found: str, right: str) -> bool:
     """Within both bounds; a target of 0 is met by 0 alone."""
-    distance, target = abs(value(found) - value(right)), abs(value(right))
+    distance, target = abs(Fraction(found) - Fraction(right)), abs(Fraction(right))
     return distance < ABSOLUTE and distance <= RELATIVE * target
 
 
 def size(found: str) -> str:
     """`0`, `1 digit`, `2 digits`, ...: the digits of the whole part."""
-    whole = int(abs(value(found)))
-    count = len(str(whole)) if whole else 0
-    return "0" if count == 0 else f"{count} digit{'s' if count > 1 else ''}"
+    whole = int(abs(Fraction(found)))
+    digits = len(str(whole))
+    return f"{digits} digit{'s' if digits > 1 else ''}" if whole else "0"
 
 
 def _value(match: re.Match[str]) -> Fraction | None:
@@ -100,19 +96,16 @@ def _value(match: re.Match[str]) -> Fraction | None:
 
 def _digits(number: Fraction) -> str:
     """As a decimal where one is exact, and as a fraction in lowest terms where none is."""
-    places = _places(number.denominator)
+    places = decimals(number)
     if not places:
         return str(number)
     digits = str(abs(number.numerator) * 10**places // number.denominator).rjust(places + 1, "0")
     return "-" * (number < 0) + f"{digits[:-places]}.{digits[-places:]}"
 
 
-def _places(denominator: int) -> int | None:
+def decimals(number: Fraction) -> int | None:
     """Digits after the point of the shortest exact decimal; None: there is none."""
-    places = 0
-    for prime in (2, 5):
-        count = 0
-        while denominator % prime == 0:
-            denominator, count = denominator // prime, count + 1
-        places = max(places, count)
-    return places if denominator == 1 else None
+    divisor = number.denominator
+    if pow(10, divisor.bit_length(), divisor) != 0:  # it has other prime factors than 2 and 5
+        return None
+    return next(places for places in count() if 10**places % divisor == 0)

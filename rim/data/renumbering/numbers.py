@@ -11,6 +11,8 @@ from decimal import Decimal
 from fractions import Fraction
 from math import ceil, floor
 
+from rim.data.answers.numeric import decimals
+
 WRITTEN = re.compile(
     r"(?<![\w.,/:#\-–])(?P<dollar>\$?)(?P<number>(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?)(?![\d/:A-Za-z]|[.,]\d)"
     r"(?P<percent>\s?%|\s+per\s?cent\b)?"
@@ -85,23 +87,13 @@ def number_like(value: Fraction, pattern: str) -> str:
     Raises:
         ValueError: the value has no end in decimals.
     """
-    needed = places(value)
+    needed = decimals(value)
     if needed is None:
         raise ValueError(f"{value} has no end in decimals")
     given = len(pattern.partition(".")[2])
     comma = "," if "," in pattern else ""
     text = f"{Decimal(value.numerator) / Decimal(value.denominator):{comma}.{max(needed, given)}f}"
     return text.removeprefix("0") if pattern.startswith(".") else text
-
-
-def places(value: Fraction) -> int | None:
-    """Decimals that a value needs; None where they have no end."""
-    rest, twos, fives = value.denominator, 0, 0
-    while rest % 2 == 0:
-        rest, twos = rest // 2, twos + 1
-    while rest % 5 == 0:
-        rest, fives = rest // 5, fives + 1
-    return max(twos, fives) if rest == 1 else None
 
 
 def _number(match: re.Match[str], text: str) -> Number:
@@ -117,9 +109,9 @@ def _is_year(match: re.Match[str]) -> bool:
 
 def _step(number: Number) -> Fraction:
     """Distance of the values that are as round as this one."""
-    decimals = len(number.written.partition(".")[2])
-    last = number.value * 10**decimals
+    scale = 10 ** len(number.written.partition(".")[2])
+    last = number.value * scale
     unit = 5 if last % 5 == 0 and last >= 20 else 1
     while last % (20 * unit) == 0:  # 40 goes in steps of 5, 80,000 in steps of 5,000
         unit *= 10
-    return Fraction(unit, 10**decimals)
+    return Fraction(unit, scale)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal, NamedTuple
 
+from rim.data.answers.numeric import decimals
 from rim.data.example import Example
 from rim.data.expression import Expression, parsed
 from rim.data.renumbering.constants import said_in
-from rim.data.renumbering.numbers import Number, number_like, numbers_in, places, rewritten
+from rim.data.renumbering.numbers import Number, number_like, numbers_in, rewritten
 from rim.data.steps import EQUATION
 
 
@@ -114,7 +115,7 @@ def _equations(example: Example, numbers: Sequence[Number]) -> list[Equation] | 
         match = EQUATION.fullmatch(step)
         expression = parsed(step[2:-2].rpartition("=")[0])
         value = _decimal(match[1]) if match else None
-        if expression is None or value is None or expression.value([*map(Fraction, expression.numbers)]) != value:
+        if expression is None or value is None or expression.value() != value:
             return "an equation that cannot be computed exactly"
         operands = []
         for written in expression.numbers:
@@ -150,10 +151,9 @@ def _sources(
 
 
 def _of_kind(result: Fraction, equation: Equation) -> bool:
-    before, needed = equation.result, places(result)
-    if result < 0 or (result == 0) != (before == 0) or needed is None:
-        return False
-    return needed <= (places(before) or 0)
+    before, needed = equation.result, decimals(result)
+    alike = result >= 0 and (result == 0) == (before == 0)
+    return alike and needed is not None and needed <= (decimals(before) or 0)
 
 
 def _decimal(text: str) -> Fraction | None:

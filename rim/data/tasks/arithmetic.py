@@ -85,13 +85,14 @@ def _vary(question: str, random: Random) -> list[Told]:
     name, start = first.split()[0], int(re.findall(r"\d+", first)[0])
     most = max(start, *map(int, _solve(question).values))
     largest = max(int(number) for sentence in (first, *steps) for number in re.findall(r"\d+", sentence))
-    told = []
-    for place, step in enumerate(steps):
-        for words in [words for forms in WORDS.values() for words in forms]:
-            for number in range(2, largest + 1):
-                sentence = words.format(name=name, number=number)
-                if sentence != step:
-                    told.append(_solve(" ".join([first, *steps[:place], sentence, *steps[place + 1 :], last])))
+    words = [each for forms in WORDS.values() for each in forms]
+    sentences = [each.format(name=name, number=number) for each in words for number in range(2, largest + 1)]
+    told = [
+        _solve(" ".join([first, *steps[:place], sentence, *steps[place + 1 :], last]))
+        for place, step in enumerate(steps)
+        for sentence in sentences
+        if sentence != step
+    ]
     random.shuffle(told)
     return [each for each in told if all(0 <= int(value) <= most for value in each.values)]
 

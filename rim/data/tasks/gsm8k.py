@@ -8,7 +8,7 @@ A row is `{"question": ..., "answer": ...}`; the answer is one reasoning step pe
 `<<48/2=24>>` before the numbers that they give, and ends in `#### ` and the final number.
 """
 
-from rim.data import files, hub
+from rim.data import hub
 from rim.data.example import MARK, Example
 from rim.data.published import Published, Row, Source
 from rim.data.steps import ANNOTATION, WRITTEN, annotations, in_form
@@ -30,9 +30,8 @@ def steps(rationale: str, form: str) -> tuple[str, ...]:
 def parse(row: Row) -> Example:
     """The example of a row."""
     values = row.check({"question": str, "answer": str})
-    rationale, answer = files.split_once(values["answer"], MARK, row.where, row.place)
-    chain = in_form(steps(rationale, row.form), row.form, row.where, row.place)
-    return row.example(values["question"], chain, answer)
+    rationale, answer = row.split_once(values["answer"], MARK)
+    return row.example(values["question"], in_form(steps(rationale, row.form), row), answer)
 
 
 SOURCES = {

@@ -21,32 +21,15 @@ FILES = {"train": "train.txt", "validation": "valid.txt", "test": "test.txt"}
 ORIGINAL_ROWS = "; data.train=gsm8k/train trains on the original rows of GSM8K instead"
 
 
-def parse_line(line: str, id: str, where: object = "text", number: int | str = 1) -> Example:
-    """The example of one line; an empty chain of steps is allowed.
-
-    Raises:
-        DataError: `||` or `####` not exactly once, or an empty question or answer.
-    """
-    question, chain = files.split_once(line, "||", where, number)
-    steps, answer = files.split_once(chain, MARK, where, number)
-    files.check({"question": question, "answer": answer}, {"question": str, "answer": str}, where, number)
-    return Example(id, question, _steps(steps), answer)
-
-
-def _steps(chain: str) -> tuple[str, ...]:
-    if "<<" not in chain:
-        return split_sentences(chain)
-    return tuple(step for step in BETWEEN_EQUATIONS.split(chain) if step)
-
-
 def parse(row: Row) -> Example:
     """The example of a line of a file, or of a row of the hub, which is `{"question", "steps": [...], "answer"}`."""
     if isinstance(row.values, str):
-        found = parse_line(row.values, "", row.where, row.place)
-    else:
-        values = row.check({"question": str, "steps": list, "answer": str})
-        found = row.example(values["question"], row.texts("steps"), values["answer"])
-    return row.example(found.question, in_form(found.steps, row.form, row.where, row.place), found.answer)
+        question, chain = row.split_once(row.values, "||")
+        chain, answer = row.split_once(chain, MARK)
+        steps = BETWEEN_EQUATIONS.split(chain) if "<<" in chain else split_sentences(chain)
+        return row.example(question, in_form(steps, row), answer)
+    values = row.check({"question": str, "steps": list, "answer": str})
+    return row.example(values["question"], in_form(row.texts("steps"), row), values["answer"])
 
 
 def _source(split: str) -> Source:

@@ -20,7 +20,6 @@ from itertools import zip_longest
 from rim.data.example import Example, Reading, Task, form_in
 from rim.data.renumbering.template import Template, template
 from rim.data.renumbering.versions import versions
-from rim.data.steps import in_form
 from rim.data.tasks import gsm8k
 from rim.settings import Data
 
@@ -40,8 +39,9 @@ def read(split: str, config: Data) -> Reading:
         DataError: GSM8K's rows are missing or broken.
     """
     found = gsm8k.TASK.read(FROM[split], replace(config, steps="equations"))
-    rows = [row for row in found.examples if _home(row, split)]
-    templates, dropped = _templates(rows)
+    made = [template(row) for row in found.examples if _home(row, split)]
+    templates = [each for each in made if isinstance(each, Template)]
+    dropped = Counter(each for each in made if isinstance(each, str))
     asked = _asked(split, config)
     drawn = [_versions(each, split, config) for each in templates]
     examples = [_formed(each, config) for turn in zip_longest(*drawn) for each in turn if each is not None]
@@ -51,9 +51,8 @@ def read(split: str, config: Data) -> Reading:
 
 def fingerprint(split: str, config: Data) -> str:
     """sha256 of everything that the versions depend on."""
-    options = asdict(config.gsm8k_renumbered)
-    counts = {"train": options.pop("versions"), "test": options.pop("test_versions")}
-    options["versions"] = counts["train" if split == "train" else "test"]
+    options = {name: value for name, value in asdict(config.gsm8k_renumbered).items() if "versions" not in name}
+    options["versions"] = _asked(split, config)
     rows = gsm8k.TASK.fingerprint(FROM[split], replace(config, steps="equations"))
     return sha256(json.dumps([NAME, VERSION, split, options, rows]).encode()).hexdigest()
 
@@ -71,13 +70,6 @@ def _home(row: Example, split: str) -> bool:
     return held_out == (split == "validation")
 
 
-def _templates(rows: list[Example]) -> tuple[list[Template], Counter[str]]:
-    """The rows that can be renumbered, and the number of others by reason."""
-    found = [template(row) for row in rows]
-    dropped = Counter(each for each in found if isinstance(each, str))
-    return [each for each in found if not isinstance(each, str)], dropped
-
-
 def _asked(split: str, config: Data) -> int:
     """Versions of each row."""
     options = config.gsm8k_renumbered
@@ -92,8 +84,9 @@ def _versions(of: Template, split: str, config: Data) -> Iterator[Example]:
 
 
 def _formed(example: Example, config: Data) -> Example:
-    form = form_in(FORMS, config.steps)
-    return replace(example, steps=in_form(example.steps, form, example.id, "its steps"))
+    if form_in(FORMS, config.steps) == "equations":
+        return example
+    return replace(example, steps=tuple(step[:-2].rpartition("=")[2] for step in example.steps))
 
 
 TASK = Task(
