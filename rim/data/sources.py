@@ -1,4 +1,4 @@
-"""Parses the sources that settings name, and refuses test splits for training and for choosing checkpoints."""
+"""Parses the sources that settings name, once, and refuses test splits for training and for choosing checkpoints."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,18 +13,25 @@ from rim.settings import Data
 
 @dataclass(frozen=True)
 class Sources:
-    """The sources of the training set, and those held out, whose questions it leaves out: each once, sorted by name.
+    """The sources of the training set, of the validation set, and of the test sets.
 
     `weights` are those of `train`, relative to each other; none: every source gives all of its rows.
     """
 
     train: Sequence[TaskSplit]
     weights: Sequence[Fraction]
-    excluded: tuple[TaskSplit, ...]
+    validation: Sequence[TaskSplit]
+    tests: Sequence[TaskSplit]
+
+    @property
+    def excluded(self) -> tuple[TaskSplit, ...]:
+        """The sources whose questions are left out of training, each once, sorted by name."""
+        named = {str(source): source for source in (*self.validation, *self.tests)}
+        return tuple(named[name] for name in sorted(named))
 
 
 def parse_sources(config: Data) -> Sources:
-    """The sources of a run's training. Reads no data.
+    """The sources of a run. Reads no data.
 
     Raises:
         DataError: a source that is unknown, or would train on or select by a test set; names the setting, the rule and
@@ -36,8 +43,7 @@ def parse_sources(config: Data) -> Sources:
     validation = validation_sources(config)
     _require_open("data.validation", validation)
     weights = [part.weight for part in parts if part.weight is not None]
-    held_out = {str(source): source for source in (*validation, *test_sources(config))}
-    return Sources(train, weights, tuple(held_out[name] for name in sorted(held_out)))
+    return Sources(train, weights, validation, test_sources(config))
 
 
 def validation_sources(config: Data) -> list[TaskSplit]:
