@@ -48,10 +48,11 @@ def prepare(config: Data, tokenizer: Any, seed: int) -> Splits:
     Raises:
         DataError: a source that may not be used so, or data that is missing, broken, or empty after the limits.
     """
+    sources = parse_sources(config)
     return Splits(
-        train=_training(parse_sources(config), config, tokenizer),
-        validation=prepare_validation(config, tokenizer, seed),
-        tests=prepare_tests(config, tokenizer),
+        train=_training(sources, config, tokenizer),
+        validation=_validation(sources.validation, config, tokenizer, seed),
+        tests=_tests(sources.tests, config, tokenizer),
     )
 
 
@@ -84,7 +85,10 @@ def prepare_validation(config: Data, tokenizer: Any, seed: int) -> Split:
     Raises:
         DataError: data that is unknown, missing or broken.
     """
-    sources = validation_sources(config)
+    return _validation(validation_sources(config), config, tokenizer, seed)
+
+
+def _validation(sources: Sequence[TaskSplit], config: Data, tokenizer: Any, seed: int) -> Split:
     requests = [Request(source, "validation", config.validation_rows, seed) for source in sources]
     return _joined(config.validation, sources, [encode(request, config, tokenizer) for request in requests])
 
@@ -108,7 +112,11 @@ def prepare_tests(config: Data, tokenizer: Any) -> dict[str, EncodedSplit]:
     Raises:
         DataError: data that is unknown, missing or broken.
     """
-    requests = [Request(source, "test", config.test_rows) for source in test_sources(config)]
+    return _tests(test_sources(config), config, tokenizer)
+
+
+def _tests(sources: Sequence[TaskSplit], config: Data, tokenizer: Any) -> dict[str, EncodedSplit]:
+    requests = [Request(source, "test", config.test_rows) for source in sources]
     return {str(request.source): encode(request, config, tokenizer) for request in requests}
 
 
