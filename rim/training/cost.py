@@ -57,10 +57,6 @@ class TrainingCost:
         """Operations of the whole plan."""
         return sum(each * self.examples[stage] for stage, each in self.flops_per_example.items())
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain types: the total, and its parts by stage."""
-        return {"flops": self.flops, "flops_per_example": self.flops_per_example, "examples": self.examples}
-
 
 def cost_of(config: Config) -> TrainingCost:
     """What the training of a configuration will cost, found without a run folder.
@@ -83,37 +79,15 @@ def updates_for(config: Config, flops: float) -> int:
     return costing.nearest(costing.cost(f"{first} steps"), flops)  # a curriculum may depend on the length
 
 
-def training_cost(method: Method, backbone: Backbone, train: Split, plan: Plan, batch_size: int) -> TrainingCost:
-    """What a plan costs, all stages measured."""
-    return _Meter(method, backbone).plan(train, plan, batch_size)
-
-
-def stage_flops(
-    method: Method,
-    backbone: Backbone,
-    train: Split,
-    plan: StagePlan,
-    examples: int = EXAMPLES,
-    points: int = POINTS,
-) -> float:
-    """Operations of a training example, forward and backward, in the mean over a stage.
-
-    Leaves the backbone as it was: no gradients, the same mode, the same random numbers.
-
-    Args:
-        examples: rows to measure, evenly spaced over the split sorted by tokens, of a mixture over every source's;
-            at most all of them.
-        points: moments to measure them at, evenly spaced over the stage.
-    """
-    return _Meter(method, backbone).stage(train, plan, examples, points)
-
-
 def _examples(plan: Plan, batch_size: int) -> dict[str, int]:
     return {stage.stage.name: stage.length * batch_size for stage in plan.stages}
 
 
-class _Meter:
-    """Counts single examples. The count depends on a tree's shape alone, so every shape is run once."""
+class Meter:
+    """Counts single examples. The count depends on a tree's shape alone, so every shape is run once.
+
+    Leaves the backbone as it was: no gradients, the same mode, the same random numbers.
+    """
 
     def __init__(self, method: Method, backbone: Backbone) -> None:
         self.method, self.backbone = method, backbone
@@ -125,7 +99,13 @@ class _Meter:
         return TrainingCost(each, _examples(plan, batch_size))
 
     def stage(self, train: Split, plan: StagePlan, examples: int = EXAMPLES, points: int = POINTS) -> float:
-        """Mean over rows and moments of a stage; of a mixture, sources count by the examples that they give."""
+        """Operations of a training example, forward and backward, in the mean over a stage.
+
+        Args:
+            examples: rows to measure, evenly spaced over the split sorted by tokens, of a mixture over every source's,
+                which count by the examples that they give; at most all of them.
+            points: moments to measure them at, evenly spaced over the stage.
+        """
         drawn = train.drawn if isinstance(train, JoinedSplit) else [(1.0, train)]
         return sum(share * self._mean(part, plan, examples, points) for share, part in drawn)
 
@@ -178,23 +158,18 @@ def _undisturbed(backbone: Backbone) -> Iterator[None]:
                 parameter.grad = gradient
 
 
-def _attention_forward(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    """Two products, from shapes: scores, and their sums of values."""
-    return sdpa_flop_count(query, key, value)
-
-
-def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    """Two products for the gradients of each of those; the library's own formula adds the recomputed scores."""
-    return 2 * sdpa_flop_count(query, key, value)
-
-
 _KERNELS = ("flash_attention", "flash_attention_for_cpu", "efficient_attention", "cudnn_attention")
 _ATTENTION: dict[Any, Callable[..., int]] = {
-    getattr(torch.ops.aten, f"_scaled_dot_product_{kernel}{suffix}"): formula
-    for kernel in _KERNELS
-    for suffix, formula in (("", _attention_forward), ("_backward", _attention_backward))
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
+    **{
+        getattr(torch.ops.aten, f"_scaled_dot_product_{kernel}_backward"): (
+            lambda gradient, q, k, v, *_, **__: 2 * sdpa_flop_count(q, k, v)
+        )
+        for kernel in _KERNELS
+    },
 }
-"""Formulas of the fused kernels; the library has none for the CPU's."""
+"""Formulas of fused kernels, from shapes: two products forward, four backward. Torch's own count the recomputed scores,
+too, and there is none for the CPU's."""
 
 
 class _Costing:
@@ -206,7 +181,7 @@ class _Costing:
         self.train = prepare(config.data, tokenizer, config.run.seed).train
         backbone, method = load_backbone(config.backbone, tokenizer, config.run.seed), build_method(config, tokenizer)
         method.add_modules(backbone)
-        self.meter = _Meter(method, backbone)
+        self.meter = Meter(method, backbone)
 
     def plan(self, duration: str | None) -> Plan:
         """The stages where `training.duration` is this."""
