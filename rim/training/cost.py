@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, run_tokenizer
-from rim.base.errors import UserError
 from rim.base.tree import Tree, pad
 from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.joined import JoinedSplit, Split
@@ -39,10 +37,6 @@ spacing is a multiple of that period, all measured rows have the same number of 
 """
 POINTS = 5
 """Moments of a stage at which they are measured: the middles of as many equal stretches."""
-
-
-class BudgetError(UserError):
-    """A number of operations from which no length of training follows."""
 
 
 @dataclass(frozen=True)
@@ -70,10 +64,8 @@ def cost_of(config: Config) -> TrainingCost:
 def updates_for(config: Config, flops: float) -> int:
     """Updates N for which `training.duration=N steps` costs nearest to a budget; of two equally near ones the fewer.
 
-    Raises:
-        BudgetError: the budget is no positive number, or a stage is not given in per cent.
+    The budget is positive, and all stages are given in per cent.
     """
-    _check_budget(config, flops)
     costing = _Costing(config)
     first = costing.nearest(costing.cost(config.training.duration), flops)
     return costing.nearest(costing.cost(f"{first} steps"), flops)  # a curriculum may depend on the length
@@ -204,14 +196,3 @@ class _Costing:
             most *= 2
         enough = 1 + bisect_left(range(1, most + 1), flops, key=total)
         return min((max(1, enough - 1), enough), key=lambda updates: abs(total(updates) - flops))
-
-
-def _check_budget(config: Config, flops: float) -> None:
-    if not 0 < flops < inf:
-        raise BudgetError(f"{flops} is no budget of floating-point operations: give a positive number, such as 1e13")
-    for index, stage in enumerate(config.stages):
-        if not stage.duration.strip().endswith("%"):
-            raise BudgetError(
-                f"stage '{stage.name}' lasts '{stage.duration}': a budget of operations sets training.duration, so "
-                f"every stage is a share of it. Write it in per cent, such as stages.{index}.duration=75%"
-            )
