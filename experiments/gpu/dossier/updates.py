@@ -123,7 +123,7 @@ def timed_updates(subject: Subject, update: int, least: int, seconds: float) -> 
     inside = update - stage.first
     for into, first in ((found.passes, inside), (found.later, min(inside + 2 * MOST, stage.length - 1))):
         place = next(data.places(stage.index, range(first, stage.length), 0, 1))
-        into += data.dataset(stage, [place], data.tokens_per_pass(stage))[0].passes
+        into += data.lay_out(stage, data.tokens_per_pass(stage), place).passes
     return found
 
 
