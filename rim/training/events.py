@@ -59,11 +59,7 @@ def lines(quantity: str, stage: str, values: Mapping[str, float] | Mapping[int, 
 
 
 def add_charts(logger: RunLogger, quantities: Mapping[str, Iterable[str]]) -> None:
-    """Draw quantities as charts of several lines (tab "Custom Scalars"), a section per stage.
-
-    Args:
-        quantities: of every stage, by its name.
-    """
+    """Draw the quantities of every stage, by its name, as charts of several lines (tab "Custom Scalars")."""
     chart = lambda quantity, stage: ["Multiline", [f"^{quantity}/{re.escape(stage)}/"]]  # noqa: E731
     layout = {stage: {CHARTS[name]: chart(name, stage) for name in names} for stage, names in quantities.items()}
     logger.experiment.add_custom_scalars(layout)

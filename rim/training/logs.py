@@ -65,7 +65,7 @@ class Logbook(pl.Callback):
     def __init__(self, config: Config, curriculum: Curriculum, folder: Path) -> None:
         self.config, self.curriculum, self.folder = config, curriculum, folder
         self.seconds, self.wait, self.examples = 0.0, 0.0, 0
-        self._since, self._written = (0.0, 0), 0
+        self._since = (0.0, 0)
         self._clock = 0.0
 
     def state_dict(self) -> dict[str, Any]:
@@ -86,22 +86,18 @@ class Logbook(pl.Callback):
         if trainer.is_global_zero and not hasattr(self, "curve"):
             self.curve = Curve(self.folder / CURVE, module.updates)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, *_: Any) -> None:
         """The loader has delivered."""
         self.wait += time.perf_counter() - self._clock
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Log the update that has just ended."""
         assert isinstance(module, RimModule)
         now = time.perf_counter()
         self.seconds += now - self._clock
         self._clock = now
         report = module.report
-        if report is None or report.update == self._written:
-            return
-        self._written = report.update
+        assert report is not None  # a batch is an update
         self.examples += report.examples
         if trainer.is_global_zero and (report.update % self.config.training.log_every == 0 or report.update == 1):
             self._log_update(trainer, module, report)
