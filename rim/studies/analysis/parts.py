@@ -82,13 +82,10 @@ class Analysis:
         """Projections at the middle and at the end, before training and after it."""
         names = [*self.subject.states.values()]
         chosen = list(dict.fromkeys((names[len(names) // 2], names[-1])))
-        before = states_of(self.models.at(UNTRAINED)[0], self.examples)
-        width = self.subject.backbone.width
+        before, width = states_of(self.models.at(UNTRAINED)[0], self.examples), self.subject.backbone.width
+        models = {"before training": before, "after training": self.states}
         return report.pca_section(
-            [
-                *project(before, width, chosen, "before training"),
-                *project(self.states, width, chosen, "after training"),
-            ]
+            [project(states, width, layer, model) for model, states in models.items() for layer in chosen]
         )
 
     def attention(self) -> report.Section:
