@@ -13,15 +13,7 @@ from rim.evaluation.predictions import Prediction
 from rim.report.tables import table
 from rim.settings import Config
 from rim.training.curriculum import Curriculum
-from rim.training.events import (
-    ACCURACY_BY_BLOCK,
-    ACCURACY_BY_SOURCE,
-    ACCURACY_BY_STEPS,
-    LOSS_BY_READOUT,
-    LOSS_WEIGHTS,
-    lines,
-    tensorboard,
-)
+from rim.training.events import Chart, lines, tensorboard
 from rim.training.module import RimModule, UpdateReport
 
 CURVE = "curve.jsonl"
@@ -121,8 +113,8 @@ class Logbook(pl.Callback):
         weights = module.method.weights_at(plan.progress(report.update - 1 - plan.first))
         scalars = {
             f"{report.stage}/training_loss": report.loss,
-            **lines(LOSS_BY_READOUT, report.stage, {k: v for k, v in report.loss_by_readout.items() if k}),
-            **lines(LOSS_WEIGHTS, report.stage, weights),
+            **lines(Chart.LOSS_BY_READOUT, report.stage, {k: v for k, v in report.loss_by_readout.items() if k}),
+            **lines(Chart.LOSS_WEIGHTS, report.stage, weights),
             "training/learning_rate": report.learning_rate,
             "training/gradient_norm": report.gradient_norm,
             "training/examples_per_second": speed,
@@ -155,9 +147,9 @@ class Logbook(pl.Callback):
         )
         scalars = {
             f"{stage}/validation_accuracy": score.final.value,
-            **lines(ACCURACY_BY_BLOCK, stage, dict(enumerate(by_block, 1) if len(by_block) > 1 else ())),
-            **lines(ACCURACY_BY_STEPS, stage, by_steps),
-            **lines(ACCURACY_BY_SOURCE, stage, by_source),
+            **lines(Chart.ACCURACY_BY_BLOCK, stage, dict(enumerate(by_block, 1) if len(by_block) > 1 else ())),
+            **lines(Chart.ACCURACY_BY_STEPS, stage, by_steps),
+            **lines(Chart.ACCURACY_BY_SOURCE, stage, by_source),
         }
         _log(trainer, scalars, module.updates)
         samples = prediction_table(

@@ -135,11 +135,8 @@ def _last_stage(config: Config) -> Iterator[tuple[str, str]]:
     last = config.stages[-1] if config.stages else None
     if last is None or config.method.name not in ("pause_curriculum", "coconut", "icot"):
         return
-    wanted = "answer" if config.method.name == "icot" else "latent"
+    path, wanted = f"stages[{len(config.stages) - 1}]", "answer" if config.method.name == "icot" else "latent"
     if last.objective != wanted:
-        yield f"stages[{len(config.stages) - 1}].objective", f"method {config.method.name} ends in objective {wanted}"
+        yield f"{path}.objective", f"method {config.method.name} ends in objective {wanted}"
     if last.replaced_steps is not None:
-        yield (
-            f"stages[{len(config.stages) - 1}].replaced_steps",
-            "must be empty in the last stage: all steps are replaced",
-        )
+        yield f"{path}.replaced_steps", "must be empty in the last stage: all steps are replaced"

@@ -1,6 +1,6 @@
 """The parts of an analysis of one model on one test set; what several of them need is computed once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 from rim.data.encode import EncodedExample, Request, encode
@@ -90,8 +90,3 @@ class Analysis:
 
     def attention(self) -> report.Section:
         return report.attention_section(attention(self.subject, self.examples), self.subject.layers)
-
-    def part(self, name: str) -> Callable[[], report.Section]:
-        """The part of this name."""
-        found: Callable[[], report.Section] = getattr(self, name)
-        return found
