@@ -10,18 +10,7 @@ if TYPE_CHECKING:
     from rim.deployment.api import Example, Model, Readout, Reply, Task, compare, fit, load, load_config, register_task
 
 __version__ = "0.1.0"
-__all__ = [
-    "Example",
-    "Model",
-    "Readout",
-    "Reply",
-    "Task",
-    "compare",
-    "fit",
-    "load",
-    "load_config",
-    "register_task",
-]
+__all__ = ["Example", "Model", "Readout", "Reply", "Task", "compare", "fit", "load", "load_config", "register_task"]
 
 
 def __getattr__(name: str) -> Any:

@@ -87,14 +87,12 @@ def named_tests(line: CommandLine) -> tuple[list[str], list[str]]:
     Raises:
         UsageError: an override would change what the weights are.
     """
-    named = line.options.test or []
-    overrides = [*line.overrides, *(item for item in named if "=" in item)]  # --test takes all that follows it
-    for override in overrides:
+    for override in line.overrides:
         if not override.startswith(OPEN):
             raise UsageError(
                 f"'{override}' would change the run, not its evaluation; overrides here begin with {', '.join(OPEN)}"
             )
-    return overrides, [item for item in named if "=" not in item]
+    return [*line.overrides], line.options.test or []
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rim.settings import Config, default_stages, merge
-from rim.settings.load import SettingsError, differences, load, save, to_dict
+from rim.settings.load import SettingsError, differences, flat, load, save
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = """
@@ -269,7 +269,7 @@ def test_saved_settings_are_read_back_equal() -> None:
     config = load([write("run.yaml", STAGES)], [*odd, "training.weight_decay=1e-5"])
     save(config, "saved.yaml")
     assert load(["saved.yaml"]) == config
-    assert to_dict(config)["stages"][0]["name"] == "ground"
+    assert flat(config)["stages[0].name"] == "ground"
 
 
 def test_differences_name_every_changed_setting_and_no_other() -> None:

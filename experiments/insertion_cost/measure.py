@@ -25,7 +25,7 @@ from rim.methods.registry import build_method
 from rim.report.tables import table
 from rim.runs.environment import describe, use_threads
 from rim.settings import Config, Scratch, default_stages
-from rim.training.cost import _ATTENTION, stage_flops
+from rim.training.cost import _ATTENTION, Meter
 from rim.training.plan import StagePlan, make_plan
 
 SHAPE = Scratch("gpt2", layers=8, width=256, heads=4, positions=256)
@@ -78,7 +78,7 @@ class Entry:
 
     def flops(self, examples: Sequence[EncodedExample]) -> dict[str, float]:
         """Operations of an example's update, and of a prefill."""
-        update = stage_flops(self.method, self.backbone, examples, self.refinement, len(examples), 1)  # type: ignore[arg-type]
+        update = Meter(self.method, self.backbone).stage(examples, self.refinement, len(examples), 1)  # type: ignore[arg-type]
         with FlopCounterMode(display=False, custom_mapping=_ATTENTION) as counter:
             self.prefill(examples)()
         return {"update": update, "prefill": float(counter.get_total_flops())}

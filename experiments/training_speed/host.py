@@ -8,7 +8,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
-from lightning.pytorch.callbacks import ProgressBar
 
 from rim.settings.load import load
 from rim.training.datamodule import DataModule
@@ -25,14 +24,10 @@ class _Enough(Exception):
     """As many updates as were wanted."""
 
 
-class _Clock(ProgressBar):
-    """Milliseconds of updates outside of calls that are `inside`, by the clock and of this thread's work.
-
-    It passes for a progress bar, so none is added.
-    """
+class _Clock(pl.Callback):
+    """Milliseconds of updates outside of calls that are `inside`, by the clock and of this thread's work."""
 
     def __init__(self, updates: int) -> None:
-        super().__init__()
         self.updates, self.within, self.since = updates, np.zeros(2), _now()
         self.found: list[np.ndarray] = []
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class Work:
 
         at = self.plan.stages[stage].first
         data: Any = DataModule(self.splits, self.config, self.method.layout, self.plan, lambda: at, 0)
-        batch = data.train_dataloader().dataset[update]
+        batch = next(islice(data.train_dataloader(), update, None))
         return [part.trees for part in getattr(batch, "passes", [batch])]
 
     def share(self, stage: int, updates: int) -> dict[str, int]:

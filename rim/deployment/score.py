@@ -113,7 +113,7 @@ class FolderEvaluator:
         read = [after_mark(text) if chain else text.strip() for text in texts]
         pairs = zip(examples, read, texts, strict=True)
         plain = [unmarked(example, (answer,), (text,)) for example, answer, text in pairs]
-        return [one for row, each in zip(rows, plain, strict=True) for one in marked([each], split.rule_of(row))]
+        return [marked(each, split.rule_of(row)) for row, each in zip(rows, plain, strict=True)]
 
     @torch.no_grad()
     def _answered(self, model: PreTrainedModel, examples: Sequence[EncodedExample], more: dict[str, Any]) -> list[str]:

@@ -23,9 +23,7 @@ def beside_report(paths: Sequence[Path], source: str, rows: str, score: Score, c
     """A table of the recorded scores of these runs, with the score that they stand beside.
 
     Args:
-        source: the test set.
-        rows: sha256 of its encoded rows.
-        confidence: of the intervals.
+        rows: sha256 of the encoded rows of the test set `source`.
 
     Raises:
         RunError: there is no such run.

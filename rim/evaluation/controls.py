@@ -126,15 +126,13 @@ class Noise:
     `references` are R trunks, at least two; `seeds` one number for each of the B examples.
 
     Raises:
-        ValueError: as it is called; there is one reference, or numbers of memory tokens differ.
+        ValueError: as it is called; numbers of memory tokens differ.
     """
 
     references: Sequence[Tree]
     seeds: Sequence[int]
 
     def __call__(self, blocks: HeldBlocks) -> None:
-        if len(self.references) < 2:
-            raise ValueError("the spread of block states needs at least two references")
         for rows, states in _by_place(blocks, self.references):
             moments = [[torch.std_mean(part_RSHW.float(), dim=0) for part_RSHW in layer] for layer in states]
             for row in rows:

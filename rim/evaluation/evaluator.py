@@ -26,7 +26,7 @@ from rim.settings import Stage
 
 
 class EvaluationError(UserError):
-    """A question that cannot be answered by this model, or a control that does not apply."""
+    """A question that cannot be answered by this model."""
 
 
 class Evaluator:
@@ -53,8 +53,8 @@ class Evaluator:
         blocks: int | None = None,
     ) -> list[Prediction]:
         """Predictions for a whole split, in batches of questions of similar length."""
-        chunks = list(batches(split, batch_size))
-        return merge(self.predict(backbone, split, rows, control=control, blocks=blocks) for rows in chunks)
+        parts = batches(split, batch_size)
+        return merge(self.predict(backbone, split, rows, control=control, blocks=blocks) for rows in parts)
 
     def predict(
         self,
@@ -71,24 +71,20 @@ class Evaluator:
 
         Args:
             stage: read as this stage reads; None: as the finished model does.
-            control: what is done to the blocks (see `controls.py`); None: nothing.
+            control: what is done to the blocks, one of `controls`; None: nothing.
             blocks: number of memory blocks, where another than the configured one is asked for.
             observe: looks on as they are answered; not under a control.
 
         Raises:
-            EvaluationError: the control does not apply to the method or to the split, or a question does not fit the
-                model.
+            EvaluationError: a question does not fit the model.
         """
-        if control is not None:
-            self._check_control(control, split)
         examples = [split[row] for row in rows]
         asked = partial(self.prompts, backbone, stage=stage, blocks=0 if control == "removed" else blocks)
         prompts = asked(examples)
         edit = cache_edit(control, rows, split, lambda row: asked([split[row]])[0].final.trunk)
         read = self.read(backbone, prompts, stage, edit, observe)
-        plain = [unmarked(example, *each) for example, each in zip(examples, read, strict=True)]
-        by_rule = (marked([each], split.rule_of(row)) for row, each in zip(rows, plain, strict=True))
-        return [one for each in by_rule for one in each]
+        found = zip(rows, examples, read, strict=True)
+        return [marked(unmarked(example, *each), split.rule_of(row)) for row, example, each in found]
 
     def read(
         self,
@@ -127,18 +123,6 @@ class Evaluator:
     def controls(self, split: Split) -> tuple[str, ...]:
         """Controls that apply to the method and to this split: foreign block states are those of another example."""
         return tuple(name for name in self.method.controls if name in ALONE or len(split) > 1)
-
-    def _check_control(self, control: str, split: Split) -> None:
-        if control not in self.method.controls:
-            raise EvaluationError(
-                f"control '{control}' does not apply to this method; those that do: "
-                f"{', '.join(self.method.controls) or 'none, since its answers are read after no memory'}"
-            )
-        if control not in self.controls(split):
-            raise EvaluationError(
-                f"control '{control}' takes block states of other examples, and this test set holds one example: "
-                f"use a larger one, or evaluation.controls=[{', '.join(self.controls(split))}]"
-            )
 
     def prompts(
         self,

@@ -69,9 +69,6 @@ class Latency:
     dtype: str
     decode: str
 
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def measure(
     backbone: Backbone,
@@ -137,23 +134,22 @@ def _timed(asked: Asked, batch: Sequence[EncodedExample], plain: Wait, max_new_t
     return replace(plain, first=asked.seconds(batch, to_first), full=asked.seconds(batch, max_new_tokens))
 
 
-def latency_of_run(folder: RunFolder, source: str | None = None, decode: str | None = None) -> dict[str, Any]:
-    """The latency of a run's final pick, from its `latency.json`, or measured now and written there.
+def latency_of_run(folder: RunFolder, decode: str | None = None) -> dict[str, Any]:
+    """The latency of a run's final pick, from its `latency.json`, or measured on its first test set and written there.
 
     The threads are those of this process (`environment.use_threads`).
 
     Args:
-        source: test source to ask; None: the run's first one. Another than the file's is measured anew.
         decode: way of decoding; None: the run's own. Another than the file's is measured anew.
 
     Raises:
-        UserError: there is no such run, source or way of decoding, or no weights have been chosen.
+        UserError: there is no such run or way of decoding, or no weights have been chosen.
     """
     known = folder.read(LATENCY)
-    if known is not None and source in (None, known["source"]) and decode in (None, known.get("decode", "plain")):
+    if known is not None and decode in (None, known.get("decode", "plain")):
         return known
     config = folder.config()
-    source, decode = source or config.data.test[0], decode or config.evaluation.decode
+    source, decode = config.data.test[0], decode or config.evaluation.decode
     backbone, about = folder.load_backbone()
     backbone = backbone.to(scoring_device(config.training.accelerator))
     split = prepare_tests(replace(config.data, test=[source]), backbone.tokenizer)[source]
@@ -161,7 +157,7 @@ def latency_of_run(folder: RunFolder, source: str | None = None, decode: str | N
     lengths = Lengths(**folder.read("lengths.json")).as_set(config.evaluation)
     longest = Evaluator(method, backbone.tokenizer, lengths).max_new_tokens()
     latency = measure(backbone, method, split, longest, decode=decode)
-    facts = {"source": source, "weights": about["name"], **latency.to_json(), "hardware": hardware()}
+    facts = {"source": source, "weights": about["name"], **asdict(latency), "hardware": hardware()}
     write_json(folder.path / LATENCY, facts)
     return facts
 

@@ -60,20 +60,15 @@ class Prediction:
         return any(self.correct)
 
 
-def marked(predictions: Iterable[Prediction], rule: str) -> list[Prediction]:
+def marked(row: Prediction, rule: str) -> Prediction:
     """The same answers, marked by a rule of `rim.data.answers`: in all that was generated, where the rule looks there.
 
     Raises:
         AnswerError: the rule is unknown, or cannot read a right answer.
     """
-    return [
-        replace(
-            row,
-            correct=tuple(answers.grade(rule, text, row.gold) for text in _read_by(rule, row)),
-            size=answers.size(rule, row.gold),
-        )
-        for row in predictions
-    ]
+    texts = row.texts if row.texts and answers.RULES[rule].whole else row.answers
+    correct = tuple(answers.grade(rule, text, row.gold) for text in texts)
+    return replace(row, correct=correct, size=answers.size(rule, row.gold))
 
 
 def write_jsonl(predictions: Iterable[Prediction], path: str | os.PathLike[str]) -> None:
@@ -137,10 +132,6 @@ def _conflict(old: Prediction, new: Prediction) -> str:
         f"two different predictions for example {new.id!r}: `{name}` is {getattr(old, name)!r} and "
         f"{getattr(new, name)!r}. Merge the predictions of one evaluation only; ids must be unique in a test set"
     )
-
-
-def _read_by(rule: str, row: Prediction) -> tuple[str, ...]:
-    return row.texts if row.texts and answers.RULES[rule].whole else row.answers
 
 
 def _row(prediction: Prediction) -> dict[str, Any]:

@@ -3,13 +3,12 @@
 Axes: C candidates (checkpoints, in the order of training), E examples.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rim.base.errors import UserError
-from rim.evaluation.predictions import Prediction
 
 
 class ProtocolError(UserError):
@@ -33,11 +32,7 @@ class SelectionResult:
 
 
 def select_by_splits(
-    correct_CE: np.ndarray,
-    names: Sequence[str],
-    rows: int = 264,
-    splits: int = 16,
-    seed: int = 0,
+    correct_CE: np.ndarray, names: Sequence[str], rows: int, splits: int = 16, seed: int = 0
 ) -> SelectionResult:
     """Choose and score on disjoint rows of one test set, in `splits` random ways (method.md, section 6).
 
@@ -48,23 +43,11 @@ def select_by_splits(
         correct_CE: [C, E] bool, whether a candidate's final answer is right.
         rows: examples that choose, in each split.
         splits: number of random splits, at least 2.
-
-    Raises:
-        ProtocolError: numbers that allow no selection.
     """
-    check_numbers(correct_CE.shape[1], rows, splits)
     per_split = tuple(_split(correct_CE, names, rows, (seed, index)) for index in range(splits))
     scores = np.array([value for _, value in per_split])
     error = float(scores.std(ddof=1) / np.sqrt(splits))
     return SelectionResult(float(scores.mean()), error, per_split, rows, correct_CE.shape[1])
-
-
-def select_among(
-    candidates: Mapping[str, Sequence[Prediction]], rows: int = 264, splits: int = 16, seed: int = 0
-) -> SelectionResult:
-    """`select_by_splits` on final answers: name of a candidate → predictions on one test set, in one order."""
-    correct_CE = np.array([[prediction.final for prediction in each] for each in candidates.values()], dtype=bool)
-    return select_by_splits(correct_CE, list(candidates), rows, splits, seed)
 
 
 def _split(correct_CE: np.ndarray, names: Sequence[str], rows: int, seed: tuple[int, int]) -> tuple[str, float]:

@@ -80,10 +80,8 @@ def to_json(score: Score) -> dict[str, Any]:
 
 def _headline(name: str, score: Score, confidence: float) -> str:
     accuracy, interval = with_bounds(score.final, confidence)
-    return (
-        f"## {name}: {score.examples:,} distinct examples\n\n"
-        f"{_capital(_final_name(score))}: accuracy **{accuracy}**, {percent(confidence)} interval {interval} (Wilson)."
-    )
+    title, what = f"## {name}: {score.examples:,} distinct examples", _final_name(score).capitalize()
+    return f"{title}\n\n{what}: accuracy **{accuracy}**, {percent(confidence)} interval {interval} (Wilson)."
 
 
 def _blocks(score: Score, confidence: float) -> str:
@@ -161,7 +159,3 @@ def _final_name(score: Score) -> str:
 def plain(share: Proportion) -> dict[str, Any]:
     """A share in plain types, beside its counts; null of nothing."""
     return {"correct": share.correct, "count": share.count, "accuracy": share.value if share.count else None}
-
-
-def _capital(text: str) -> str:
-    return text[0].upper() + text[1:]

@@ -70,7 +70,7 @@ def score_source(scorer: Scorer, model: Any, source: str, split: EncodedSplit, s
         controls={name: scored(control=name) for name in controls},
         read_with={blocks: scored(blocks=blocks) for blocks in sorted(settings.blocks)},
         rule=own,
-        by_rule={rule: score(marked(predictions, rule)) for rule in _further(settings.rules, own)},
+        by_rule={rule: score(marked(row, rule) for row in predictions) for rule in _further(settings.rules, own)},
         undecided=answers.undecided() - before,
         rows=split.report.encoded,
     )

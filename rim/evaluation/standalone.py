@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from rim.base.files import write_json
 from rim.data.encode import EncodedSplit
 from rim.data.prepare import prepare_tests
@@ -10,9 +12,10 @@ from rim.evaluation.beside import beside_report
 from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.finished import evaluator_of, facts_of, settings_of
-from rim.evaluation.protocol import check_numbers, select_among
+from rim.evaluation.protocol import check_numbers, select_by_splits
 from rim.evaluation.report import selection_report
 from rim.evaluation.scoring import rule_facts, score_source, write_result
+from rim.runs.checkpoint import read_about
 from rim.runs.folder import RunFolder
 from rim.settings import Config
 
@@ -79,13 +82,14 @@ def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str
     """The paper's protocol over all weights of the run, in the order of training."""
     settings = config.evaluation
     check_numbers(len(split), settings.selection_rows, settings.selection_splits)
-    names = sorted((file.stem for file in folder.weights.glob("*.safetensors")), key=folder.update_of)
-    candidates = {}
+    files = sorted(folder.weights.glob("*.safetensors"), key=lambda file: read_about(file)["update"])
+    names, correct = [file.stem for file in files], []
     for name in names:
         backbone, _ = folder.load_backbone(name)
         backbone = backbone.to(scoring_device(config.training.accelerator))
-        candidates[name] = evaluator.run(backbone, split, config.evaluation.batch_size)
-    result = select_among(candidates, settings.selection_rows, settings.selection_splits, config.run.seed)
+        correct.append([row.final for row in evaluator.run(backbone, split, settings.batch_size)])
+    correct_CE, numbers = np.array(correct), (settings.selection_rows, settings.selection_splits)
+    result = select_by_splits(correct_CE, names, *numbers, config.run.seed)
     facts = {"mean": result.mean, "standard_error": result.standard_error, "per_split": result.per_split}
     facts["rule"] = rule_facts(split.answer_rule)
     write_json(folder.path / "results" / f"{source.replace('/', '-')}-protocol.json", facts)

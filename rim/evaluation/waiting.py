@@ -45,10 +45,7 @@ class Asked:
     decode: Decode = greedy
 
     def watched(
-        self,
-        batch: Sequence[EncodedExample],
-        max_new_tokens: int,
-        begins: Callable[[Sequence[int]], int] | None = None,
+        self, batch: Sequence[EncodedExample], max_new_tokens: int, begins: Callable[[Sequence[int]], int] | None = None
     ) -> Wait:
         """Answer a batch once, plainly, and take the run apart.
 

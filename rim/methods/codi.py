@@ -9,6 +9,7 @@ follow the teacher's, in every layer. A latent's input is the projected state be
 question, which is the same text for both: one reading in place of two.
 """
 
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,8 +17,8 @@ from torch import Tensor, nn
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.decode import Prompt
-from rim.backbone.reading import Outcome, Reader, Wanted, read_chained
-from rim.base.tree import Kind, Node, Pair, Tree, TreeBatch
+from rim.backbone.reading import Reader, read_chained
+from rim.base.tree import Kind, Pair, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Stage
@@ -53,17 +54,13 @@ class Codi(Method):
         def project(state_BQD: Tensor) -> Tensor:
             return layers(state_BQD.to(layers[0].weight.dtype))  # the model's own weights may be bf16
 
-        def read(backbone: Backbone, batch: TreeBatch, wanted: Wanted, cache: object = None) -> Outcome:
-            return read_chained(backbone, batch, wanted, cache, project)  # type: ignore[arg-type]
-
-        return read
+        return partial(read_chained, project=project)
 
     def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Teacher and student on one question, and the pair of their answers."""
         method = self.config.method
-        nodes = self._trunk(example, method.latents)
-        thought = len(nodes) - 1
-        self.add_leaf(nodes, Kind.ANSWER, example.answer, thought, 1.0)
+        nodes = self.thought(example.question, Kind.LATENT, method.latents)
+        self.add_leaf(nodes, Kind.ANSWER, example.answer, len(nodes) - 1, 1.0)
         student = len(nodes) - 1
         self.write(nodes, example, 0, method.teacher)
         weight = 1.0 if method.distillation is None else method.distillation
@@ -71,9 +68,5 @@ class Codi(Method):
 
     def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:
         """Question and latents; none of them for the control `removed`."""
-        nodes = self._trunk(example, 0 if blocks == 0 else self.config.method.latents)
+        nodes = self.thought(example.question, Kind.LATENT, 0 if blocks == 0 else self.config.method.latents)
         return Prompt(Tree(tuple(nodes)), (len(nodes) - 1,), self.cue)
-
-    def _trunk(self, example: EncodedExample, latents: int) -> list[Node]:
-        nodes = [Node(Kind.QUESTION, example.question)]
-        return [*nodes, *self.thought(Kind.LATENT, latents)] if latents else nodes

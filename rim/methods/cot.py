@@ -3,7 +3,6 @@
 `data.steps` chooses sentences, equations, or bare results: the short chains that one would write instead of RiM.
 """
 
-from rim.backbone.decode import Prompt
 from rim.base.tree import Kind, Node, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
@@ -20,10 +19,6 @@ class ChainOfThought(Method):
         self.write(nodes, example, 0)
         return Tree(tuple(nodes), self.count([1.0]))
 
-    def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:
-        """The question; steps and answer are generated."""
-        return Prompt(Tree((Node(Kind.QUESTION, example.question),)), (0,))
-
     def writes_chain(self, stage: Stage | None = None) -> bool:
-        """Always."""
+        """Always: steps and answer are generated."""
         return True

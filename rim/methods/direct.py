@@ -1,10 +1,8 @@
 """Direct answers: question, then the answer, with no steps and no blocks. The trained K = 0 control of RiM."""
 
-from rim.backbone.decode import Prompt
 from rim.base.tree import Kind, Node, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
-from rim.settings import Stage
 from rim.settings.progress import Progress
 
 
@@ -16,7 +14,3 @@ class Direct(Method):
         nodes = [Node(Kind.QUESTION, example.question)]
         self.add_leaf(nodes, Kind.ANSWER, example.answer, 0, 1.0)
         return Tree(tuple(nodes), self.count([1.0]))
-
-    def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:
-        """The question."""
-        return Prompt(Tree((Node(Kind.QUESTION, example.question),)), (0,), self.cue)

@@ -8,7 +8,6 @@ removed"), and a few examples lose a little more (`method.removal_smoothing`). T
 import math
 from random import Random
 
-from rim.backbone.decode import Prompt
 from rim.base.tree import Kind, Node, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
@@ -32,13 +31,8 @@ class Internalised(Method):
         self.write_tokens(nodes, example, 0, [left] if left else [])
         return Tree(tuple(nodes), self.count([1.0]))
 
-    def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:
-        """The question; while chains are written the mark is generated, afterwards it is given."""
-        cue = () if self.writes_chain(stage) else self.cue
-        return Prompt(Tree((Node(Kind.QUESTION, example.question),)), (0,), cue)
-
     def writes_chain(self, stage: Stage | None = None) -> bool:
-        """Until the last stage."""
+        """Until the last stage, in which the mark is given and no longer generated."""
         return stage is not None and stage.objective != "answer"
 
     def level(self, progress: Progress) -> int:

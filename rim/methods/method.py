@@ -66,14 +66,15 @@ class Method(ABC):
     def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """The training tree of an example at a moment of training."""
 
-    @abstractmethod
     def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:
-        """The trunk that answers are read from.
+        """The trunk that answers are read from: the question. The cue is given where no chain comes before the answer.
 
         Args:
             stage: one that reads elsewhere than the finished model; None: the finished model.
             blocks: number of memory blocks, where another than the configured one is asked for; 0: no memory at all.
         """
+        cue = () if self.writes_chain(stage) else self.cue
+        return Prompt(Tree((Node(Kind.QUESTION, example.question),)), (0,), cue)
 
     def add_modules(self, backbone: Backbone) -> None:  # noqa: B027 - most methods add nothing
         """Add the modules that the method needs to `backbone.extra`; the same seed gives the same weights."""
@@ -190,14 +191,14 @@ class Method(ABC):
             nodes.append(Node(kind, ids, parent, each))
             parent = len(nodes) - 1
 
-    def thought(self, kind: Kind, positions: int) -> list[Node]:
-        """Positions of a kind between an opening and a closing token, as what follows node 0."""
-        special = self.special
-        return [
-            Node(Kind.MEMORY, (special.open,), 0),
-            Node(kind, (special.memory,) * positions, 1),
-            Node(Kind.MEMORY, (special.close,), 2),
-        ]
+    def thought(self, question: Ids, kind: Kind, positions: int) -> list[Node]:
+        """The question, and after it positions of a kind, if any, between an opening and a closing token."""
+        nodes, special = [Node(Kind.QUESTION, question)], self.special
+        if positions:
+            nodes.append(Node(Kind.MEMORY, (special.open,), 0))
+            nodes.append(Node(kind, (special.memory,) * positions, 1))
+            nodes.append(Node(Kind.MEMORY, (special.close,), 2))
+        return nodes
 
     def count(self, weights: Sequence[float]) -> float:
         """An example's share of the loss's denominator, given the weights of all its readouts, faded ones too."""

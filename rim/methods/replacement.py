@@ -14,7 +14,7 @@ from typing import ClassVar
 from transformers import PreTrainedTokenizerBase
 
 from rim.backbone.decode import Prompt
-from rim.base.tree import Kind, Node, Tree
+from rim.base.tree import Kind, Tree
 from rim.data.encode import EncodedExample
 from rim.methods.method import Method
 from rim.settings import Config, Stage
@@ -35,7 +35,7 @@ class StepReplacement(Method):
 
     def layout(self, example: EncodedExample, progress: Progress) -> Tree:
         """Question, positions, and what is left of the chain."""
-        nodes = self._trunk(example, self._positions(progress.stage))
+        nodes = self.thought(example.question, self.position, self._positions(progress.stage))
         last = len(nodes) - 1
         if self.writes_chain(progress.stage):
             self.write(nodes, example, last, first=progress.stage.replaced_steps or 0)
@@ -46,7 +46,7 @@ class StepReplacement(Method):
     def prompt(self, example: EncodedExample, stage: Stage | None = None, blocks: int | None = None) -> Prompt:
         """Question and positions; none of them for the control `removed`."""
         positions = self.config.method.latents if stage is None else self._positions(stage)
-        nodes = self._trunk(example, 0 if blocks == 0 else positions)
+        nodes = self.thought(example.question, self.position, 0 if blocks == 0 else positions)
         cue = () if self.writes_chain(stage) else self.cue
         return Prompt(Tree(tuple(nodes)), (len(nodes) - 1,), cue)
 
@@ -61,8 +61,3 @@ class StepReplacement(Method):
         if stage.replaced_steps is None:
             return method.latents
         return min(method.latents, method.latents_per_step * stage.replaced_steps)
-
-    def _trunk(self, example: EncodedExample, positions: int) -> list[Node]:
-        """The question, and the positions between their marks."""
-        question = Node(Kind.QUESTION, example.question)
-        return [question, *self.thought(self.position, positions)] if positions else [question]

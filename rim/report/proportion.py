@@ -4,8 +4,6 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from rim.base.errors import UserError
-
 
 @dataclass(frozen=True)
 class Proportion:
@@ -29,11 +27,9 @@ class Proportion:
         Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
         the American Statistical Association 22, 209-212 (1927). It stays within [0, 1] and has a width at 0 and at 1.
 
-        Raises:
-            UserError: confidence outside (0, 1).
+        Args:
+            confidence: between 0 and 1.
         """
-        if not 0 < confidence < 1:
-            raise UserError(f"evaluation.confidence is {confidence}: it lies between 0 and 1, as in 0.95")
         if not self.count:
             return 0.0, 1.0
         z2 = NormalDist().inv_cdf((1 + confidence) / 2) ** 2

@@ -15,10 +15,7 @@ def write_report(
 ) -> list[Path]:
     """Write `table.md`, `table.csv`, `results.json` and a PNG of each figure, and give the paths back.
 
-    Args:
-        text: the tables as Markdown.
-        rows: the same numbers as CSV.
-        figures: name → figure; None: it does not apply, and goes where an earlier command has left one.
+    A figure that is None does not apply, and goes where an earlier command has left one.
     """
     files = [folder / "table.md", folder / "table.csv", folder / "results.json"]
     write_bytes(files[0], text.encode())

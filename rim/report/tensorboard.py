@@ -10,12 +10,9 @@ FOLDER = "tensorboard"
 
 
 def write_events(folder: Path, heading: str, tables: Mapping[str, str], figures: Mapping[str, Figure | None]) -> None:
-    """Write events into `<folder>/tensorboard`; those of an earlier command go.
+    """Write events into `<folder>/tensorboard`, all under one heading; those of an earlier command go.
 
-    Args:
-        heading: that all of it stands under.
-        tables: name → Markdown.
-        figures: name → figure; None: it does not apply.
+    A figure that is None does not apply.
     """
     for old in (folder / FOLDER).glob("events.out.tfevents.*"):
         old.unlink()

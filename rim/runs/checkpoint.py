@@ -106,10 +106,8 @@ def _sampled(vocabulary: int) -> Tensor:
 def save_weights(backbone: Backbone, path: Path, about: dict[str, Any]) -> None:
     """Write the trained weights and what is needed to check them; the file before survives a failure.
 
-    The first process writes. Where weights are shared out, all of them have to come here.
-
-    Args:
-        about: further plain facts, such as stage, update and accuracy.
+    The first process writes. Where weights are shared out, all of them have to come here. `about` are further plain
+    facts, such as stage, update and accuracy.
     """
     first = is_first_process()
     metadata = {"rim": json.dumps({**describe_weights(backbone), **about})}

@@ -52,12 +52,7 @@ def end(processes: Iterable[subprocess.Popen[bytes]]) -> None:
 
 
 def fit_command(base: Sequence[str], overrides: Sequence[str]) -> list[str]:
-    """The command that trains or resumes a run.
-
-    Args:
-        base: files of its settings.
-        overrides: everything beyond the files.
-    """
+    """The command that trains or resumes a run, given files of its settings and everything beyond them."""
     files = ["--config", *base] if base else []
     return [sys.executable, "-m", "rim.fit", *files, *overrides]
 
@@ -66,13 +61,8 @@ def fit_command(base: Sequence[str], overrides: Sequence[str]) -> list[str]:
 def listening() -> Iterator[StopRequest]:
     """Take SIGTERM and Ctrl-C as requests; put back what was before afterwards."""
     stop = StopRequest()
-    before = signal.getsignal(signal.SIGINT)
-    with stop.listening():
-        signal.signal(signal.SIGINT, stop)
-        try:
-            yield stop
-        finally:
-            signal.signal(signal.SIGINT, before)
+    with stop.listening(signal.SIGINT):
+        yield stop
 
 
 def how_it_ended(log: Path, status: int) -> str:

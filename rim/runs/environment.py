@@ -4,7 +4,7 @@ import os
 import platform
 import subprocess
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,9 @@ def describe() -> dict[str, Any]:
     return {"versions": versions(), "git": commit(), "hardware": hardware()}
 
 
-def versions() -> dict[str, str | None]:
-    """Version of Python, of RiM and of each library; None where it is not installed."""
-    return {"python": platform.python_version(), "rim": rim.__version__} | {name: _version(name) for name in PACKAGES}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+def versions() -> dict[str, str]:
+    """Version of Python, of RiM and of each library."""
+    return {"python": platform.python_version(), "rim": rim.__version__} | {name: version(name) for name in PACKAGES}
 
 
 def commit(source: Path = _SOURCE) -> dict[str, Any] | None:
@@ -59,8 +52,9 @@ def hardware() -> dict[str, Any]:
     """CPU model, usable cores, memory in GiB, names of GPUs."""
     import torch
 
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return {"cpu": _cpu_model(), "cores": usable_cores(), "memory_gib": _memory_gib(), "gpus": gpus}
+    return {"cpu": _cpu_model(), "cores": usable_cores(), "memory_gib": round(memory / 2**30, 1), "gpus": gpus}
 
 
 def _cpu_model() -> str:
@@ -70,14 +64,6 @@ def _cpu_model() -> str:
         lines = []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return models[0] if models else platform.processor() or platform.machine()
-
-
-def _memory_gib() -> float | None:
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return None
-    return round(total / 2**30, 1)
 
 
 def usable_cores() -> int:

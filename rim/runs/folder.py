@@ -34,29 +34,15 @@ class RunError(UserError):
 
 
 class RunFolder:
-    """Paths of a run, and what is read from and written to them."""
+    """Paths of a run, and what is read from and written to them.
+
+    `weights` has one file per candidate; `start` are the weights of another run that this one began with; `resume` is
+    the state that a repeated command goes on from.
+    """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def config_file(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def weights(self) -> Path:
-        """Folder of weights, one file per candidate."""
-        return self.path / "weights"
-
-    @property
-    def start(self) -> Path:
-        """The weights of another run that this one began with."""
-        return self.path / "start.safetensors"
-
-    @property
-    def resume(self) -> Path:
-        """State that a repeated command goes on from."""
-        return self.path / "resume.ckpt"
+        self.path, self.config_file = path, path / "config.yaml"
+        self.weights, self.start, self.resume = path / "weights", path / "start.safetensors", path / "resume.ckpt"
 
     @property
     def begun(self) -> bool:
@@ -69,12 +55,7 @@ class RunFolder:
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
     def begin(self, config: Config, environment: dict[str, Any]) -> None:
-        """Write the settings of a run that has trained nothing yet; of any other, make sure that they are the same.
-
-        Raises:
-            RunError: the folder holds a run with other settings that change its numbers; names each.
-        """
-        self.check_settings(config)
+        """Write the settings of a run that has trained nothing yet, and what it runs on."""
         if not self.begun:
             self.path.mkdir(parents=True, exist_ok=True)
             write_json(self.path / "environment.json", environment)
@@ -161,9 +142,6 @@ class RunFolder:
             near = ", ".join(sorted(str(f.parent) for f in self.path.parent.glob("*/config.yaml"))) or "none"
             raise RunError(f"{self.path} is not a run folder: it has no config.yaml. Runs beside it: {near}")
         return self.config_file
-
-    def update_of(self, name: str) -> int:
-        return read_about(self.weights / f"{name}.safetensors")["update"]
 
     def tokenizer(self, config: Config, texts: Callable[[], Iterable[str]]) -> PreTrainedTokenizerBase:
         """The run's own tokenizer, as it was kept; one that is built from rows is kept once training has begun."""

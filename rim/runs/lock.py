@@ -28,18 +28,15 @@ def log_of(folder: Path) -> Path:
 
 
 @contextmanager
-def locked(path: Path, patience: float = 0.0) -> Iterator[BinaryIO]:
+def locked(path: Path) -> Iterator[BinaryIO]:
     """A log, open at its end and locked; a child that inherits it keeps the lock.
-
-    Args:
-        patience: seconds to wait for another process that is about to end.
 
     Raises:
         RunBusy: another process has it.
         SaveError: the log cannot be written.
     """
     with _opened(path) as log:
-        _lock(log.fileno(), path, patience)
+        _lock(log.fileno(), path, 0.0)
         yield log
 
 
@@ -62,7 +59,7 @@ def alone(folder: Path) -> Iterator[None]:
         SaveError: nothing can be written beside the run folder.
     """
     path = log_of(folder)
-    if _is_output(path):
+    if _same(STDOUT, path):
         with named(folder, _lock(STDOUT, path, PATIENCE_SECONDS)):
             yield
         return
@@ -99,12 +96,8 @@ def _lock(descriptor: int, path: Path, patience: float) -> bool:
             return False
 
 
-def _is_output(path: Path) -> bool:
-    return path.exists() and _same(STDOUT, path)
-
-
 def _same(descriptor: int, path: Path) -> bool:
-    """Whether an open file is the one at a path."""
+    """Whether an open file is the one at a path, where there is one."""
     with suppress(OSError):
         return os.path.samestat(os.fstat(descriptor), os.stat(path))
     return False

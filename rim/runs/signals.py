@@ -20,11 +20,11 @@ class StopRequest:
         signal.signal(signal.SIGTERM, self)
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Listen, and put the handler of before back afterwards."""
-        before = signal.getsignal(signal.SIGTERM)
-        self.listen()
+    def listening(self, *more: signal.Signals) -> Iterator[None]:
+        """Listen, also for these signals, and put the handlers of before back afterwards."""
+        before = {number: signal.signal(number, self) for number in (signal.SIGTERM, *more)}
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -30,13 +30,11 @@ class WorldError(UserError):
 
 @dataclass(frozen=True)
 class World:
-    """Place of this process: `rank` of `size` over all nodes, `local_rank` on node `node`."""
+    """Place of this process: `rank` of `size` over all nodes."""
 
     launcher: Launcher
     rank: int
     size: int
-    local_rank: int
-    node: int
 
     @property
     def first(self) -> bool:
@@ -71,7 +69,7 @@ def find_world(training: Training) -> World:
     launcher = launcher_of(env)
     if launcher == "own":
         return _own(env, nodes, devices)
-    size_name, rank, local = ("WORLD_SIZE", *TORCHRUN[:2]) if launcher == "torchrun" else SLURM
+    size_name, rank_name = ("WORLD_SIZE", "RANK") if launcher == "torchrun" else ("SLURM_NTASKS", "SLURM_PROCID")
     size, on_node = int(env[size_name]), _on_node(env, launcher)
     if size != nodes * devices or (on_node is not None and on_node != devices):
         per_node = on_node or size // max(1, int(env.get("SLURM_NNODES", nodes)))
@@ -80,8 +78,7 @@ def find_world(training: Training) -> World:
             f"{nodes} machines with training.devices={devices} each. Set training.nodes={size // per_node} and "
             f"training.devices={per_node}, or start as many processes as the settings say ({_HOW[launcher]})"
         )
-    place = int(env[rank])
-    return World(launcher, place, size, int(env[local]), _node(env, place // devices))
+    return World(launcher, int(env[rank_name]), size)
 
 
 _HOW = {"torchrun": "--nnodes and --nproc-per-node", "srun": "--nodes and --ntasks-per-node"}
@@ -91,11 +88,6 @@ def _on_node(env: Mapping[str, str], launcher: Launcher) -> int | None:
     """Processes on this machine, where the launcher says so."""
     told = env.get("LOCAL_WORLD_SIZE" if launcher == "torchrun" else "SLURM_NTASKS_PER_NODE", "")
     return int(told) if told.isdecimal() and int(told) else None
-
-
-def _node(env: Mapping[str, str], otherwise: int) -> int:
-    told = (env.get(name) for name in ("GROUP_RANK", "SLURM_NODEID", "NODE_RANK"))
-    return next((int(number) for number in told if number is not None), otherwise)
 
 
 def _own(env: Mapping[str, str], nodes: int, devices: int) -> World:
@@ -113,7 +105,7 @@ def _own(env: Mapping[str, str], nodes: int, devices: int) -> World:
             f"settings ask for training.nodes={nodes} machines with training.devices={devices} processes each: set "
             "both to what was started"
         )
-    return World("own", node * devices + local_rank, nodes * devices, local_rank, node)
+    return World("own", node * devices + local_rank, nodes * devices)
 
 
 def without_place(env: Mapping[str, str]) -> dict[str, str]:

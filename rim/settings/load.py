@@ -19,7 +19,7 @@ from rim.settings.schema import shown
 
 Settings = TypeVar("Settings")
 
-__all__ = ["SettingsError", "differences", "load", "load_as", "read_yaml", "save", "to_dict", "to_yaml"]
+__all__ = ["SettingsError", "differences", "flat", "load", "load_as", "read_yaml", "save", "to_yaml"]
 
 
 def load(files: Sequence[str | Path], overrides: Sequence[str] = ()) -> Config:
@@ -104,14 +104,9 @@ def _neighbours(file: Path) -> str:
     return f"the folder has: {', '.join(others)}" if others else "its folder has no YAML files"
 
 
-def to_dict(config: Config) -> dict[str, Any]:
-    """The settings as plain containers, for checkpoints and loggers."""
-    return asdict(config)
-
-
 def to_yaml(config: Config) -> str:
     """The settings as YAML that `load` reads back to an equal Config."""
-    return OmegaConf.to_yaml(OmegaConf.create(_escaped(to_dict(config))))
+    return OmegaConf.to_yaml(OmegaConf.create(_escaped(asdict(config))))
 
 
 def save(config: Config, path: str | Path) -> None:
@@ -130,13 +125,18 @@ def _escaped(value: Any) -> Any:
 
 def differences(a: Config, b: Config) -> list[str]:
     """What changed from `a` to `b`, one line per setting: `data.train: "x" -> "y"`."""
-    left, right = _leaves("", to_dict(a)), _leaves("", to_dict(b))
+    left, right = flat(a), flat(b)
     lines = []
     for path in {**left, **right}:
         before, after = (shown(side[path]) if path in side else "(absent)" for side in (left, right))
         if before != after:
             lines.append(f"{path}: {before} -> {after}")
     return lines
+
+
+def flat(config: Config) -> dict[str, Any]:
+    """Every setting by its path, as in `stages[0].name`."""
+    return _leaves("", asdict(config))
 
 
 def _leaves(path: str, value: Any) -> dict[str, Any]:

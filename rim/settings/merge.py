@@ -42,7 +42,7 @@ class Merge:
     def place(self, path: str, kind: Any, value: Any, origin: str) -> None:
         """Put a plain value at a path of the given type: section by section, element by element."""
         if is_dataclass(kind):
-            self._section(path, schema.as_section(kind), value, origin)
+            self._section(path, kind, value, origin)
         elif schema.element(kind) is not None:
             self._list(path, schema.element(kind), value, origin)
         elif not schema.fits(kind, value):
@@ -108,7 +108,7 @@ class Merge:
             what = schema.in_words(kind).replace("a section with", "a section, so name one of")
             raise SettingsError(f"{origin}: {join(path, part)}: {_EVERY_RULE}; {path or 'the whole'} is {what}")
         if is_dataclass(kind):
-            return [(join(path, part), self._field(path, schema.as_section(kind), part, value, origin))]
+            return [(join(path, part), self._field(path, kind, part, value, origin))]
         raise SettingsError(f"{origin}: {path} is {schema.in_words(kind)}, not a section: '{part}' cannot follow it")
 
     def _indices(self, path: str, part: str, value: str, origin: str) -> range:
@@ -132,7 +132,6 @@ class Merge:
         Raises:
             SettingsError: a required value is missing, or values contradict each other.
         """
-        self.fill_stages()
         config: Config = self.resolve()
         found = [f"{self._origin(path)}: {text}" for path, text in (*checks.problems(config), *self._idle(config))]
         if found:
@@ -179,7 +178,7 @@ class Merge:
         kind = dict(schema.leaves(self.root)).get(re.sub(r"\d+", "0", path))
         return f"allowed is {schema.in_words(kind)}" if kind else "see --help-config"
 
-    def _field(self, path: str, section: type, key: str, value: Any, origin: str) -> Any:
+    def _field(self, path: str, section: Any, key: str, value: Any, origin: str) -> Any:
         """The type of a section's field.
 
         Raises:

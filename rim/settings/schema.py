@@ -9,7 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from types import UnionType
@@ -23,15 +23,9 @@ _PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: 
 
 
 @cache
-def types_of(section: type) -> dict[str, Any]:
+def types_of(section: Any) -> dict[str, Any]:
     """Field name to type of a section's dataclass, in the order of the file."""
     return get_type_hints(section)
-
-
-def as_section(kind: Any) -> type:
-    """A type that is known to be a section's dataclass, for the type checker."""
-    assert isinstance(kind, type)
-    return kind
 
 
 def alternatives(kind: Any) -> tuple[Any, ...]:
@@ -60,7 +54,7 @@ def _in_words(kind: Any) -> str:
     if choices(kind):
         return "one of " + ", ".join(choices(kind))
     if is_dataclass(kind):
-        return "a section with " + ", ".join(types_of(as_section(kind)))
+        return "a section with " + ", ".join(field.name for field in fields(kind))
     if get_origin(kind) is dict:
         return "a mapping: {NAME: ..., ...}"
     if element(kind) is not None:
@@ -84,11 +78,11 @@ def _fits(kind: Any, value: Any) -> bool:
     return type(value) is kind
 
 
-def leaves(section: type = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def leaves(section: Any = Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Path and type of every setting; the elements of a list of sections stand as `[0]`."""
     for name, kind in types_of(section).items():
         if is_dataclass(kind):
-            yield from leaves(as_section(kind), f"{prefix}{name}.")
+            yield from leaves(kind, f"{prefix}{name}.")
         elif is_dataclass(element(kind)):
             yield from leaves(element(kind), f"{prefix}{name}[0].")
         else:
@@ -111,13 +105,13 @@ def shown(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def sections(root: type = Config) -> Iterator[type]:
+def sections(root: Any = Config) -> Iterator[type]:
     """The dataclass of the whole and of every section in it, also of those in lists."""
     yield root
     for kind in types_of(root).values():
-        inner = element(kind) if element(kind) is not None else kind
+        inner = element(kind) or kind
         if is_dataclass(inner):
-            yield from sections(as_section(inner))
+            yield from sections(inner)
 
 
 @cache
@@ -139,12 +133,12 @@ def reference(section: str = "", root: type = Config) -> str:
     return "\n".join(_entries(root, "", section, sentences(root)))
 
 
-def _entries(section: type, prefix: str, wanted: str, told: dict[tuple[str, str], str]) -> Iterator[str]:
+def _entries(section: Any, prefix: str, wanted: str, told: dict[tuple[str, str], str]) -> Iterator[str]:
     for name, kind in types_of(section).items():
-        path, inner = prefix + name, element(kind) if element(kind) is not None else kind
+        path, inner = prefix + name, element(kind) or kind
         if is_dataclass(inner):
             path = f"{path}[0]" if inner is not kind else path
-            yield from _entries(as_section(inner), f"{path}.", wanted, told)
+            yield from _entries(inner, f"{path}.", wanted, told)
         elif f"{path}.".replace("[0]", "").startswith(f"{wanted}." if wanted else ""):
             default = getattr(section(), name)
             value = "(required)" if default == MISSING else f"= {shown(default)}"

@@ -11,7 +11,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from math import inf
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from rim.backbone.backbone import Backbone
 from rim.backbone.load import load_backbone, run_tokenizer
-from rim.base.errors import UserError
 from rim.base.tree import Tree, pad
 from rim.data.encode import EncodedExample, EncodedSplit
 from rim.data.joined import JoinedSplit, Split
@@ -41,10 +39,6 @@ POINTS = 5
 """Moments of a stage at which they are measured: the middles of as many equal stretches."""
 
 
-class BudgetError(UserError):
-    """A number of operations from which no length of training follows."""
-
-
 @dataclass(frozen=True)
 class TrainingCost:
     """Operations of a training example, and examples, padding apart: both by the name of the stage."""
@@ -56,10 +50,6 @@ class TrainingCost:
     def flops(self) -> float:
         """Operations of the whole plan."""
         return sum(each * self.examples[stage] for stage, each in self.flops_per_example.items())
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain types: the total, and its parts by stage."""
-        return {"flops": self.flops, "flops_per_example": self.flops_per_example, "examples": self.examples}
 
 
 def cost_of(config: Config) -> TrainingCost:
@@ -74,46 +64,22 @@ def cost_of(config: Config) -> TrainingCost:
 def updates_for(config: Config, flops: float) -> int:
     """Updates N for which `training.duration=N steps` costs nearest to a budget; of two equally near ones the fewer.
 
-    Raises:
-        BudgetError: the budget is no positive number, or a stage is not given in per cent.
+    The budget is positive, and all stages are given in per cent.
     """
-    _check_budget(config, flops)
     costing = _Costing(config)
     first = costing.nearest(costing.cost(config.training.duration), flops)
     return costing.nearest(costing.cost(f"{first} steps"), flops)  # a curriculum may depend on the length
-
-
-def training_cost(method: Method, backbone: Backbone, train: Split, plan: Plan, batch_size: int) -> TrainingCost:
-    """What a plan costs, all stages measured."""
-    return _Meter(method, backbone).plan(train, plan, batch_size)
-
-
-def stage_flops(
-    method: Method,
-    backbone: Backbone,
-    train: Split,
-    plan: StagePlan,
-    examples: int = EXAMPLES,
-    points: int = POINTS,
-) -> float:
-    """Operations of a training example, forward and backward, in the mean over a stage.
-
-    Leaves the backbone as it was: no gradients, the same mode, the same random numbers.
-
-    Args:
-        examples: rows to measure, evenly spaced over the split sorted by tokens, of a mixture over every source's;
-            at most all of them.
-        points: moments to measure them at, evenly spaced over the stage.
-    """
-    return _Meter(method, backbone).stage(train, plan, examples, points)
 
 
 def _examples(plan: Plan, batch_size: int) -> dict[str, int]:
     return {stage.stage.name: stage.length * batch_size for stage in plan.stages}
 
 
-class _Meter:
-    """Counts single examples. The count depends on a tree's shape alone, so every shape is run once."""
+class Meter:
+    """Counts single examples. The count depends on a tree's shape alone, so every shape is run once.
+
+    Leaves the backbone as it was: no gradients, the same mode, the same random numbers.
+    """
 
     def __init__(self, method: Method, backbone: Backbone) -> None:
         self.method, self.backbone = method, backbone
@@ -125,7 +91,13 @@ class _Meter:
         return TrainingCost(each, _examples(plan, batch_size))
 
     def stage(self, train: Split, plan: StagePlan, examples: int = EXAMPLES, points: int = POINTS) -> float:
-        """Mean over rows and moments of a stage; of a mixture, sources count by the examples that they give."""
+        """Operations of a training example, forward and backward, in the mean over a stage.
+
+        Args:
+            examples: rows to measure, evenly spaced over the split sorted by tokens, of a mixture over every source's,
+                which count by the examples that they give; at most all of them.
+            points: moments to measure them at, evenly spaced over the stage.
+        """
         drawn = train.drawn if isinstance(train, JoinedSplit) else [(1.0, train)]
         return sum(share * self._mean(part, plan, examples, points) for share, part in drawn)
 
@@ -178,23 +150,18 @@ def _undisturbed(backbone: Backbone) -> Iterator[None]:
                 parameter.grad = gradient
 
 
-def _attention_forward(query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    """Two products, from shapes: scores, and their sums of values."""
-    return sdpa_flop_count(query, key, value)
-
-
-def _attention_backward(gradient: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> int:
-    """Two products for the gradients of each of those; the library's own formula adds the recomputed scores."""
-    return 2 * sdpa_flop_count(query, key, value)
-
-
 _KERNELS = ("flash_attention", "flash_attention_for_cpu", "efficient_attention", "cudnn_attention")
 _ATTENTION: dict[Any, Callable[..., int]] = {
-    getattr(torch.ops.aten, f"_scaled_dot_product_{kernel}{suffix}"): formula
-    for kernel in _KERNELS
-    for suffix, formula in (("", _attention_forward), ("_backward", _attention_backward))
+    torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: lambda q, k, v, *_, **__: sdpa_flop_count(q, k, v),
+    **{
+        getattr(torch.ops.aten, f"_scaled_dot_product_{kernel}_backward"): (
+            lambda gradient, q, k, v, *_, **__: 2 * sdpa_flop_count(q, k, v)
+        )
+        for kernel in _KERNELS
+    },
 }
-"""Formulas of the fused kernels; the library has none for the CPU's."""
+"""Formulas of fused kernels, from shapes: two products forward, four backward. Torch's own count the recomputed scores,
+too, and there is none for the CPU's."""
 
 
 class _Costing:
@@ -206,7 +173,7 @@ class _Costing:
         self.train = prepare(config.data, tokenizer, config.run.seed).train
         backbone, method = load_backbone(config.backbone, tokenizer, config.run.seed), build_method(config, tokenizer)
         method.add_modules(backbone)
-        self.meter = _Meter(method, backbone)
+        self.meter = Meter(method, backbone)
 
     def plan(self, duration: str | None) -> Plan:
         """The stages where `training.duration` is this."""
@@ -229,14 +196,3 @@ class _Costing:
             most *= 2
         enough = 1 + bisect_left(range(1, most + 1), flops, key=total)
         return min((max(1, enough - 1), enough), key=lambda updates: abs(total(updates) - flops))
-
-
-def _check_budget(config: Config, flops: float) -> None:
-    if not 0 < flops < inf:
-        raise BudgetError(f"{flops} is no budget of floating-point operations: give a positive number, such as 1e13")
-    for index, stage in enumerate(config.stages):
-        if not stage.duration.strip().endswith("%"):
-            raise BudgetError(
-                f"stage '{stage.name}' lasts '{stage.duration}': a budget of operations sets training.duration, so "
-                f"every stage is a share of it. Write it in per cent, such as stages.{index}.duration=75%"
-            )

@@ -32,7 +32,6 @@ class Interrupted(Exception):
 
     def __init__(self, update: int) -> None:
         super().__init__(f"stopped by SIGTERM after update {update}; repeat the command to go on")
-        self.update = update
 
 
 class Curriculum(pl.Callback):
@@ -52,7 +51,7 @@ class Curriculum(pl.Callback):
         self.by_source: dict[str, list[Prediction]] = {}
         self.stop = StopRequest()
 
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_train_start(self, *_: Any) -> None:
         """Listen for SIGTERM again, now that Lightning has put its own handler in place."""
         self.stop.listen()
 
@@ -69,9 +68,7 @@ class Curriculum(pl.Callback):
 
     # ------------------------------------------------------------------ saving
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Save what a resumed run needs, at the stage's distance or when asked to stop.
 
         At the end of a segment saving waits for the validation, which belongs to the same state. A checkpoint that is
@@ -116,17 +113,16 @@ class Curriculum(pl.Callback):
         self.by_source = by_source(self.predictions, module.validation)
         self.score = score(self.predictions)
         plan = module.plan.at(module.updates - 1)
-        facts = (plan.stage.name, module.updates, self.score.correct_final, self.score.examples)
+        correct, count = self.score.correct_final, self.score.examples
+        facts = (plan.stage.name, module.updates, correct, count)
+        scored = {"validation_correct": correct, "validation_count": count}
         if self.selection.update_best(*facts):
-            self._save(trainer, module, plan, "best", **self._scored())
+            self._save(trainer, module, plan, "best", **scored)
         if module.updates == plan.last:
             self.selection.close(*facts)
-            self._save(trainer, module, plan, "last", **self._scored())
+            self._save(trainer, module, plan, "last", **scored)
         if trainer.is_global_zero:
             write_json(self.folder / "selection.json", self.selection.state())
-
-    def _scored(self) -> dict[str, int]:
-        return {"validation_correct": self.score.correct_final, "validation_count": self.score.examples}
 
     def _save(self, trainer: pl.Trainer, module: RimModule, plan: StagePlan, which: str, **scored: int) -> None:
         """Write a checkpoint of the stage, with its validation score where it has one."""

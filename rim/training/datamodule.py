@@ -6,7 +6,7 @@ in passes. Which rows an update has depends on the seed, the stage and the numbe
 of processes, of loader workers, or of interruptions.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -14,11 +14,10 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
 from rim.base.tree import Tree, TreeBatch, pad_lines
 from rim.data.encode import EncodedExample
-from rim.data.joined import Split
 from rim.data.lines import STEP, pack, split
 from rim.data.prepare import Splits
 from rim.settings import Config
@@ -77,34 +76,6 @@ class TrainingBatch:
         return replace(self, passes=[replace(part, trees=part.trees.pin_memory()) for part in self.passes])
 
 
-class StageDataset(Dataset):
-    """Lays out updates of one stage for one process.
-
-    Args:
-        cut: makes passes of the trees of an update and of their ids.
-    """
-
-    def __init__(
-        self,
-        split: Split,
-        layout: Layout,
-        stage: StagePlan,
-        places: Sequence[Place],
-        cut: Callable[[list[Tree], list[str]], list[Pass]],
-    ) -> None:
-        self.split, self.layout, self.stage, self.places, self.cut = split, layout, stage, places, cut
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, index: int) -> TrainingBatch:
-        place = self.places[index]
-        examples = [self.split[row] for row in place.rows]
-        progress = self.stage.progress(place.update)
-        passes = self.cut([self.layout(example, progress) for example in examples], [each.id for each in examples])
-        return TrainingBatch(passes, self.stage.index, place.update)
-
-
 Cuts = Callable[[int], list[TrainingBatch]]
 """Some updates, given the tokens of a pass."""
 Room = Callable[[StagePlan, Cuts, int | None], int]
@@ -143,24 +114,29 @@ class DataModule(pl.LightningDataModule):
         workers = self.config.data.workers
         workers = int(on_gpu) if workers is None else workers
         return DataLoader(
-            self.dataset(stage, places, self.tokens_per_pass(stage)),
+            places,  # type: ignore[arg-type]  # a list serves as well as a Dataset
             batch_size=None,
+            collate_fn=partial(self.lay_out, stage, self.tokens_per_pass(stage)),
             num_workers=workers,
             multiprocessing_context="fork" if workers else None,
             pin_memory=on_gpu,
         )
 
-    def dataset(self, stage: StagePlan, places: Sequence[Place], tokens_per_pass: int) -> StageDataset:
-        """Updates of a stage, laid out when they are asked for."""
-        training = self.config.training
-        cut = partial(
-            cut_in_passes,
-            tokens_per_line=tokens_per_line(self.config),
-            tokens_per_pass=tokens_per_pass,
-            pad_id=self.pad_id,
-            numbers=(self._rank(), training.processes),
-        )
-        return StageDataset(self.splits.train, self.layout, stage, places, cut)
+    def lay_out(self, stage: StagePlan, tokens_per_pass: int, place: Place) -> TrainingBatch:
+        """What a process has of an update of a stage: its rows as trees, side by side in lines, and lines in passes."""
+        examples, progress = [self.splits.train[row] for row in place.rows], stage.progress(place.update)
+        trees = [self.layout(example, progress) for example in examples]
+        lengths = [tree.length for tree in trees]
+        parts = split(pack(lengths, tokens_per_line(self.config)), lengths, tokens_per_pass)
+        passes = [
+            Pass(
+                pad_lines([[trees[index] for index in line] for line in lines], self.pad_id, STEP),
+                [examples[index].id for line in lines for index in line],
+                self._rank() + part * self.config.training.processes,
+            )
+            for part, lines in enumerate(parts)
+        ]
+        return TrainingBatch(passes, stage.index, place.update)
 
     def tokens_per_pass(self, stage: StagePlan) -> int:
         """As the settings say, or as many as fit, found once for each stage.
@@ -183,8 +159,7 @@ class DataModule(pl.LightningDataModule):
         longest = {int(lengths.sum(1).argmax()), int(lengths.max(1).argmax())}
         parts = [next(self.places(stage.index, range(u, u + 1), self._rank(), processes)) for u in sorted(longest)]
         moments = sorted({0, stage.length - 1})
-        dataset = self.dataset(stage, [Place(u, part.rows) for u in moments for part in parts], tokens_per_pass)
-        return [dataset[index] for index in range(len(dataset))]
+        return [self.lay_out(stage, tokens_per_pass, Place(u, part.rows)) for u in moments for part in parts]
 
     def state_dict(self) -> dict[str, Any]:
         """What has been found to fit."""
@@ -203,7 +178,7 @@ class DataModule(pl.LightningDataModule):
         rows, most = range(count)[self._rank() :: processes], -(-count // processes)
         size = self.config.evaluation.batch_size
         batches = [list(rows[start : start + size]) for start in range(0, most, size)]
-        return DataLoader(_Rows(batches), batch_size=None)
+        return DataLoader(batches, batch_size=None)  # type: ignore[arg-type]
 
     def places(self, stage: int, segment: range, rank: int, processes: int) -> Iterator[Place]:
         """The rows of process `rank` in some updates of a stage, in order."""
@@ -231,45 +206,3 @@ def dealt(lengths: np.ndarray, rank: int, processes: int) -> np.ndarray:
     order = np.argsort(-lengths, kind="stable")
     turn = np.arange(len(order)) % (2 * processes)
     return order[np.minimum(turn, 2 * processes - 1 - turn) == rank]
-
-
-def cut_in_passes(
-    trees: Sequence[Tree],
-    ids: Sequence[str],
-    *,
-    tokens_per_line: int,
-    tokens_per_pass: int,
-    pad_id: int,
-    numbers: tuple[int, int] = (0, 1),
-) -> list[Pass]:
-    """Put trees side by side in lines, and lines in passes.
-
-    Args:
-        ids: of the trees' examples.
-        pad_id: any valid token id.
-        numbers: the first pass's number, and the distance of the next one's.
-    """
-    lengths = [tree.length for tree in trees]
-    parts = split(pack(lengths, tokens_per_line), lengths, tokens_per_pass)
-    first, step = numbers
-    return [
-        Pass(
-            pad_lines([[trees[number] for number in line] for line in lines], pad_id, STEP),
-            [ids[number] for line in lines for number in line],
-            first + part * step,
-        )
-        for part, lines in enumerate(parts)
-    ]
-
-
-class _Rows(Dataset):
-    """Lists of row numbers."""
-
-    def __init__(self, batches: Sequence[list[int]]) -> None:
-        self.batches = batches
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-    def __getitem__(self, index: int) -> list[int]:
-        return self.batches[index]

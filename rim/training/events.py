@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from pathlib import Path
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
@@ -9,21 +10,28 @@ from lightning.pytorch.utilities import rank_zero_only
 
 OLD_FOLDER = "tensorboard"
 """Where events lay in the folders of older runs."""
-LOSS_BY_READOUT, LOSS_WEIGHTS = "training_loss_by_readout", "training_loss_weights"
-ACCURACY_BY_BLOCK = "validation_accuracy_by_block"
-ACCURACY_BY_STEPS = "validation_accuracy_by_steps"
-ACCURACY_BY_SOURCE = "validation_accuracy_by_source"
-CHARTS = {
-    ACCURACY_BY_BLOCK: "validation accuracy by block",
-    ACCURACY_BY_STEPS: "validation accuracy by number of steps",
-    ACCURACY_BY_SOURCE: "validation accuracy by source",
-    LOSS_BY_READOUT: "training loss by readout",
-    LOSS_WEIGHTS: "weights of the training loss",
-}
-"""Quantities that have a line for each of several things, with the title of their chart.
 
-Each is a group of its own in TensorBoard's list of scalars, below those of the stages.
-"""
+
+class Chart(StrEnum):
+    """Quantities that have a line for each of several things.
+
+    Each is a group of its own in TensorBoard's list of scalars, below those of the stages.
+    """
+
+    ACCURACY_BY_BLOCK = "validation_accuracy_by_block"
+    ACCURACY_BY_STEPS = "validation_accuracy_by_steps"
+    ACCURACY_BY_SOURCE = "validation_accuracy_by_source"
+    LOSS_BY_READOUT = "training_loss_by_readout"
+    LOSS_WEIGHTS = "training_loss_weights"
+
+
+TITLES = {
+    Chart.ACCURACY_BY_BLOCK: "validation accuracy by block",
+    Chart.ACCURACY_BY_STEPS: "validation accuracy by number of steps",
+    Chart.ACCURACY_BY_SOURCE: "validation accuracy by source",
+    Chart.LOSS_BY_READOUT: "training loss by readout",
+    Chart.LOSS_WEIGHTS: "weights of the training loss",
+}
 
 
 class RunLogger(TensorBoardLogger):
@@ -53,17 +61,13 @@ def tensorboard(loggers: Iterable[Logger]) -> list[RunLogger]:
     return [logger for logger in loggers if isinstance(logger, RunLogger)]
 
 
-def lines(quantity: str, stage: str, values: Mapping[str, float] | Mapping[int, float]) -> dict[str, float]:
+def lines(quantity: Chart, stage: str, values: Mapping[str, float] | Mapping[int, float]) -> dict[str, float]:
     """The scalars of one chart, by tag; `values` by what its lines stand for."""
     return {f"{quantity}/{stage}/{key}": value for key, value in values.items()}
 
 
-def add_charts(logger: RunLogger, quantities: Mapping[str, Iterable[str]]) -> None:
-    """Draw quantities as charts of several lines (tab "Custom Scalars"), a section per stage.
-
-    Args:
-        quantities: of every stage, by its name.
-    """
+def add_charts(logger: RunLogger, quantities: Mapping[str, Iterable[Chart]]) -> None:
+    """Draw the quantities of every stage, by its name, as charts of several lines (tab "Custom Scalars")."""
     chart = lambda quantity, stage: ["Multiline", [f"^{quantity}/{re.escape(stage)}/"]]  # noqa: E731
-    layout = {stage: {CHARTS[name]: chart(name, stage) for name in names} for stage, names in quantities.items()}
+    layout = {stage: {TITLES[name]: chart(name, stage) for name in names} for stage, names in quantities.items()}
     logger.experiment.add_custom_scalars(layout)

@@ -15,7 +15,7 @@ from rim.report.tables import table
 from rim.runs.checkpoint import load_weights
 from rim.runs.folder import RESULT, RunFolder
 from rim.runs.world import is_first_process
-from rim.training.cost import training_cost
+from rim.training.cost import Meter
 from rim.training.events import RunLogger
 from rim.training.logs import CURVE, prediction_table, read_curve
 from rim.training.prepared import Prepared
@@ -78,8 +78,8 @@ def cost_facts(prepared: Prepared) -> dict[str, Any]:
     Where the run began with another run's weights, `flops_before` is what that one had cost (None: not known).
     """
     config = prepared.config
-    size = config.training.batch_size
-    cost = training_cost(prepared.method, prepared.backbone, prepared.splits.train, prepared.plan, size)
+    meter = Meter(prepared.method, prepared.backbone)
+    cost = meter.plan(prepared.splits.train, prepared.plan, config.training.batch_size)
     facts: dict[str, Any] = {"flops": cost.flops, "flops_per_example": cost.flops_per_example}
     start = config.backbone.start_from
     return facts if start is None else facts | {"flops_before": _flops_of(run_of_start(start))}

@@ -16,15 +16,7 @@ from rim.report.figures.tree import tree_cards
 from rim.settings import Training
 from rim.settings.progress import Progress
 from rim.training.datamodule import tokens_per_line
-from rim.training.events import (
-    ACCURACY_BY_BLOCK,
-    ACCURACY_BY_SOURCE,
-    ACCURACY_BY_STEPS,
-    LOSS_BY_READOUT,
-    LOSS_WEIGHTS,
-    RunLogger,
-    add_charts,
-)
+from rim.training.events import Chart, RunLogger, add_charts
 from rim.training.prepared import Prepared
 
 
@@ -77,15 +69,15 @@ def draw_example(prepared: Prepared, events: RunLogger) -> None:
     writer.add_text("settings", _fenced(prepared.folder.config_file.read_text(encoding="utf-8")), 0)
 
 
-def _quantities(prepared: Prepared, progress: Progress, trees: Iterable[Tree]) -> list[str]:
+def _quantities(prepared: Prepared, progress: Progress, trees: Iterable[Tree]) -> list[Chart]:
     """What a stage has several values of: answers, numbers of steps, sources, and readouts in its loss."""
     branches = prepared.method.prompt(prepared.splits.train[0], progress.stage).branches
     present = {
-        ACCURACY_BY_BLOCK: len(branches) > 1,
-        ACCURACY_BY_STEPS: True,
-        ACCURACY_BY_SOURCE: isinstance(prepared.splits.validation, JoinedSplit),
-        LOSS_BY_READOUT: any(node.readout for tree in trees for node in tree.nodes),
-        LOSS_WEIGHTS: bool(prepared.method.weights_at(progress)),
+        Chart.ACCURACY_BY_BLOCK: len(branches) > 1,
+        Chart.ACCURACY_BY_STEPS: True,
+        Chart.ACCURACY_BY_SOURCE: isinstance(prepared.splits.validation, JoinedSplit),
+        Chart.LOSS_BY_READOUT: any(node.readout for tree in trees for node in tree.nodes),
+        Chart.LOSS_WEIGHTS: bool(prepared.method.weights_at(progress)),
     }
     return [name for name, given in present.items() if given]
 

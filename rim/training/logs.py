@@ -13,15 +13,7 @@ from rim.evaluation.predictions import Prediction
 from rim.report.tables import table
 from rim.settings import Config
 from rim.training.curriculum import Curriculum
-from rim.training.events import (
-    ACCURACY_BY_BLOCK,
-    ACCURACY_BY_SOURCE,
-    ACCURACY_BY_STEPS,
-    LOSS_BY_READOUT,
-    LOSS_WEIGHTS,
-    lines,
-    tensorboard,
-)
+from rim.training.events import Chart, lines, tensorboard
 from rim.training.module import RimModule, UpdateReport
 
 CURVE = "curve.jsonl"
@@ -65,7 +57,7 @@ class Logbook(pl.Callback):
     def __init__(self, config: Config, curriculum: Curriculum, folder: Path) -> None:
         self.config, self.curriculum, self.folder = config, curriculum, folder
         self.seconds, self.wait, self.examples = 0.0, 0.0, 0
-        self._since, self._written = (0.0, 0), 0
+        self._since = (0.0, 0)
         self._clock = 0.0
 
     def state_dict(self) -> dict[str, Any]:
@@ -86,22 +78,18 @@ class Logbook(pl.Callback):
         if trainer.is_global_zero and not hasattr(self, "curve"):
             self.curve = Curve(self.folder / CURVE, module.updates)
 
-    def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(self, *_: Any) -> None:
         """The loader has delivered."""
         self.wait += time.perf_counter() - self._clock
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Log the update that has just ended."""
         assert isinstance(module, RimModule)
         now = time.perf_counter()
         self.seconds += now - self._clock
         self._clock = now
         report = module.report
-        if report is None or report.update == self._written:
-            return
-        self._written = report.update
+        assert report is not None  # a batch is an update
         self.examples += report.examples
         if trainer.is_global_zero and (report.update % self.config.training.log_every == 0 or report.update == 1):
             self._log_update(trainer, module, report)
@@ -125,8 +113,8 @@ class Logbook(pl.Callback):
         weights = module.method.weights_at(plan.progress(report.update - 1 - plan.first))
         scalars = {
             f"{report.stage}/training_loss": report.loss,
-            **lines(LOSS_BY_READOUT, report.stage, {k: v for k, v in report.loss_by_readout.items() if k}),
-            **lines(LOSS_WEIGHTS, report.stage, weights),
+            **lines(Chart.LOSS_BY_READOUT, report.stage, {k: v for k, v in report.loss_by_readout.items() if k}),
+            **lines(Chart.LOSS_WEIGHTS, report.stage, weights),
             "training/learning_rate": report.learning_rate,
             "training/gradient_norm": report.gradient_norm,
             "training/examples_per_second": speed,
@@ -159,9 +147,9 @@ class Logbook(pl.Callback):
         )
         scalars = {
             f"{stage}/validation_accuracy": score.final.value,
-            **lines(ACCURACY_BY_BLOCK, stage, dict(enumerate(by_block, 1) if len(by_block) > 1 else ())),
-            **lines(ACCURACY_BY_STEPS, stage, by_steps),
-            **lines(ACCURACY_BY_SOURCE, stage, by_source),
+            **lines(Chart.ACCURACY_BY_BLOCK, stage, dict(enumerate(by_block, 1) if len(by_block) > 1 else ())),
+            **lines(Chart.ACCURACY_BY_STEPS, stage, by_steps),
+            **lines(Chart.ACCURACY_BY_SOURCE, stage, by_source),
         }
         _log(trainer, scalars, module.updates)
         samples = prediction_table(

@@ -62,13 +62,7 @@ class RimModule(pl.LightningModule):
     """
 
     def __init__(
-        self,
-        backbone: Backbone,
-        method: Method,
-        plan: Plan,
-        config: Config,
-        evaluator: Evaluator,
-        validation: Split,
+        self, backbone: Backbone, method: Method, plan: Plan, config: Config, evaluator: Evaluator, validation: Split
     ) -> None:
         super().__init__()
         if not config.training.sharded:  # else once there are weights

@@ -91,13 +91,7 @@ class Plan:
 
 
 def make_plan(stages: Sequence[Stage], training: Training, rows: int) -> Plan:
-    """Convert the durations of a configuration to updates.
-
-    Args:
-        stages: the curriculum.
-        training: batch size, and the distances of validations and checkpoints.
-        rows: training examples per epoch.
-    """
+    """Convert the durations of a configuration to updates, where an epoch has so many rows."""
     size = {"batch_size": training.batch_size, "rows": rows}
     whole = updates(training.duration, **size) if training.duration else None
     plans: list[StagePlan] = []

@@ -4,42 +4,29 @@ import sys
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import ProgressBar
 from tqdm import tqdm
 
 from rim.training.curriculum import Curriculum
 from rim.training.module import RimModule
 
 
-class StageProgress(ProgressBar):
-    """One bar per stage: updates, loss, validation accuracy. Without a terminal, a line after every validation."""
+class StageProgress(pl.Callback):
+    """One bar per stage: updates, loss, validation accuracy. Without a terminal, a line after every validation.
+
+    The first process shows it.
+    """
 
     def __init__(self, curriculum: Curriculum) -> None:
-        super().__init__()
         self.curriculum = curriculum
         self.bar: tqdm | None = None
         self.stage = ""
         self.accuracy = ""
-        self._enabled = True
-
-    def disable(self) -> None:
-        """Lightning silences the bar on all processes but the first."""
-        self._enabled = False
-
-    def enable(self) -> None:
-        """Show the bar."""
-        self._enabled = True
-
-    def print(self, *args: Any, **kwargs: Any) -> None:
-        """Print above the bar."""
-        if self._enabled:
-            tqdm.write(" ".join(str(arg) for arg in args))
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Open the bar of a stage."""
         assert isinstance(module, RimModule)
         plan = module.stage
-        if not self._enabled or plan.stage.name == self.stage:
+        if not trainer.is_global_zero or plan.stage.name == self.stage:
             return
         self.close()
         self.stage, self.accuracy = plan.stage.name, ""
@@ -53,23 +40,17 @@ class StageProgress(ProgressBar):
             smoothing=0.05,
         )
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Advance after every update."""
         assert isinstance(module, RimModule)
-        if self.bar is None or module.report is None:
-            return
-        # the stage of the update just made, which at a switch is no longer the module's stage
-        done = module.updates - module.plan.at(module.updates - 1).first
-        if done != self.bar.n:
+        if self.bar is not None and module.report is not None:
             self.bar.set_postfix_str(f"loss {module.report.loss:.3f}{self.accuracy}", refresh=False)
-            self.bar.update(done - self.bar.n)
+            self.bar.update()
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Show the validation accuracy."""
         assert isinstance(module, RimModule)
-        if not self._enabled or module.report is None:
+        if not trainer.is_global_zero or module.report is None:
             return
         share = self.curriculum.score.final
         self.accuracy = f", validation accuracy {share.value:.3f}"

@@ -208,11 +208,10 @@ def run_self_check(prepared: Prepared) -> None:
                 )
 
 
-def longest_examples(train: Split, most: int = 64) -> list[EncodedExample]:
-    """Examples with the longest questions and with the most steps, in turn and without repetition."""
-    orders = ((-lengths).argsort(kind="stable")[:most] for lengths in (train.question_lengths, train.steps_counts))
-    rows = [int(row) for pair in zip(*orders, strict=True) for row in pair]
-    return [train[row] for row in dict.fromkeys(rows)]
+def longest_examples(train: Split) -> list[EncodedExample]:
+    """Examples with the longest questions and with the most steps, 64 of each, in turn and without repetition."""
+    orders = ((-lengths).argsort(kind="stable")[:64] for lengths in (train.question_lengths, train.steps_counts))
+    return [train[int(row)] for row in dict.fromkeys(row for pair in zip(*orders, strict=True) for row in pair)]
 
 
 def check_lengths(prepared: Prepared) -> None:

@@ -18,11 +18,6 @@ class Candidate:
     correct: int
     count: int
 
-    @property
-    def accuracy(self) -> float:
-        """Share of the validation set that is right."""
-        return self.correct / self.count
-
 
 @dataclass
 class Selection:

@@ -58,19 +58,16 @@ def find_start(folder: RunFolder, settings: BackboneConfig) -> Path | None:
 def _weights_of(start_from: str, settings: BackboneConfig) -> Path:
     given, run = Path(start_from), RunFolder(run_of_start(start_from))
     theirs = run.config_as_saved().backbone
-    _require_same("source", theirs.source, settings.source, run)
-    _require_same("training", theirs.training, settings.training, run)
+    for name in ("source", "training"):
+        has, wanted = getattr(theirs, name), getattr(settings, name)
+        if has != wanted:
+            raise RunError(
+                f"{run.config_file} has backbone.{name}={has}, and this run has {wanted}: their weights have other "
+                f"names. Set backbone.{name}={has}, or start from a run with backbone.{name}={wanted}"
+            )
     path = given if given.suffix == ".safetensors" else run.weights / f"{run.final()}.safetensors"
     read_about(path)
     return path
-
-
-def _require_same(name: str, theirs: str, mine: str, run: RunFolder) -> None:
-    if theirs != mine:
-        raise RunError(
-            f"{run.config_file} has backbone.{name}={theirs}, and this run has {mine}: their weights have other names. "
-            f"Set backbone.{name}={theirs}, or start from a run with backbone.{name}={mine}"
-        )
 
 
 def begin_with(start: Path | None, backbone: Backbone, config: Config) -> None:

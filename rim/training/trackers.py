@@ -7,6 +7,7 @@ say: WANDB_MODE, WANDB_PROJECT and WANDB_ENTITY, MLFLOW_TRACKING_URI and MLFLOW_
 import csv
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -19,7 +20,7 @@ from rim.base.errors import UserError
 from rim.base.files import write_json
 from rim.runs.folder import RunFolder
 from rim.settings import Config
-from rim.settings.load import to_dict
+from rim.settings.load import flat
 from rim.settings.training import LOGGERS
 from rim.training.events import RunLogger
 
@@ -73,17 +74,8 @@ def open_loggers(config: Config, folder: RunFolder, updates: int | None = None) 
 
 def flat_settings(config: Config) -> dict[str, Any]:
     """All settings as one level of dotted names; lists of plain values as text."""
-    return _flat(to_dict(config))
-
-
-def _flat(node: Any, path: str = "") -> dict[str, Any]:
-    if isinstance(node, dict):
-        items: Any = node.items()
-    elif isinstance(node, list) and any(isinstance(item, dict) for item in node):
-        items = enumerate(node)
-    else:
-        return {path: node if isinstance(node, int | float | str | bool) else json.dumps(node)}
-    return {name: v for key, value in items for name, v in _flat(value, f"{path}.{key}" if path else str(key)).items()}
+    plain = {re.sub(r"\[(\d+)\]", r".\1", path): value for path, value in flat(config).items()}
+    return {path: value if isinstance(value, int | float | str) else json.dumps(value) for path, value in plain.items()}
 
 
 class TableLogger(CSVLogger):

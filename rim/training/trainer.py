@@ -44,6 +44,7 @@ def make_trainer(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_checkpointing=False,
+        enable_progress_bar=False,  # `StageProgress` is one
         inference_mode=not training.sharded,  # gathered weights are used in training again
         enable_model_summary=False,
         logger=loggers,

@@ -13,6 +13,7 @@ import pytest
 
 from rim.backbone.tokenizer import build_tokenizer
 from rim.base.errors import SettingsError
+from rim.base.tree import Kind, Node, Tree
 from rim.data.errors import DataError
 from rim.data.joined import JoinedSplit
 from rim.data.mixture import cycle, training_parts
@@ -24,7 +25,7 @@ from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.lengths import Lengths
 from rim.settings import Arithmetic, Config, Data, Own, Tracking
 from rim.settings.load import load
-from rim.training.datamodule import DataModule, Pass
+from rim.training.datamodule import DataModule
 from rim.training.plan import Plan, StagePlan
 from tests.data.reading import read
 from tests.models import at
@@ -225,7 +226,7 @@ def module(splits: Splits, small: Data, workers: int = 0) -> DataModule:
     config = Config(data=replace(small, workers=workers))
     config.training.batch_size = 10
     plan = Plan((StagePlan(0, at("grounding").stage, 0, 12, 0, validate_every=12, save_every=12, epoch=10.0),))
-    layout: Any = lambda example, moment: example  # noqa: E731
+    layout: Any = lambda example, moment: Tree((Node(Kind.QUESTION, example.question),))  # noqa: E731
     return DataModule(splits, config, layout, plan, lambda: 0, 0)
 
 
@@ -242,9 +243,7 @@ def test_processes_and_resumption_change_no_update_of_a_mixture(small: Data) -> 
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker:UserWarning")  # torch's, on one core
-def test_loader_processes_give_a_mixture_in_the_same_order(small: Data, monkeypatch: pytest.MonkeyPatch) -> None:
-    cut = lambda trees, ids, **_: [Pass(None, ids, 0)]  # type: ignore[arg-type]  # noqa: E731
-    monkeypatch.setattr("rim.training.datamodule.cut_in_passes", cut)
+def test_loader_processes_give_a_mixture_in_the_same_order(small: Data) -> None:
     splits = prepare(small, TOKENIZER, 0)
     alone, two = (
         [batch.passes[0].ids for batch in module(splits, small, workers).train_dataloader()] for workers in (0, 2)

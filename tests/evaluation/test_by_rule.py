@@ -25,7 +25,7 @@ ROWS = [
 
 
 def test_answers_are_marked_again_by_another_rule() -> None:
-    strict, lenient = marked(ROWS, "integer"), marked(ROWS, "last_number")
+    strict, lenient = ([marked(row, rule) for row in ROWS] for rule in ("integer", "last_number"))
     assert [row.correct for row in strict] == [(False, False), (True, True), (False, False)]
     assert [row.correct for row in lenient] == [(False, True), (True, True), (True, False)]
     assert [replace(row, correct=old.correct) for row, old in zip(lenient, ROWS, strict=True)] == ROWS
@@ -33,7 +33,7 @@ def test_answers_are_marked_again_by_another_rule() -> None:
 
 def test_only_a_rule_that_looks_everywhere_reads_the_written_chain() -> None:
     row = Prediction("x/0", "q", "5", 1, ("",), (False,), "", ("so 5",))
-    assert [marked([row], rule)[0].final for rule in ("integer", "text", "last_number")] == [False, False, True]
+    assert [marked(row, rule).final for rule in ("integer", "text", "last_number")] == [False, False, True]
 
 
 def test_a_written_chain_is_kept_in_the_file_and_files_without_one_are_as_they_were(tmp_path: Path) -> None:
@@ -49,8 +49,8 @@ def test_as_many_texts_as_answers() -> None:
 
 
 def test_the_report_and_the_file_hold_every_rule_with_its_version(tmp_path: Path) -> None:
-    own, further = score(marked(ROWS, "integer")), {"last_number": score(marked(ROWS, "last_number"))}
-    result = scoring.TestResult("x/test", ROWS, own, {}, rule="integer", by_rule=further, undecided=3)
+    own, further = (score(marked(row, rule) for row in ROWS) for rule in ("integer", "last_number"))
+    result = scoring.TestResult("x/test", ROWS, own, {}, rule="integer", by_rule={"last_number": further}, undecided=3)
     scoring.write_result(result, tmp_path, {})
     found = json.loads((tmp_path / "x-test.json").read_text())
     assert found["rule"] == {"name": "integer", "version": answers.RULES["integer"].version}

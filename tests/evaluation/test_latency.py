@@ -222,9 +222,7 @@ def test_the_result_says_how_it_was_measured() -> None:
     assert (made.threads, made.device, made.dtype) == (torch.get_num_threads(), "cpu", "float32")
     assert made.decode == "plain"
     assert 0 < made.first_ms.mean <= made.full_ms.mean
-    plain = made.to_json()
-    assert plain["first_ms"] == {"mean": made.first_ms.mean, "p10": made.first_ms.p10, "p90": made.first_ms.p90}
-    assert plain["questions"] == 2
+    assert made.questions == 2
 
 
 def test_fixed_shapes_are_prepared_before_they_are_timed(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,15 +290,6 @@ def test_a_run_is_measured_once(finished: RunFolder) -> None:
     assert facts["prefill_passes"] == facts["passes_to_first"] == 1
     write_json(finished.path / "latency.json", {**facts, "questions": 1})
     assert latency_of_run(finished)["questions"] == 1
-    assert latency_of_run(finished, "tracking/test")["questions"] == 1
-
-
-def test_another_source_is_measured_anew(finished: RunFolder) -> None:
-    before = latency_of_run(finished)
-    facts = latency_of_run(finished, "tracking/ood")
-    assert facts["source"] == "tracking/ood"
-    assert facts["positions"] > before["positions"]
-    assert finished.read("latency.json") == facts
 
 
 def test_a_run_is_measured_as_it_decodes(finished: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,7 @@ import statistics
 import numpy as np
 import pytest
 
-from rim.evaluation.predictions import Prediction
-from rim.evaluation.protocol import ProtocolError, select_among, select_by_splits
+from rim.evaluation.protocol import ProtocolError, check_numbers, select_by_splits
 
 
 def marks(*right: int, examples: int = 40) -> np.ndarray:
@@ -66,29 +65,16 @@ def test_the_best_candidate_wins_and_of_equals_the_last():
     assert [name for name, _ in equal.per_split] == ["c"] * 4
 
 
-def predictions(ids: list[str], correct: np.ndarray) -> list[Prediction]:
-    return [
-        Prediction(id, "q", "1", 1, ("?", "?"), (not right, bool(right)), "1 digit")
-        for id, right in zip(ids, correct, strict=True)
-    ]
-
-
-def test_predictions_are_selected_by_their_final_answers():
-    correct_CE, ids = marks(15, 25), [f"x/{n}" for n in range(40)]
-    candidates = {name: predictions(ids, row) for name, row in zip("ab", correct_CE, strict=True)}
-    assert select_among(candidates, 10, 4, 1) == select_by_splits(correct_CE, ["a", "b"], 10, 4, 1)
-
-
 @pytest.mark.parametrize(
-    ("correct_CE", "names", "options", "message"),
+    ("examples", "rows", "splits", "message"),
     [
-        (marks(1, 2), ["a", "b"], {"rows": 40}, "evaluation.selection_rows is 40 and the test set has 40 examples"),
-        (marks(1), ["a"], {"rows": 264}, "evaluation.selection_rows lies between 1 and 39"),
-        (marks(1), ["a"], {"rows": 0}, "evaluation.selection_rows is 0"),
-        (marks(1, examples=1), ["a"], {"rows": 1}, "a selection needs 2 examples, one to choose and one to score"),
-        (marks(1), ["a"], {"rows": 9, "splits": 1}, "evaluation.selection_splits is 1: a standard error over splits"),
+        (40, 40, 16, "evaluation.selection_rows is 40 and the test set has 40 examples"),
+        (40, 264, 16, "evaluation.selection_rows lies between 1 and 39"),
+        (40, 0, 16, "evaluation.selection_rows is 0"),
+        (1, 1, 16, "a selection needs 2 examples, one to choose and one to score"),
+        (40, 9, 1, "evaluation.selection_splits is 1: a standard error over splits"),
     ],
 )
-def test_what_cannot_be_selected_is_explained(correct_CE, names, options, message):
+def test_what_cannot_be_selected_is_explained(examples, rows, splits, message):
     with pytest.raises(ProtocolError, match=re.escape(message)):
-        select_by_splits(correct_CE, names, **options)
+        check_numbers(examples, rows, splits)

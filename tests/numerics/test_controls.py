@@ -223,13 +223,6 @@ def test_noise_touches_blocks_alone() -> None:
     assert all(torch.equal(changed_BJ, memory_BJ) for changed_BJ, memory_BJ in seen[1:])
 
 
-def test_one_reference_has_no_spread() -> None:
-    backbone = tiny_backbone("llama")
-    made = prompts(backbone, (9, 5))
-    with pytest.raises(ValueError, match="the spread of block states needs at least two references"):
-        greedy(backbone, made, NEW, Noise(trunks(made)[:1], [0, 1]))
-
-
 # ---------------------------------------------------------------- parts, other slots, means, zeros
 
 

@@ -147,12 +147,11 @@ block 2                   8-11       4            -  "<b><m><m></b>"
 """)
 
 
-@pytest.mark.parametrize("width", [90, 100])
 @each_tree
-def test_every_node_has_one_line_that_fits(tree, width):
-    text = [line for line in tree_text(tree, label, width).split("\n") if line]
+def test_every_node_has_one_line_that_fits(tree):
+    text = [line for line in tree_text(tree, label).split("\n") if line]
     assert len(text) == 1 + len(tree.nodes)
-    assert max(map(len, text)) <= width
+    assert max(map(len, text)) <= 100
 
 
 def test_a_long_text_keeps_both_ends():
@@ -198,7 +197,7 @@ def boxes(figure: Figure) -> list[FancyBboxPatch]:
 
 @each_tree
 def test_boxes_do_not_overlap_and_hold_their_text(tree):
-    figure = tree_figure(tree, label, "$x_{$ 漢\n")
+    figure = tree_figure(tree, label)
     figure.savefig(BytesIO(), format="png")
     extents = [box.get_window_extent() for box in boxes(figure)]
     assert len(extents) == len(tree.nodes)
@@ -304,26 +303,13 @@ def test_a_line_parts_the_stages_and_their_names_stand_there():
     assert [(text.get_text(), text.xy[0]) for text in loss.texts] == [("grounding", 10), ("refinement", 65.0)]
 
 
-def test_a_loss_that_is_not_finite_leaves_a_gap_and_does_not_stop_the_drawing():
+def test_a_loss_of_zero_does_not_stop_the_drawing():
     rows = records()
-    rows[0]["loss"], rows[1]["loss"] = float("inf"), 0.0
-    figure = curve_figure(rows)
-    figure.savefig(BytesIO(), format="png")
-    assert np.isnan(figure.axes[0].lines[0].get_ydata()[0])
-
-
-@pytest.mark.parametrize(("name", "label"), [("loss", "training loss"), ("accuracy", "validation accuracy")])
-def test_a_panel_without_values_is_left_out(name, label):
-    (axes,) = curve_figure([{"update": 1, "stage": "answer", name: 0.5}]).axes
-    assert (axes.get_ylabel(), axes.get_xlabel()) == (label, "update")
+    rows[1]["loss"] = 0.0
+    curve_figure(rows).savefig(BytesIO(), format="png")
 
 
 def test_a_method_without_blocks_has_one_accuracy_line():
-    (axes,) = curve_figure([{"update": 1, "stage": "answer", "accuracy": 0.5, "accuracy_by_block": [0.5]}]).axes
+    rows = [{"loss": 1.0}, {"accuracy": 0.5, "accuracy_by_block": [0.5]}]
+    _, axes = curve_figure([{"update": 1, "stage": "answer", **row} for row in rows]).axes
     assert drawn(axes) == {"final answer": [(1, 0.5)]}
-
-
-@pytest.mark.parametrize("rows", [[], [{"update": 1, "stage": "x", "loss": float("nan")}]])
-def test_nothing_to_draw_is_said(rows):
-    with pytest.raises(ValueError, match=f"none of the {len(rows)} records holds a finite loss or accuracy"):
-        curve_figure(rows)

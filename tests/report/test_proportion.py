@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from rim.base.errors import UserError
 from rim.report.proportion import Proportion
 
 Z95 = 1.959963984540054
@@ -42,14 +41,6 @@ def test_the_interval_ends_exactly_at_zero_and_one_and_widens_with_confidence():
         assert 0 < Proportion(0, count).interval()[1] < Proportion(0, count).interval(0.99)[1] < 1
     assert Proportion(0, 0).interval() == (0.0, 1.0)
     assert math.isnan(Proportion(0, 0).value)
-
-
-@pytest.mark.parametrize("confidence", [0, 1, 95, -0.5])
-def test_a_confidence_in_per_cent_is_refused(confidence):
-    with pytest.raises(
-        UserError, match=rf"evaluation.confidence is {confidence}: it lies between 0 and 1, as in 0\.95"
-    ):
-        Proportion(1, 2).interval(confidence)
 
 
 @pytest.mark.parametrize(("correct", "count"), [(3, 2), (-1, 2)])

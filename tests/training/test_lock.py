@@ -74,11 +74,12 @@ def test_a_child_takes_the_lock_that_its_log_holds(tmp_path: Path) -> None:
         pass
 
 
-def test_waiting_for_one_that_is_about_to_end(tmp_path: Path) -> None:
+def test_waiting_for_one_that_is_about_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "PATIENCE_SECONDS", 30.0)
     words = [sys.executable, "-c", CHILD.replace("60", "0.5"), str(tmp_path / "x")]
     with subprocess.Popen(words, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None and child.stdout.readline() == b"trains\n"
-        with locked(log_of(tmp_path / "x"), patience=30):
+        with alone(tmp_path / "x"):
             pass
     assert child.returncode == 0
 

@@ -8,7 +8,7 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from rim.evaluation.predictions import read_jsonl
-from rim.training.cost import stage_flops
+from rim.training.cost import Meter
 from rim.training.run import fit, prepare_run
 from tests.runs import curve, overrides, tiny
 from tests.training.children import Strike, fit_on_two
@@ -63,7 +63,7 @@ def test_every_test_source_has_its_table_and_its_rule(mixed: Path) -> None:
 
 def test_the_cost_of_an_example_is_that_of_its_source_by_its_share(mixed: Path) -> None:
     prepared = prepare_run(tiny(mixed.parent, "run.name=alone", *MIXTURE))
-    measure = lambda split: stage_flops(prepared.method, prepared.backbone, split, prepared.plan.stages[0])  # noqa: E731
+    measure = lambda split: Meter(prepared.method, prepared.backbone).stage(split, prepared.plan.stages[0])  # noqa: E731
     train = prepared.splits.train
     first, second = (measure(part) for part in train.parts)  # type: ignore[union-attr]
     assert first != second and measure(train) == pytest.approx((2 * first + second) / 3)

@@ -42,7 +42,7 @@ def test_processes_that_do_not_train_the_same_run() -> None:
     "error", [RuntimeError("[a/gloo/pair.cc:5] Connection closed by peer\nand more"), dist.DistBackendError("NCCL")]
 )
 def test_a_broken_connection_says_what_to_do(error: RuntimeError) -> None:
-    with pytest.raises(TogetherError) as told, told_when_one_is_lost(World("torchrun", 1, 4, 1, 0)):
+    with pytest.raises(TogetherError) as told, told_when_one_is_lost(World("torchrun", 1, 4)):
         raise error
     reason = str(error).partition("\n")[0]
     assert str(told.value) == (
@@ -53,5 +53,5 @@ def test_a_broken_connection_says_what_to_do(error: RuntimeError) -> None:
 
 
 def test_any_other_failure_keeps_its_traceback() -> None:
-    with pytest.raises(RuntimeError, match=r"^shapes$"), told_when_one_is_lost(World("own", 0, 2, 0, 0)):
+    with pytest.raises(RuntimeError, match=r"^shapes$"), told_when_one_is_lost(World("own", 0, 2)):
         raise RuntimeError("shapes")

@@ -14,7 +14,7 @@ from torch import Tensor
 from rim.backbone.insertion import layer_stack
 from rim.runs.folder import RunFolder
 from rim.training import final_scores
-from rim.training.cost import _Meter, training_cost
+from rim.training.cost import Meter
 from rim.training.run import fit
 from tests.runs import curve, overrides, tiny, weights
 from tests.swift import swiftly
@@ -41,8 +41,8 @@ TWO = ("training.devices=2", "training.strategy=sharded")
 
 def count_little(put: Callable[[Any, str, Any], None] = setattr) -> None:
     """The cost of a run, which other tests leave out, from two examples at one moment of each stage."""
-    put(final_scores, "training_cost", training_cost)
-    put(_Meter.stage, "__defaults__", (2, 1))
+    put(final_scores, "Meter", Meter)
+    put(Meter.stage, "__defaults__", (2, 1))
 
 
 @pytest.fixture(scope="module", autouse=True)

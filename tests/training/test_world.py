@@ -26,33 +26,38 @@ def env(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return os.environ  # type: ignore[return-value]
 
 
-CASES: list[tuple[dict[str, str], tuple[int, int], World, type]] = [
-    ({}, (1, 1), World("own", 0, 1, 0, 0), LightningEnvironment),
-    ({}, (1, 2), World("own", 0, 2, 0, 0), LightningEnvironment),
-    ({"LOCAL_RANK": "1", "NODE_RANK": "0"}, (1, 2), World("own", 1, 2, 1, 0), LightningEnvironment),
-    ({"NODE_RANK": "1", **ADDRESS}, (2, 2), World("own", 2, 4, 0, 1), LightningEnvironment),
-    ({"NODE_RANK": "1", "LOCAL_RANK": "1", **ADDRESS}, (2, 2), World("own", 3, 4, 1, 1), LightningEnvironment),
-    (TORCHRUN, (2, 4), World("torchrun", 5, 8, 1, 1), TorchElasticEnvironment),
-    (dict.fromkeys(("RANK", "LOCAL_RANK"), "1") | {"WORLD_SIZE": "2"}, (1, 2), World("torchrun", 1, 2, 1, 0),
+CASES: list[tuple[dict[str, str], tuple[int, int], World, tuple[int, int], type]] = [
+    ({}, (1, 1), World("own", 0, 1), (0, 0), LightningEnvironment),
+    ({}, (1, 2), World("own", 0, 2), (0, 0), LightningEnvironment),
+    ({"LOCAL_RANK": "1", "NODE_RANK": "0"}, (1, 2), World("own", 1, 2), (1, 0), LightningEnvironment),
+    ({"NODE_RANK": "1", **ADDRESS}, (2, 2), World("own", 2, 4), (0, 1), LightningEnvironment),
+    ({"NODE_RANK": "1", "LOCAL_RANK": "1", **ADDRESS}, (2, 2), World("own", 3, 4), (1, 1), LightningEnvironment),
+    (TORCHRUN, (2, 4), World("torchrun", 5, 8), (1, 1), TorchElasticEnvironment),
+    (dict.fromkeys(("RANK", "LOCAL_RANK"), "1") | {"WORLD_SIZE": "2"}, (1, 2), World("torchrun", 1, 2), (1, 0),
      TorchElasticEnvironment),
-    (SLURM, (2, 2), World("srun", 2, 4, 0, 1), SLURMEnvironment),
-    (SLURM | TORCHRUN, (2, 4), World("torchrun", 5, 8, 1, 1), TorchElasticEnvironment),
-    (SLURM | {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, (1, 2), World("own", 0, 2, 0, 0), LightningEnvironment),
-    (SLURM | {"SLURM_JOB_NAME": "bash"}, (1, 2), World("own", 0, 2, 0, 0), LightningEnvironment),
-    (BATCH, (1, 2), World("own", 0, 2, 0, 0), LightningEnvironment),
+    (SLURM, (2, 2), World("srun", 2, 4), (0, 1), SLURMEnvironment),
+    (SLURM | TORCHRUN, (2, 4), World("torchrun", 5, 8), (1, 1), TorchElasticEnvironment),
+    (SLURM | {"SLURM_NTASKS": "1", "SLURM_PROCID": "0"}, (1, 2), World("own", 0, 2), (0, 0), LightningEnvironment),
+    (SLURM | {"SLURM_JOB_NAME": "bash"}, (1, 2), World("own", 0, 2), (0, 0), LightningEnvironment),
+    (BATCH, (1, 2), World("own", 0, 2), (0, 0), LightningEnvironment),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "asked", "world", "kind"), CASES)
+@pytest.mark.parametrize(("given", "asked", "world", "on_node", "kind"), CASES)
 def test_place_of_a_process(
-    given: dict[str, str], asked: tuple[int, int], world: World, kind: type, env: dict[str, str]
+    given: dict[str, str],
+    asked: tuple[int, int],
+    world: World,
+    on_node: tuple[int, int],
+    kind: type,
+    env: dict[str, str],
 ) -> None:
-    """And Lightning is told the same."""
+    """And Lightning is told the same, with the process's number on its node and that node's."""
     env.update(given)
     training = Training(nodes=asked[0], devices=asked[1])
     assert find_world(training) == world and is_first_process() == world.first
     told = cluster(training)
-    assert type(told) is kind and (told.local_rank(), told.node_rank()) == (world.local_rank, world.node)
+    assert type(told) is kind and (told.local_rank(), told.node_rank()) == on_node
     if world.launcher != "own":
         assert (told.global_rank(), told.world_size()) == (world.rank, world.size)
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import ProgressBar
 
 from rim.backbone.backbone import Backbone
 from rim.base.tree import TreeBatch
@@ -63,14 +62,10 @@ class _Enough(Exception):
     """As many updates as were wanted."""
 
 
-class _Meter(ProgressBar):
-    """Times updates and ends the run after enough of them; it sets the stage's mode and dropout, as a run does.
-
-    It passes for a progress bar, so that the trainer adds none, which would take its time.
-    """
+class _Meter(pl.Callback):
+    """Times updates and ends the run after enough of them; it sets the stage's mode and dropout, as a run does."""
 
     def __init__(self, found: Updates, least: int, seconds: float) -> None:
-        super().__init__()
         self.found, self.least, self.seconds = found, least, seconds
         self.done, self.wait = 0, 0.0
 
@@ -123,7 +118,7 @@ def timed_updates(subject: Subject, update: int, least: int, seconds: float) -> 
     inside = update - stage.first
     for into, first in ((found.passes, inside), (found.later, min(inside + 2 * MOST, stage.length - 1))):
         place = next(data.places(stage.index, range(first, stage.length), 0, 1))
-        into += data.dataset(stage, [place], data.tokens_per_pass(stage))[0].passes
+        into += data.lay_out(stage, data.tokens_per_pass(stage), place).passes
     return found
 
 

@@ -89,11 +89,7 @@ class Auroc:
 
 
 def auroc(
-    score_EK: np.ndarray,
-    correct_EK: np.ndarray,
-    confidence: float = 0.95,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    score_EK: np.ndarray, correct_EK: np.ndarray, confidence: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
 ) -> Auroc:
     """Area under the curve of true over false positives, with an interval by a bootstrap over examples.
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from math import isfinite
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -18,24 +17,16 @@ def curve_figure(records: Sequence[Record]) -> Figure:
 
     Args:
         records: in the order of training, each with `update`, `stage` and either `loss` or `accuracy` (after the last
-            block), with `accuracy_by_block` where there are blocks. Values that are not finite leave a gap.
-
-    Raises:
-        ValueError: no record holds a finite loss or accuracy.
+            block) with `accuracy_by_block`; both occur.
     """
-    panels = {"loss": _draw_loss, "accuracy": _draw_accuracy}
-    present = [name for name in panels if any(_has(record, name) for record in records)]
-    if not present:
-        raise ValueError(
-            f"none of the {len(records)} records holds a finite loss or accuracy: there is no curve to draw"
-        )
-    figure = Figure(figsize=(9, 1 + 2.6 * len(present)), dpi=DPI, layout="constrained")
-    axes = figure.subplots(len(present), sharex=True, squeeze=False)[:, 0].tolist()
-    for axis, name in zip(axes, present, strict=True):
-        panels[name](axis, records)
+    figure = Figure(figsize=(9, 6.2), dpi=DPI, layout="constrained")
+    loss, accuracy = axes = figure.subplots(2, sharex=True)
+    _draw_loss(loss, records)
+    _draw_accuracy(accuracy, records)
+    for axis in axes:
         plain(axis)
     _draw_stages(axes, records)
-    axes[-1].set_xlabel("update")
+    accuracy.set_xlabel("update")
     return figure
 
 
@@ -43,18 +34,17 @@ def _draw_loss(axes: Axes, records: Sequence[Record]) -> None:
     """Each stage is a line of its own: losses of different stages do not compare."""
     for _, stage in _stages(records):
         rows = [record for record in stage if "loss" in record]
-        losses = [record["loss"] if _has(record, "loss") else float("nan") for record in rows]
-        axes.plot([record["update"] for record in rows], losses, color=COLOURS[0], linewidth=1.2)
+        axes.plot(_updates(rows), [record["loss"] for record in rows], color=COLOURS[0], linewidth=1.2)
     axes.set_yscale("log", nonpositive="mask")
     axes.set_ylabel("training loss")
 
 
 def _draw_accuracy(axes: Axes, records: Sequence[Record]) -> None:
     """The score in colour; the blocks before the last in grey, the later the darker."""
-    scored = [record for record in records if _has(record, "accuracy")]
-    most = max(len(record.get("accuracy_by_block") or ()) for record in scored)
+    scored = [record for record in records if "accuracy" in record]
+    most = max(len(record["accuracy_by_block"]) for record in scored)
     for block in range(most - 1):
-        rows = [record for record in scored if len(record.get("accuracy_by_block") or ()) > block]
+        rows = [record for record in scored if len(record["accuracy_by_block"]) > block]
         shade = str(0.85 - 0.55 * block / most)
         values = [record["accuracy_by_block"][block] for record in rows]
         axes.plot(_updates(rows), values, color=shade, linewidth=1, label=f"after block {block + 1}")
@@ -73,15 +63,11 @@ def _draw_stages(axes: Sequence[Axes], records: Sequence[Record]) -> None:
         begin = stage[0]["update"]
         if last is not None:
             begin = (last + begin) / 2
-            _draw_lines(axes, begin)
+            for axis in axes:
+                axis.axvline(begin, color="0.3", linestyle="--", linewidth=1)
         style: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "fontsize": 9}
         axes[0].annotate(name, (begin, 1), xytext=(3, 4), parse_math=False, **style)
         last = stage[-1]["update"]
-
-
-def _draw_lines(axes: Iterable[Axes], update: float) -> None:
-    for axis in axes:
-        axis.axvline(update, color="0.3", linestyle="--", linewidth=1)
 
 
 def _stages(records: Sequence[Record]) -> Iterable[tuple[str, list[Record]]]:
@@ -90,7 +76,3 @@ def _stages(records: Sequence[Record]) -> Iterable[tuple[str, list[Record]]]:
 
 def _updates(records: Iterable[Record]) -> list[int]:
     return [record["update"] for record in records]
-
-
-def _has(record: Record, name: str) -> bool:
-    return record.get(name) is not None and isfinite(record[name])

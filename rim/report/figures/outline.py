@@ -11,22 +11,20 @@ Label = Callable[[int], str]
 """Token id → its text."""
 
 TRUNK = (Kind.QUESTION, Kind.MEMORY, Kind.LATENT)
+WIDTH = 100
+"""Longest line, in characters; a text that does not fit loses its middle."""
 
 
-def tree_text(tree: Tree, label: Label, width: int = 100) -> str:
+def tree_text(tree: Tree, label: Label) -> str:
     """The tree for a terminal: a line per node with its positions, tokens, loss weight (sum over its tokens) and text.
 
     The trunk runs down the left edge; what hangs from a node is indented below it. An empty line parts two roots.
-
-    Args:
-        label: token id → text.
-        width: longest line, in characters; a text that does not fit loses its middle.
     """
     strokes, all_names = _strokes(tree), names(tree)
     header = ("node", "positions", "tokens", "loss weight")
     rows = [header, *((stroke + all_names[index], *_facts(tree, index)) for index, stroke in strokes.items())]
     widths = [max(len(row[at]) for row in rows) for at in range(len(header))]
-    room = width - sum(widths) - 2 * len(widths)
+    room = WIDTH - sum(widths) - 2 * len(widths)
     texts = ["text", *(_quoted(tree.nodes[index], label, room) for index in strokes)]
     lines = [_line(row, widths, text) for row, text in zip(rows, texts, strict=True)]
     roots = [at for at, index in enumerate(strokes, 1) if tree.nodes[index].parent is None]

@@ -70,11 +70,7 @@ class Place(NamedTuple):
 
 
 def tree_cards(tree: Tree, label: Label) -> dict[str, Figure]:
-    """The tree and its mask as two figures, `tree` and `mask`, that can be read in a card of TensorBoard.
-
-    Args:
-        label: token id → text.
-    """
+    """The tree and its mask as two figures, `tree` and `mask`, that can be read in a card of TensorBoard."""
     sketch = _Sketch.of(tree, label)
     wide = max(CARD - 2 * BORDER, sketch.wide)
     side = CARD - TICKS - 2 * BORDER
@@ -85,20 +81,14 @@ def tree_cards(tree: Tree, label: Label) -> dict[str, Figure]:
     return cards
 
 
-def tree_figure(tree: Tree, label: Label, title: str = "") -> Figure:
-    """The tree with its mask beside it, for a file.
-
-    Args:
-        label: token id → text.
-    """
+def tree_figure(tree: Tree, label: Label) -> Figure:
+    """The tree with its mask beside it, for a file."""
     sketch = _Sketch.of(tree, label)
     side = min(6.5, max(4.0, 0.15 * len(tree.flat.ids_N)))
     wide = max(CARD - 2 * BORDER, sketch.wide)
     figure = _figure(wide + side + TICKS + 3 * BORDER, max(sketch.high, side + TICKS) + TITLE, DPI)
     _draw_tree(_axes(figure, BORDER, TITLE, wide, sketch.high), tree, sketch)
     _draw_mask(_axes(figure, wide + TICKS + 2 * BORDER, TITLE, side, side), tree, label)
-    place: dict[str, Any] = {"x": BORDER / figure.get_figwidth(), "y": 1 - 0.1 / figure.get_figheight(), "ha": "left"}
-    figure.suptitle(_drawable(visible(title)), **place, fontsize=11, parse_math=False)
     return figure
 
 

@@ -6,7 +6,7 @@ A rule is a generator of (path, sentence).
 import re
 from collections.abc import Iterator
 
-from rim.settings import Config, Stage
+from rim.settings import Config
 from rim.settings.checks.memory import listed
 from rim.settings.duration import updates
 
@@ -67,14 +67,11 @@ def durations(config: Config) -> Iterator[tuple[str, str]]:
         if "%" in whole:
             yield "training.duration", "is what per cent of stages refer to: write steps, examples or epochs"
     for index, stage in enumerate(config.stages):
-        yield from _stage_durations(f"stages[{index}]", stage, whole)
-
-
-def _stage_durations(path: str, stage: Stage, whole: str | None) -> Iterator[tuple[str, str]]:
-    yield from _duration(f"{path}.duration", stage.duration, least=1)
-    yield from _duration(f"{path}.warmup", stage.warmup, least=0)
-    if "%" in stage.duration and whole is None:
-        yield f"{path}.duration", "is per cent of nothing: set training.duration, or write steps, examples or epochs"
+        path = f"stages[{index}].duration"
+        yield from _duration(path, stage.duration, least=1)
+        yield from _duration(f"stages[{index}].warmup", stage.warmup, least=0)
+        if "%" in stage.duration and whole is None:
+            yield path, "is per cent of nothing: set training.duration, or write steps, examples or epochs"
 
 
 def _duration(path: str, text: str, least: int) -> Iterator[tuple[str, str]]:
@@ -138,11 +135,8 @@ def _last_stage(config: Config) -> Iterator[tuple[str, str]]:
     last = config.stages[-1] if config.stages else None
     if last is None or config.method.name not in ("pause_curriculum", "coconut", "icot"):
         return
-    wanted = "answer" if config.method.name == "icot" else "latent"
+    path, wanted = f"stages[{len(config.stages) - 1}]", "answer" if config.method.name == "icot" else "latent"
     if last.objective != wanted:
-        yield f"stages[{len(config.stages) - 1}].objective", f"method {config.method.name} ends in objective {wanted}"
+        yield f"{path}.objective", f"method {config.method.name} ends in objective {wanted}"
     if last.replaced_steps is not None:
-        yield (
-            f"stages[{len(config.stages) - 1}].replaced_steps",
-            "must be empty in the last stage: all steps are replaced",
-        )
+        yield f"{path}.replaced_steps", "must be empty in the last stage: all steps are replaced"

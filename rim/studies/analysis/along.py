@@ -7,7 +7,7 @@ from typing import Any
 
 from rim.report.proportion import Proportion
 from rim.report.tables import decimal, wide_table
-from rim.studies.analysis.answering import accuracy
+from rim.studies.analysis.answering import right
 from rim.studies.analysis.figures import curves
 from rim.studies.analysis.parts import Analysis
 from rim.studies.analysis.patch import BOTH
@@ -30,7 +30,8 @@ class Point:
 
 def point_of(analysis: Analysis, about: dict[str, Any], parts: Sequence[str]) -> Point:
     """The measures of a checkpoint; of probes and lens the best of all blocks and layers for each step."""
-    measures = {ACCURACY: accuracy(analysis.subject, analysis.examples)}
+    marks = right(analysis.subject, analysis.examples)
+    measures = {ACCURACY: Proportion(sum(marks), len(marks))}
     if "patch" in parts:
         found = analysis.interventions[0]
         measures[FOLLOWING] = Proportion(found.counts.get(("all blocks", BOTH), Counter())["donor's"], found.pairs)

@@ -6,7 +6,6 @@ from rim.backbone.decode import Prompt, greedy
 from rim.backbone.reading import Reader, read_once
 from rim.data.answers import grade
 from rim.data.encode import EncodedExample
-from rim.report.proportion import Proportion
 from rim.studies.analysis.subject import Subject
 
 
@@ -22,8 +21,3 @@ def right(subject: Subject, examples: Sequence[EncodedExample]) -> list[bool]:
     """Whether each question is answered rightly."""
     texts = [text for batch in subject.batches(examples) for text in answers(subject, subject.prompts(batch))]
     return [grade(subject.task.answer_rule, text, each.gold) for text, each in zip(texts, examples, strict=True)]
-
-
-def accuracy(subject: Subject, examples: Sequence[EncodedExample]) -> Proportion:
-    """Share of the questions that are answered rightly."""
-    return Proportion(sum(right(subject, examples)), len(examples))

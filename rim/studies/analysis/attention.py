@@ -7,7 +7,8 @@ Axes: B examples, N tokens, Q predicting tokens, H heads, L layers.
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -98,21 +99,13 @@ def _watched(layers: Sequence[nn.Module]) -> Iterator[list[Tensor | None]]:
     """The weights [B, H, N, N] of each layer's attention; None: it gives none."""
     found: list[Tensor | None] = [None] * len(layers)
 
-    def keep(index: int) -> Any:
-        def hook(_: nn.Module, __: object, output: Any) -> None:
-            if isinstance(output, tuple) and len(output) > 1:
-                found[index] = output[1]
+    def keep(index: int, _: nn.Module, __: object, output: Any) -> None:
+        if isinstance(output, tuple) and len(output) > 1:
+            found[index] = output[1]
 
-        return hook
-
-    handles = [
-        part.register_forward_hook(keep(index))
-        for index, layer in enumerate(layers)
-        for name, part in layer.named_children()
-        if "attn" in name or "attention" in name.lower()
-    ]
-    try:
+    with ExitStack() as hooks:
+        for index, layer in enumerate(layers):
+            for name, part in layer.named_children():
+                if "attn" in name or "attention" in name.lower():
+                    hooks.enter_context(part.register_forward_hook(partial(keep, index)))
         yield found
-    finally:
-        for handle in handles:
-            handle.remove()

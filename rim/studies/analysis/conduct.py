@@ -55,7 +55,7 @@ def analyze(
             _analyze_along(models, examples, source, parts, into / "along")
         else:
             analysis, facts = _opened(models, models.of(backbone, about), examples, source)
-            _write(into, facts, {part: analysis.part(part) for part in parts})
+            _write(into, facts, {part: getattr(analysis, part) for part in parts})
 
 
 def _analyze_along(
@@ -65,7 +65,7 @@ def _analyze_along(
     facts: dict[str, Any] = {}
     for name in models.along():
         analysis, facts = _opened(models, models.at(name), examples, source)
-        _write(into / name, facts, {part: analysis.part(part) for part in parts})
+        _write(into / name, facts, {part: getattr(analysis, part) for part in parts})
         points.append(point_of(analysis, facts, parts))
     _write(into, facts | {"name": "all checkpoints"}, {"along": lambda: along_section(points)})
 

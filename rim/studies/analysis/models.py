@@ -30,10 +30,7 @@ class Models:
     layers: Sequence[int]
 
     def of(self, backbone: Backbone, about: dict[str, Any]) -> tuple[Subject, dict[str, Any]]:
-        """A model of the run as a subject, and what a report says of it.
-
-        Args:
-            about: the facts beside its weights.
+        """A model of the run as a subject, and what a report says of it, given the facts beside its weights.
 
         Raises:
             AnalysisError: a run without blocks that can be looked into, or a layer that there is not.

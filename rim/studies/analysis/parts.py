@@ -1,6 +1,6 @@
 """The parts of an analysis of one model on one test set; what several of them need is computed once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 from rim.data.encode import EncodedExample, Request, encode
@@ -82,19 +82,11 @@ class Analysis:
         """Projections at the middle and at the end, before training and after it."""
         names = [*self.subject.states.values()]
         chosen = list(dict.fromkeys((names[len(names) // 2], names[-1])))
-        before = states_of(self.models.at(UNTRAINED)[0], self.examples)
-        width = self.subject.backbone.width
+        before, width = states_of(self.models.at(UNTRAINED)[0], self.examples), self.subject.backbone.width
+        models = {"before training": before, "after training": self.states}
         return report.pca_section(
-            [
-                *project(before, width, chosen, "before training"),
-                *project(self.states, width, chosen, "after training"),
-            ]
+            [project(states, width, layer, model) for model, states in models.items() for layer in chosen]
         )
 
     def attention(self) -> report.Section:
         return report.attention_section(attention(self.subject, self.examples), self.subject.layers)
-
-    def part(self, name: str) -> Callable[[], report.Section]:
-        """The part of this name."""
-        found: Callable[[], report.Section] = getattr(self, name)
-        return found

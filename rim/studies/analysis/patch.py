@@ -47,24 +47,15 @@ class Interventions:
         return list(dict.fromkeys(site for site, _ in self.counts))
 
 
-def intervene(subject: Subject, pairs: Sequence[Pair], columns: Sequence[str] | None = None) -> Interventions:
-    """Patch every site of every pair at every layer.
-
-    Args:
-        columns: some of `columns_of`; None: all.
-    """
+def intervene(subject: Subject, pairs: Sequence[Pair]) -> Interventions:
+    """Patch every site of every pair at the input of every layer, and by keys and values in all of them."""
     found = Interventions(asked=len(pairs))
     for start in range(0, len(pairs), subject.batch_size):
-        _intervene(subject, pairs[start : start + subject.batch_size], columns or columns_of(subject), found)
+        _intervene(subject, pairs[start : start + subject.batch_size], found)
     return found
 
 
-def columns_of(subject: Subject) -> list[str]:
-    """Where a site is patched: at the input of a layer, or by keys and values in all of them."""
-    return [*(f"layer {layer}" for layer in subject.layers), KEYS, VALUES, BOTH]
-
-
-def _intervene(subject: Subject, pairs: Sequence[Pair], columns: Sequence[str], found: Interventions) -> None:
+def _intervene(subject: Subject, pairs: Sequence[Pair], found: Interventions) -> None:
     own, foreign = right(subject, [pair.receiver for pair in pairs]), right(subject, [pair.donor for pair in pairs])
     kept = [pair for pair, *both in zip(pairs, own, foreign, strict=True) if all(both) and _alike(subject, pair)]
     found.pairs += len(kept)
@@ -73,7 +64,7 @@ def _intervene(subject: Subject, pairs: Sequence[Pair], columns: Sequence[str], 
     receivers = subject.prompts([pair.receiver for pair in kept])
     donated = subject.trace(subject.prompts([pair.donor for pair in kept]))
     for site, place_BP in sites(subject, kept, receivers):
-        for column in columns:
+        for column in (*(f"layer {layer}" for layer in subject.layers), KEYS, VALUES, BOTH):
             texts = answers(subject, receivers, patched(_patches(donated, column, place_BP)))
             outcomes = Counter(_outcome(subject, pair, text) for pair, text in zip(kept, texts, strict=True))
             found.counts.setdefault((site, column), Counter()).update(outcomes)

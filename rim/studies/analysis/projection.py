@@ -3,7 +3,6 @@
 The state of a block is that of its last token. Axes: E examples, K blocks, R rows (E x K), D width.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,17 +26,8 @@ class Projection:
     explained: tuple[float, float]
 
 
-def project(states: States, width: int, layers: Sequence[str], model: str) -> list[Projection]:
-    """A projection for each of these layers.
-
-    Args:
-        width: D.
-        model: its name in the figure.
-    """
-    return [_project(states, width, layer, model) for layer in layers]
-
-
-def _project(states: States, width: int, layer: str, model: str) -> Projection:
+def project(states: States, width: int, layer: str, model: str) -> Projection:
+    """The projection of a layer; `width` is D, `model` the name in the figure."""
     sites = [site for site in states.sites if site != QUESTION]
     rows = states.at_least(1)
     state_RD = np.concatenate([states.by_site[site, layer][rows, -width:] for site in sites])

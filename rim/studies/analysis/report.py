@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from rim.report.proportion import Proportion
 from rim.report.tables import decimal, table, wide_table, with_bounds
 from rim.studies.analysis.figures import heat_maps, projections
 from rim.studies.analysis.holding import QUESTION, Held
@@ -168,7 +167,7 @@ def _plain(found: Interventions) -> dict[str, Any]:
 
 
 def _held(held: Held) -> list[dict[str, Any]]:
-    def one(site: str, step: int, layer: str, share: Proportion) -> dict[str, Any]:
-        return {"site": site, "step": step, "layer": layer, "right": share.correct, "count": share.count}
-
-    return [one(*key, share) for key, share in held.found.items()]
+    return [
+        {"site": site, "step": step, "layer": layer, "right": share.correct, "count": share.count}
+        for (site, step, layer), share in held.found.items()
+    ]
