@@ -26,10 +26,22 @@ TRIES = 64
 
 @dataclass(frozen=True)
 class Pair:
-    """Two questions of the same number of tokens and steps."""
+    """Two questions of the same number of tokens and steps.
+
+    Raises:
+        AnalysisError: their lengths differ.
+    """
 
     receiver: EncodedExample
     donor: EncodedExample
+
+    def __post_init__(self) -> None:
+        own, foreign = len(self.receiver.question), len(self.donor.question)
+        if own != foreign:
+            raise AnalysisError(
+                f"donor '{self.donor.id}' has a question of {foreign} tokens, and '{self.receiver.id}' one of {own}: "
+                "states are put at the same positions, so a donor's question has as many tokens"
+            )
 
     @property
     def changed(self) -> np.ndarray:

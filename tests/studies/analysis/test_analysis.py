@@ -86,6 +86,10 @@ def test_what_cannot_be_paired_is_a_lesson() -> None:
         AnalysisError, match=r"^task 'coin_flip' has no counterfactuals: its questions are not generated"
     ):
         pairs_of(task("coin_flip"), [example(steps=())], None, Data())
+    with pytest.raises(
+        AnalysisError, match=r"^donor 'test/2' has a question of 5 tokens, and 'test/1' one of 9: states"
+    ):
+        Pair(example(9, seed=1), example(5, seed=2))
 
 
 # ---------------------------------------------------------------- interventions
