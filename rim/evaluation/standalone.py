@@ -82,7 +82,7 @@ def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str
     """The paper's protocol over all weights of the run, in the order of training."""
     settings = config.evaluation
     check_numbers(len(split), settings.selection_rows, settings.selection_splits)
-    files = sorted(folder.weights.glob("*.safetensors"), key=lambda file: read_about(file)["update"])
+    files = sorted(folder.weights.glob("*.safetensors"), key=lambda file: (read_about(file)["update"], file.name))
     names, correct = [file.stem for file in files], []
     for name in names:
         backbone, _ = folder.load_backbone(name)
