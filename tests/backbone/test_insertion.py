@@ -20,7 +20,7 @@ from rim.methods.registry import build_method
 from rim.runs.checkpoint import CheckpointError, fingerprint, load_start, load_weights, read_about, save_weights
 from rim.runs.folder import RunFolder
 from rim.settings import Config
-from rim.training.cost import _Meter
+from rim.training.cost import Meter
 from tests.families import family_backbone
 from tests.models import at, config, example, tiny_backbone
 from tests.runs import weights
@@ -297,7 +297,7 @@ def test_operations_of_training_fall_by_what_memory_costs_in_a_layer() -> None:
         backbone = equipped(layer=layer)
         method = build_method(config(insertion_layer=layer), backbone.tokenizer)
         tree = method.layout(example(9, (3, 2, 4)), at("grounding"))
-        counts.append(_Meter(method, backbone)._count(tree))
+        counts.append(Meter(method, backbone)._count(tree))
     read = pad([tree], backbone.special.pad)
     n, memory, d = read.ids_BN.shape[1], int(read.memory_BN.sum()), backbone.width
     saved = 3 * (24 * d * d * memory + 4 * d * (n**2 - (n - memory) ** 2))
