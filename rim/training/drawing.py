@@ -7,10 +7,12 @@ from matplotlib.figure import Figure
 from rim.backbone.load import run_tokenizer
 from rim.backbone.tokenizer import token_text
 from rim.base.errors import UserError
+from rim.base.files import SaveError
 from rim.data.prepare import prepare, training_texts
 from rim.methods.registry import build_method
 from rim.report.figures.outline import tree_text
 from rim.report.figures.tree import tree_figure
+from rim.report.publish import write_figure
 from rim.settings import Config
 from rim.settings.progress import Progress
 
@@ -56,7 +58,6 @@ def draw(config: Config, row: int, figure: str | None) -> None:
 
 def _save(figure: Figure, path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
-    except OSError as error:
-        raise FigureError(f"--figure {path} cannot be written: {error.strerror}. Choose another folder") from error
+        write_figure(figure, path)
+    except SaveError as error:
+        raise FigureError(f"--figure {path} cannot be written: {error.__cause__}. Choose another folder") from error
