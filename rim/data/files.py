@@ -42,16 +42,20 @@ def lines(path: Path) -> Iterator[tuple[int, str]]:
     Raises:
         DataError: the file is empty, not UTF-8, or has an empty line before its end.
     """
-    text, blank = decoded(path), 0
+    yield from _lines(decoded(path), path)
+
+
+def _lines(text: str, path: Path) -> Iterator[tuple[int, str]]:
     if not text.strip():
         raise DataError(f"{path} is empty: a data file has a row on every line. Copy or write the file again")
-    for number, line in enumerate(io.StringIO(text, newline="\n"), start=1):
+    blank = 0
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             blank = blank or number
         elif blank:
             raise broken(path, blank, "the line is empty", "every line is a row", "delete the empty line")
         else:
-            yield number, line.rstrip("\r\n")
+            yield number, line.rstrip("\r")
 
 
 def records(path: Path, key: str = "") -> Iterator[tuple[int | str, Any]]:
@@ -62,7 +66,7 @@ def records(path: Path, key: str = "") -> Iterator[tuple[int | str, Any]]:
     """
     text = decoded(path)
     if not (text.lstrip()[:1] == "[" or (key and f'"{key}"' in text[:200])):
-        for number, line in lines(path):
+        for number, line in _lines(text, path):
             yield number, parsed(line, path, number, "every line is one JSON object", "mend or delete the line")
         return
     whole = parsed(text, path, None, "the file is one JSON array of rows", "copy the file again")
