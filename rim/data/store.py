@@ -135,7 +135,7 @@ class Writer:
 
     def __init__(self) -> None:
         self.rows = 0
-        # of `ends`, `first` and `text_ends` the lengths between them, until all is written
+        # `ends`, `first` and `text_ends` hold lengths until `write` sums them up
         self._parts = {name: [np.zeros(0, dtype)] for name, dtype in ARRAYS.items()}
 
     def add(self, rows: Iterable[tuple[Sequence[str], Sequence[Sequence[int]]]]) -> None:
