@@ -209,8 +209,10 @@ def run_self_check(prepared: Prepared) -> None:
 
 
 def longest_examples(train: Split) -> list[EncodedExample]:
-    """Examples with the longest questions and with the most steps, 64 of each, in turn and without repetition."""
-    orders = ((-lengths).argsort(kind="stable")[:64] for lengths in (train.question_lengths, train.steps_counts))
+    """Examples with the longest questions, the most steps and the most tokens, 64 of each in turn, none twice."""
+    tokens = train.question_lengths + train.chain_lengths(0)
+    sizes = (train.question_lengths, train.steps_counts, tokens)
+    orders = ((-each).argsort(kind="stable")[:64] for each in sizes)
     return [train[int(row)] for row in dict.fromkeys(row for pair in zip(*orders, strict=True) for row in pair)]
 
 
