@@ -48,6 +48,13 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise
 
 
+def remove_scraps(folder: Path) -> None:
+    """Remove what killed processes have left of files in a folder, into which no other process writes now."""
+    for scrap in folder.glob(".*.part"):
+        if scrap.is_file():
+            scrap.unlink()
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write bytes, atomically."""
     write_atomically(path, lambda file: file.write(content))

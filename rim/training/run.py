@@ -22,7 +22,7 @@ from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
 from rim.backbone.sharding import in_step
 from rim.base.errors import UserError
-from rim.base.files import write_json
+from rim.base.files import remove_scraps, write_json
 from rim.base.quiet import quiet_libraries
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
@@ -131,6 +131,8 @@ def prepare_run(config: Config) -> Prepared:
     if not empty:
         begin_with(start, backbone, config)
     if first:
+        for place in (folder.path, folder.weights):
+            remove_scraps(place)
         folder.begin(config, {**describe(), "threads": threads, "seed": config.run.seed, "command": _command()})
         folder.keep(backbone, start)
         if config.backbone.training == "lora":
