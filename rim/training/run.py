@@ -31,7 +31,7 @@ from rim.evaluation.device import scoring_device
 from rim.methods.registry import build_method
 from rim.runs.checkpoint import CheckpointError
 from rim.runs.environment import describe, use_threads
-from rim.runs.folder import RESULT, RunFolder
+from rim.runs.folder import RunFolder
 from rim.runs.lock import alone
 from rim.runs.world import find_world, is_first_process
 from rim.settings import Config
@@ -84,11 +84,11 @@ def fit(config: Config) -> int:
 
 def _fit(config: Config) -> int:
     prepared = prepare_run(config)
-    updates = _updates_done(prepared.folder)
+    updates, finished = _updates_done(prepared), prepared.folder.finished
     if is_first_process():
         print_run_header(prepared, updates)
     try:
-        if updates < prepared.plan.length or (config.training.sharded and prepared.folder.read(RESULT) is None):
+        if not finished and (updates < prepared.plan.length or config.training.sharded):
             train(prepared, updates)
     except (Interrupted, NonFiniteLoss) as stop:  # in all processes alike
         if not is_first_process():
@@ -261,7 +261,10 @@ def _check_reading(prepared: Prepared, limit: int) -> None:
             )
 
 
-def _updates_done(folder: RunFolder) -> int:
+def _updates_done(prepared: Prepared) -> int:
+    folder = prepared.folder
+    if folder.finished:  # its checkpoint to resume from may have been removed
+        return prepared.plan.length
     if not folder.resume.exists():
         return 0
     try:
