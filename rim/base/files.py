@@ -19,8 +19,8 @@ def refused(path: object, error: OSError, state: str = "") -> str:
     """What is said where the system refuses to write, with the way out; `state` tells what was there before."""
     way = "Make it writable" if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else "Make room"
     return (
-        f"{path} could not be written: {error.strerror or error}{state}. {way} or choose another run.folder, then "
-        "repeat the command: it goes on from the last checkpoint"
+        f"{path} could not be written: {error.strerror or error}{state}. {way}, or move the run to another run.folder, "
+        "then repeat the command: it goes on from the last checkpoint"
     )
 
 
@@ -46,6 +46,13 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         scrap.unlink(missing_ok=True)
         raise
+
+
+def remove_scraps(folder: Path) -> None:
+    """Remove what killed processes have left of files in a folder, into which no other process writes now."""
+    for scrap in folder.glob(".*.part"):
+        if scrap.is_file():
+            scrap.unlink()
 
 
 def write_bytes(path: Path, content: bytes) -> None:

@@ -47,7 +47,12 @@ class RunFolder:
     @property
     def begun(self) -> bool:
         """Whether something has been trained that a repeated command goes on from, or reports."""
-        return self.resume.exists() or (self.path / RESULT).exists()
+        return self.resume.exists() or self.finished
+
+    @property
+    def finished(self) -> bool:
+        """Whether the test sets have been scored; nothing but the report is left to print, also without `resume`."""
+        return (self.path / RESULT).exists()
 
     def read(self, name: str) -> Any:
         """A JSON file of the folder; None where there is none."""
@@ -93,8 +98,7 @@ class RunFolder:
         Raises:
             RunError: some differ; names their files with both hashes.
         """
-        finished = self.resume.exists() and (self.path / RESULT).exists()
-        changed = changes(self.read(DATA) or [], reports) if self.begun and not finished else []
+        changed = changes(self.read(DATA) or [], reports) if self.begun and not self.finished else []
         if changed:
             ways = "Bring the former rows back to go on, or choose another run.name"
             revisions = sorted({each for change in changed for each in change.revisions})

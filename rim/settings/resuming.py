@@ -11,7 +11,7 @@ PLACES = (
 """Where rows are found. What is found is compared with what the run has kept (`rim/data/same_rows.py`)."""
 FREE = (
     *PLACES,
-    *("data.workers", "training.tokens_per_line", "training.tokens_per_pass"),
+    *("run.folder", "data.workers", "training.tokens_per_line", "training.tokens_per_pass"),
     *("training.nodes", "training.devices", "training.accelerator", "training.threads", "training.strategy"),
     *("training.save_every", "training.keep_every", "training.log_every", "training.loggers"),
     *("evaluation.batch_size", "evaluation.decode"),

@@ -87,10 +87,10 @@ class Curriculum(pl.Callback):
             raise Interrupted(module.updates)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Save after the validation of the segment."""
+        """Save after the validation of the segment. After the last one, a repeated command scores the test sets."""
         assert isinstance(module, RimModule)
         trainer.save_checkpoint(self.folder / RESUME)
-        if self._asked_to_stop(trainer) and module.updates < module.plan.length:
+        if self._asked_to_stop(trainer):
             raise Interrupted(module.updates)
 
     def state_dict(self) -> dict[str, Any]:

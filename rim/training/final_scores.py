@@ -28,7 +28,7 @@ def score_test_sets(prepared: Prepared) -> None:
     The first process writes and prints. Where weights are shared out, all of them answer every question together.
     """
     folder = prepared.folder
-    if folder.read(RESULT) is None:
+    if not folder.finished:
         _score(prepared)
     if is_first_process():
         print("\n" + (folder.path / "report.md").read_text(encoding="utf-8"))

@@ -73,10 +73,14 @@ class Logbook(pl.Callback):
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Start the clock of a segment, and open the curve."""
         assert isinstance(module, RimModule)
-        self._clock = time.perf_counter()
+        self.start_clock()
         self._since = (self.seconds, self.examples)
         if trainer.is_global_zero and not hasattr(self, "curve"):
             self.curve = Curve(self.folder / CURVE, module.updates)
+
+    def start_clock(self, *_: Any) -> None:
+        """Count time from now on."""
+        self._clock = time.perf_counter()
 
     def on_train_batch_start(self, *_: Any) -> None:
         """The loader has delivered."""
@@ -85,9 +89,7 @@ class Logbook(pl.Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Log the update that has just ended."""
         assert isinstance(module, RimModule)
-        now = time.perf_counter()
-        self.seconds += now - self._clock
-        self._clock = now
+        self.seconds += time.perf_counter() - self._clock
         report = module.report
         assert report is not None  # a batch is an update
         self.examples += report.examples
@@ -126,7 +128,6 @@ class Logbook(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Log validation accuracy, which the curriculum has merged at the end of the validation's epoch."""
         assert isinstance(module, RimModule)
-        self._clock = time.perf_counter()
         if not trainer.is_global_zero:
             return
         score, stage = self.curriculum.score, module.plan.at(module.updates - 1).stage.name

@@ -22,7 +22,7 @@ from rim.backbone.load import load_backbone
 from rim.backbone.selfcheck import self_check
 from rim.backbone.sharding import in_step
 from rim.base.errors import UserError
-from rim.base.files import write_json
+from rim.base.files import remove_scraps, write_json
 from rim.base.quiet import quiet_libraries
 from rim.data.encode import EncodedExample
 from rim.data.joined import Split
@@ -31,7 +31,7 @@ from rim.evaluation.device import scoring_device
 from rim.methods.registry import build_method
 from rim.runs.checkpoint import CheckpointError
 from rim.runs.environment import describe, use_threads
-from rim.runs.folder import RESULT, RunFolder
+from rim.runs.folder import RunFolder
 from rim.runs.lock import alone
 from rim.runs.world import find_world, is_first_process
 from rim.settings import Config
@@ -84,11 +84,11 @@ def fit(config: Config) -> int:
 
 def _fit(config: Config) -> int:
     prepared = prepare_run(config)
-    updates = _updates_done(prepared.folder)
+    updates, finished = _updates_done(prepared), prepared.folder.finished
     if is_first_process():
         print_run_header(prepared, updates)
     try:
-        if updates < prepared.plan.length or (config.training.sharded and prepared.folder.read(RESULT) is None):
+        if not finished and (updates < prepared.plan.length or config.training.sharded):
             train(prepared, updates)
     except (Interrupted, NonFiniteLoss) as stop:  # in all processes alike
         if not is_first_process():
@@ -131,6 +131,8 @@ def prepare_run(config: Config) -> Prepared:
     if not empty:
         begin_with(start, backbone, config)
     if first:
+        for place in (folder.path, folder.weights):
+            remove_scraps(place)
         folder.begin(config, {**describe(), "threads": threads, "seed": config.run.seed, "command": _command()})
         folder.keep(backbone, start)
         if config.backbone.training == "lora":
@@ -158,7 +160,9 @@ def train(prepared: Prepared, updates: int) -> None:
         run_self_check(prepared)
     curriculum = Curriculum(folder.path)
     agreement = Agreement(View(config, prepared.splits.reports(), updates))
-    callbacks = [agreement, Logbook(config, curriculum, folder.path), StageProgress(curriculum), curriculum]
+    logbook = Logbook(config, curriculum, folder.path)
+    saved = LambdaCallback(on_train_batch_end=logbook.start_clock)
+    callbacks = [agreement, logbook, StageProgress(curriculum), curriculum, saved]
     if config.training.sharded:
         callbacks.append(LambdaCallback(on_fit_start=lambda *_: run_self_check(prepared)))
     module = RimModule(
@@ -209,8 +213,10 @@ def run_self_check(prepared: Prepared) -> None:
 
 
 def longest_examples(train: Split) -> list[EncodedExample]:
-    """Examples with the longest questions and with the most steps, 64 of each, in turn and without repetition."""
-    orders = ((-lengths).argsort(kind="stable")[:64] for lengths in (train.question_lengths, train.steps_counts))
+    """Examples with the longest questions, the most steps and the most tokens, 64 of each in turn, none twice."""
+    tokens = train.question_lengths + train.chain_lengths(0)
+    sizes = (train.question_lengths, train.steps_counts, tokens)
+    orders = ((-each).argsort(kind="stable")[:64] for each in sizes)
     return [train[int(row)] for row in dict.fromkeys(row for pair in zip(*orders, strict=True) for row in pair)]
 
 
@@ -255,7 +261,10 @@ def _check_reading(prepared: Prepared, limit: int) -> None:
             )
 
 
-def _updates_done(folder: RunFolder) -> int:
+def _updates_done(prepared: Prepared) -> int:
+    folder = prepared.folder
+    if folder.finished:  # its checkpoint to resume from may have been removed
+        return prepared.plan.length
     if not folder.resume.exists():
         return 0
     try:

@@ -40,12 +40,12 @@ class StartError(UserError):
 def find_start(folder: RunFolder, settings: BackboneConfig) -> Path | None:
     """The file of weights that a run begins with: its own copy, the one that is named, or the final pick of a run.
 
-    None where the settings name no start, or the run has a state of its own to go on from.
+    None where the settings name no start, or the run has been trained already.
 
     Raises:
         StartError: no run, no weights in it, or weights of another kind of backbone.
     """
-    if not settings.start_from or folder.resume.exists():
+    if not settings.start_from or folder.begun:
         return None
     if folder.start.exists():
         return folder.start

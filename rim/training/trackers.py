@@ -100,8 +100,8 @@ class TableLogger(CSVLogger):
 def _rows(file: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
-    with open(file, newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
+    whole = file.read_text(encoding="utf-8").rpartition("\n")[0]  # a full disk may have cut the last one
+    return list(csv.DictReader(whole.splitlines()))
 
 
 def _open_wandb(config: Config, folder: Path, _: int | None, run: str | None) -> Logger:

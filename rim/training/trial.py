@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+import torch.distributed as dist
 
 from rim.base.errors import UserError
 from rim.training.datamodule import TOKENS_PER_PASS, Cuts, Pass, TrainingBatch
@@ -34,7 +35,7 @@ class Trial:
         self.module = module
 
     def __call__(self, stage: StagePlan, cut: Cuts, most: int | None) -> int:
-        """As many tokens as fit; on devices that do not say when their memory is exhausted a plain number.
+        """As many tokens as fit in every process; on devices that do not say when memory is exhausted a plain number.
 
         Args:
             cut: the stage's heaviest updates, given the tokens of a pass.
@@ -51,7 +52,8 @@ class Trial:
             if all(len(part.trees.ids_BN) == 1 for batch in batches for part in batch.passes):
                 raise MemoryExhausted(_advice(stage, max(tokens_of(batch.passes[0]) for batch in batches)))
             tokens //= 2
-        passes = max(len(batch.passes) for batch in batches)
+        tokens = least(tokens, self.module.device)
+        passes = max(len(batch.passes) for batch in cut(tokens))
         if self.module.trainer.is_global_zero:
             print(
                 f"passes        {stage.stage.name}: up to {tokens:,} tokens fit; the heaviest update has {whole:,}, in "
@@ -99,6 +101,14 @@ class Trial:
 def tells(device: torch.device) -> bool:
     """Whether a program can go on after memory of the device was exhausted."""
     return device.type == "cuda"
+
+
+def least(tokens: int, device: torch.device) -> int:
+    """The least of all processes: a run keeps one number, with which each of them goes on."""
+    found = torch.tensor(tokens, device=device)
+    if dist.is_initialized():
+        dist.all_reduce(found, op=dist.ReduceOp.MIN)
+    return int(found)
 
 
 def tokens_of(part: Pass) -> int:

@@ -81,7 +81,8 @@ def test_a_disk_that_fills_up(
         Disk(word, 5, errno.ENOSPC).install(patch)
         words = refused(capsys, line)
     assert (
-        "could not be written: No space left on device" in words and "Make room or choose another run.folder" in words
+        "could not be written: No space left on device" in words
+        and "Make room, or move the run to another run.folder" in words
     )
     assert 4 <= saved(folder) <= 7 and not list(folder.glob("**/.*.part"))
     assert command.main(line) == 0
@@ -100,7 +101,7 @@ def test_a_run_folder_that_may_only_be_read(
             Disk(f"/{name}/", updates if attempt == 0 else 0, errno.EROFS).install(patch)
             words = refused(capsys, line)
         assert f"error: {folder}/" in words and "could not be written: Read-only file system" in words
-        assert "Make it writable or choose another run.folder, then repeat the command" in words
+        assert "Make it writable, or move the run to another run.folder, then repeat the command" in words
     assert command.main(line) == 0
     assert_same_run(folder, whole)
 

@@ -39,6 +39,7 @@ CHANGES = {
 SHOWN_ELSEWHERE = {
     *("training.nodes", "training.devices"),  # test_nodes.py
     "training.strategy",  # test_sharded.py
+    "run.folder",  # below
     *("data.revisions", "data.modules", "data.own.train", "data.own.validation", "data.own.test"),  # test_same_rows.py
 }
 
@@ -82,6 +83,13 @@ def test_a_setting_that_changes_no_number_may_be_another_one(
     assert len(mine) == len(wanted) - (2 if setting == "training.log_every" else 0)
     choices = [(runs / each / "selection.json").read_text() for each in (name, "straight")]
     assert choices[0] == choices[1]
+
+
+def test_a_run_that_was_moved_goes_on(runs: Path) -> None:
+    """As a message of a full disk advises."""
+    shutil.copytree(runs / "struck", runs / "other" / "struck")
+    assert fit(tiny(runs, *SHORT, "run.name=struck", f"run.folder={runs / 'other'}")) == 0
+    assert curve(runs / "other" / "struck") == curve(runs / "straight")
 
 
 def test_every_setting_that_may_change_is_shown_to_change_nothing() -> None:

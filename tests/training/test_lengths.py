@@ -8,7 +8,7 @@ import pytest
 from rim.evaluation.evaluator import EvaluationError
 from rim.settings import Config
 from rim.settings.load import load
-from rim.training.run import fit, prepare_run
+from rim.training.run import LengthError, fit, prepare_run
 from tests.runs import overrides
 
 CHAIN = ("method.name=cot", "stages=[{name: chain, objective: chain, duration: 2 steps}]", "evaluation.controls=[]")
@@ -42,6 +42,7 @@ def own(folder: Path, train: list[list[str]], held: list[list[str]], test: list[
 MIXED = [["a b c d e f g h i j"], ["a"] * 6, ["a b", "c"]]
 
 
+MANY_STEPS = [["a", "b", "c"]] * 70
 SHORT = [["a"], ["b"]]
 LONG = [["a"], ["a b c d e f g h i j k l m n o p"]]
 
@@ -81,3 +82,12 @@ def test_an_answer_without_room_is_refused_before_training(tmp_path: Path, place
     assert not (tmp_path / "run/config.yaml").exists(), "nothing was begun, so other settings may follow"
     longer = ("backbone.scratch.positions=64", "backbone.scratch.vocabulary=258")
     assert fit(chains(tmp_path, *own(tmp_path, SHORT, held, test), *longer)) == 0
+
+
+def test_one_long_step_is_refused_however_many_have_more_steps_or_longer_questions(tmp_path: Path) -> None:
+    rows = [*MANY_STEPS, *[["a"]] * 130, ["a b c d e f g h i j k l m n o p q r s t u v w x y z " * 2]]
+    given = [*own(tmp_path, rows, SHORT, SHORT), "backbone.scratch.vocabulary=258", "evaluation.max_new_tokens=4"]
+    with pytest.raises(
+        LengthError, match=r"'own/train/200' takes \d+ positions in stage 'chain', but the model has 90"
+    ):
+        prepare_run(chains(tmp_path, *given, "backbone.scratch.positions=90"))

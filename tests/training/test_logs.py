@@ -1,8 +1,20 @@
-"""The curve on disk: what a kill cut short is passed over, and a resumed run drops what it will repeat."""
+"""The curve on disk: what a kill cut short is passed over, and a resumed run drops what it will repeat; and time."""
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
+import torch
+
+from rim.training import logs
+from rim.training.curriculum import Curriculum
 from rim.training.logs import Curve, read_curve
+from rim.training.module import RimModule
+from rim.training.run import fit
+from rim.training.saving import AtomicCheckpointIO
+from tests.runs import tiny
+from tests.training.test_nodes import SHORT
 
 
 def test_resumed_curve_drops_what_will_be_repeated(tmp_path: Path) -> None:
@@ -30,3 +42,26 @@ def test_line_that_was_cut_does_not_take_the_next_one_along(tmp_path: Path) -> N
     curve = Curve(path, 1)
     curve.add({"update": 2, "loss": 0.5})
     assert read_curve(path) == [{"update": 1, "loss": 1.0}, {"update": 2, "loss": 0.5}]
+
+
+def test_saving_is_neither_training_nor_waiting_for_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a clock on which an update takes a second, and everything that is saved a hundred."""
+    now = [0.0]
+
+    def takes(seconds: float, owner: type, name: str) -> None:
+        method = getattr(owner, name)
+
+        def timed(*arguments: Any, **more: Any) -> Any:
+            now[0] += seconds
+            return method(*arguments, **more)
+
+        monkeypatch.setattr(owner, name, timed)
+
+    takes(1.0, RimModule, "training_step")
+    takes(100.0, Curriculum, "_save")
+    takes(100.0, AtomicCheckpointIO, "save_checkpoint")
+    monkeypatch.setattr(logs, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    assert fit(tiny(tmp_path, *SHORT)) == 0
+    assert torch.load(tmp_path / "run" / "resume.ckpt")["callbacks"]["Logbook"] == {
+        "seconds": 9.0, "wait": 0.0, "examples": 9 * 8,
+    }  # fmt: skip

@@ -1,6 +1,7 @@
 """The command of a finished run answers again at once; a changed one is refused."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,22 @@ def test_finished_run_repeats_its_report_and_trains_nothing(
     assert f"tensorboard --logdir {straight.parent}" in report
 
 
+def test_a_finished_run_needs_no_checkpoint_and_keeps_no_scraps(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Removed for its size, it is not missed. What processes that were killed while saving have left goes."""
+    folder = tmp_path / "straight"
+    shutil.copytree(straight, folder)
+    (folder / "resume.ckpt").unlink()
+    before = state(folder)
+    for place, name in ((folder, "resume.ckpt"), (folder / "weights", "grounding-best.safetensors")):
+        (place / f".{name}.7.part").write_bytes(b"half")
+    monkeypatch.setattr(run, "train", lambda *_: pytest.fail("a finished run is trained again"))
+    assert command.main(overrides(straight.parent, "run.name=straight", f"run.folder={tmp_path}")) == 0
+    assert capsys.readouterr().out.endswith("\n" + (folder / "report.md").read_text() + "\n")
+    assert {*state(folder)} == {*before}
+
+
 def test_other_settings_are_refused_by_name(straight: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = state(straight)
     with pytest.raises(SystemExit):
@@ -52,8 +69,6 @@ def test_run_that_ended_before_it_was_scored_is_scored_now(
     straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Killed between the last update and the report: the same report, without another update."""
-    import shutil
-
     shutil.copytree(straight, tmp_path / "straight")
     for name in ("result.json", "report.md"):
         os.remove(tmp_path / "straight" / name)

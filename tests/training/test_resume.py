@@ -71,6 +71,7 @@ def test_run_that_is_killed_everywhere_does_too(straight: Path, tmp_path: Path) 
     [
         (Strike("add_gradient", 8, signal.SIGTERM), 9),  # between the two passes of update 9
         (Strike("on_train_batch_end", SWITCH, signal.SIGTERM), SWITCH),  # the stage is scored before it is left
+        (Strike("on_train_batch_end", END, signal.SIGTERM), END),  # the test sets are scored when it goes on
     ],
 )
 def test_sigterm_saves_and_leaves(straight: Path, tmp_path: Path, strike: Strike, saved: int) -> None:

@@ -18,7 +18,7 @@ from rim.base.errors import SettingsError
 from rim.runs.folder import RunFolder
 from rim.training.module import RimModule
 from rim.training.run import fit
-from rim.training.trackers import LoggerError, open_loggers, require_loggers
+from rim.training.trackers import LoggerError, TableLogger, open_loggers, require_loggers
 from tests.runs import curve, tiny
 from tests.training.test_changed_settings import struck_after
 from tests.training.test_contract import Struck
@@ -42,6 +42,17 @@ def test_csv_has_every_update_once_when_the_run_is_resumed(tmp_path: Path, monke
     assert float(rows[-1]["test_accuracy/tracking/test"]) >= 0 and rows[-1]["step"] == "9"
     assert not list((tmp_path / "x").glob("events.out.tfevents.*"))
     assert "tensorboard" not in (tmp_path / "x" / "report.md").read_text()
+
+
+@pytest.mark.parametrize("cut", ["1,5,0.5\r\n", "1,5,0.5\r\n2,", "1,5,0.5\r\n2,6,0.", "1,5,0.5\r\n2,6,0.5"])
+def test_a_row_that_a_full_disk_cut_is_repeated(cut: str, tmp_path: Path) -> None:
+    """Cut before its step, or within a number, which would be another."""
+    file = tmp_path / "csv" / "metrics.csv"
+    file.parent.mkdir()
+    file.write_text("a,step,z\r\n" + cut, newline="")
+    table = TableLogger(tmp_path, 6)
+    table.log_metrics({"a": 2, "z": 0.5}, 6)
+    assert file.read_text().splitlines() == ["a,step,z", "1,5,0.5", "2,6,0.5"]
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from rim.backbone.backbone import Backbone
 from rim.base.tree import TreeBatch
@@ -81,6 +82,31 @@ def test_a_line_that_does_not_fit(tmp_path: Path, memory) -> None:
         "training.tokens_per_line where several examples stand in a line, or data.max_question_tokens, set "
         "backbone.training=lora or training.precision=bf16, or use a smaller model"
     )
+
+
+def test_processes_read_what_fits_in_the_smallest_of_them(
+    tmp_path: Path, memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkpoint has one number, with which all go on: with others in the start, their noise would be another."""
+
+    def smallest(found: torch.Tensor, op: object) -> None:
+        assert op == dist.ReduceOp.MIN
+        found.clamp_(max=40)
+
+    memory(200)
+    least = trial.least
+
+    def among_processes(tokens: int, device: torch.device) -> int:
+        with monkeypatch.context() as patch:
+            patch.setattr(dist, "is_initialized", lambda: True)
+            patch.setattr(dist, "all_reduce", smallest)
+            return least(tokens, device)
+
+    monkeypatch.setattr(trial, "least", among_processes)
+    still = ("stages.0.duration=1 step", "stages.1.duration=1 step")
+    assert fit(tiny(tmp_path, "training.tokens_per_pass=null", *still)) == 0
+    checkpoint = torch.load(tmp_path / "run" / "resume.ckpt")
+    assert checkpoint["DataModule"] == {"tokens_per_pass": {"grounding": 40, "refinement": 40}}
 
 
 def test_what_was_found_is_kept_for_a_run_that_goes_on(tmp_path: Path, memory) -> None:
