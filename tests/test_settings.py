@@ -267,6 +267,7 @@ def test_a_setting_that_was_replaced_is_passed_over(capsys: pytest.CaptureFixtur
 def test_saved_settings_are_read_back_equal() -> None:
     odd = ["run.name=1e4", 'data.question_end="\\n: "', "method.answer_cue= \\${x} yes ", "data.root=null"]
     config = load([write("run.yaml", STAGES)], [*odd, "training.weight_decay=1e-5"])
+    config.method.step_separator = "\\\\${x} \\${y} ${z}\\"
     save(config, "saved.yaml")
     assert load(["saved.yaml"]) == config
     assert flat(config)["stages[0].name"] == "ground"
