@@ -10,7 +10,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig
 from rim.backbone.adapters import add_adapters
 from rim.backbone.backbone import Backbone
 from rim.backbone.tokenizer import SHARED, Slots, add_memory_tokens, build_tokenizer
-from rim.data.encode import EncodedExample, Report
+from rim.data.encode import EncodedExample
+from rim.data.report import Report
 from rim.settings import Config, Lora, Stage, default_stages
 from rim.settings.progress import Progress
 

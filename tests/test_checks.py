@@ -118,6 +118,9 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ),
     ({"training__tokens_per_line": 0}, "training.tokens_per_line = 0: must be at least 1"),
     ({"training__tokens_per_pass": 0}, "training.tokens_per_pass = 0: must be at least 1"),
+    ({"run__seed": 2**64}, "run.seed = 18446744073709551616: must be below 2^64"),
+    ({"backbone__scratch__spread": 0.0}, "backbone.scratch.spread = 0.0: must be above 0, such as 0.02; empty: 1 / sq"),
+    ({"backbone__scratch__spread": nan}, "must be above 0, such as 0.02"),
     ({"backbone__scratch__heads": 5}, "backbone.scratch.heads = 5: must divide width = 64: 1, 2, 4, 8, 16, 32, 64"),
     (
         {"backbone__scratch__shape": "llama", "backbone__scratch__heads": 64},

@@ -50,3 +50,9 @@ def test_what_is_no_duration_is_answered_with_the_four_forms(text: str) -> None:
 def test_per_cent_of_nothing_is_refused() -> None:
     with pytest.raises(DurationError, match=r"^'25%' is per cent of nothing: set training.duration, or write steps or"):
         updates("25%", batch_size=1, rows=1)
+
+
+@pytest.mark.parametrize("text", ["1e999 steps", "4e400 examples", "9" * 400 + " epochs", "1e999%", "1e308 epochs"])
+def test_a_number_beyond_all_floats_is_refused(text: str) -> None:
+    with pytest.raises(DurationError, match="is more than can be counted: write a smaller number"):
+        updates(text, batch_size=1, rows=1000, whole=80)

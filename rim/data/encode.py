@@ -15,15 +15,16 @@ from rim.data.answers import RULES, AnswerError, size
 from rim.data.errors import DataError
 from rim.data.example import Example
 from rim.data.form import Form
-from rim.data.store import EncodedExample, EncodedSplit, Longest, Report
+from rim.data.report import Report
+from rim.data.store import EncodedExample, EncodedSplit
 from rim.data.survival import Pair, Survival
 from rim.data.task_split import TaskSplit
 from rim.data.unknown import Unknown
 from rim.settings import Data
 
-__all__ = ["EncodedExample", "EncodedSplit", "Longest", "Report", "Request", "encode", "plain", "questions"]
+__all__ = ["EncodedExample", "EncodedSplit", "Request", "encode", "plain", "questions"]
 
-VERSION = 4
+VERSION = 5
 """Changes with every change of the readers, of this file and of the stored form."""
 BATCH = 8192
 """Examples that the tokenizer gets together."""

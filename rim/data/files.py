@@ -115,9 +115,10 @@ def table(path: Path) -> Iterator[tuple[int | str, Any]]:
     if not found:
         raise DataError(f"{path} is empty: a data file has a row on every line. Copy or write the file again")
     for number, row in enumerate(found, start=1):
-        if None in row:
-            rule = f"the first line names {len(row) - 1}"
-            raise broken(path, f"row {number}", f"{len(row[None])} fields too many", rule, "copy the file again")
+        more, less = len(row.pop(None, ())), list(row.values()).count(None)
+        if more or less:
+            received = f"{more} fields too many" if more else f"{less} fields too few"
+            raise broken(path, f"row {number}", received, f"the first line names {len(row)}", "copy the file again")
         yield f"row {number}", row
 
 

@@ -9,7 +9,8 @@ from itertools import accumulate
 import numpy as np
 
 from rim.data.order import stream_mixture
-from rim.data.store import EncodedExample, EncodedSplit, Longest, Report
+from rim.data.report import Report
+from rim.data.store import EncodedExample, EncodedSplit, Longest
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class PartReport:
 
     def __str__(self) -> str:
         share = "" if self.share is None else f"{100 * self.share:.3g} % of examples from "
-        return f"{share}{self.report}" + (f", steps as {self.steps}" if self.steps else "")
+        facts = [f"steps as {self.steps}"] if self.steps else []
+        return self.report.text(f"{share}{self.report.source}", *facts)
 
 
 @dataclass(frozen=True)

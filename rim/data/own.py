@@ -9,7 +9,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 from hashlib import sha256
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -91,13 +90,15 @@ def _told_by(path: str, digest: str, task: Task) -> Task:
 
 @cache
 def _module(path: str, digest: str) -> ModuleType:
-    """The file as a module; run once for each content."""
+    """The file as a module; run once for each content.
+
+    An import would take compiled code of the file's former content, where size and second of the change are the same.
+    """
     name = f"rim_task_{digest[:16]}"
-    spec = spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None, f"{path} does not end in .py"
-    module = sys.modules[name] = module_from_spec(spec)
+    module = sys.modules[name] = ModuleType(name)
+    module.__file__ = path
     try:
-        spec.loader.exec_module(module)
+        exec(compile(Path(path).read_bytes(), path, "exec"), vars(module))
     except UserError:
         raise
     except Exception as error:

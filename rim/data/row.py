@@ -89,9 +89,9 @@ class Row:
             rule = f"an answer is one line without {MARK}, and what comes before it are 'steps'"
             raise self.broken(f"'answer' is {texts['answer']!r:.60}", rule)
         chain = tuple(text for step in steps if (text := files.clean(step)))
-        half = next(filter(HALF.search, (*texts.values(), *chain)), None)
+        id = f"{self.source}/{self.index if name is None else name}"
+        half = next(filter(HALF.search, (*texts.values(), *chain, id)), None)
         if half is not None:
             rule = "a text is Unicode, and \\ud800 to \\udfff go in pairs"
             raise self.broken(f"half a character in {half!r:.60}", rule)
-        id = f"{self.source}/{self.index if name is None else name}"
         return Example(id, texts["question"], chain, texts["answer"])

@@ -13,8 +13,8 @@ BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+")
 WHOLE = re.compile(r"\.0+(?![0-9])")
 """The end of a whole number that is written as a float."""
 
-CONTRADICTION = "equations that do not give the answer, and are no steps"
-"""What is counted of rows whose publisher contradicts itself."""
+CONTRADICTION = "equations that contradict the answer"
+"""What is counted of rows whose publisher contradicts itself; such an equation is no step."""
 
 ANNOTATION = re.compile(r"<<.*?>>")
 EQUATION = re.compile(r"<<[^<>]*=([^<>=]+)>>")

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from itertools import chain, pairwise
 from pathlib import Path
@@ -23,6 +23,7 @@ import numpy as np
 from rim.data.errors import DataError
 from rim.data.files import digest
 from rim.data.order import stream_rows
+from rim.data.report import Report
 
 ARRAYS = {"tokens": np.int32, "ends": np.int64, "first": np.int64, "text": np.uint8, "text_ends": np.int64}
 META = "meta.json"
@@ -34,33 +35,6 @@ class Longest(NamedTuple):
     question: int
     step: int
     answer: int
-
-
-@dataclass(frozen=True)
-class Report:
-    """What became of the rows of a source: `read` = `kept` + all of `dropped`, by reason.
-
-    `capped` rows were kept with their first steps only; `distinct` counts different questions among those kept;
-    `origin` names the file and its sha256, or the table of the hub and its commit. `noted` counts what is odd in rows
-    that were not left out, by what it is; `encoded` is a sha256 of the rows as they are stored.
-    """
-
-    source: str
-    read: int
-    kept: int
-    dropped: dict[str, int] = field(default_factory=dict)
-    capped: int = 0
-    distinct: int = 0
-    origin: str = ""
-    noted: dict[str, int] = field(default_factory=dict)
-    encoded: str = ""
-
-    def __str__(self) -> str:
-        dropped = "".join(f", {count:,} left out: {reason}" for reason, count in self.dropped.items())
-        capped = f", {self.capped:,} capped" if self.capped else ""
-        repeated = f", {self.distinct:,} different questions" if self.distinct != self.kept else ""
-        noted = "".join(f", {count:,} {what}" for what, count in self.noted.items())
-        return f"{self.source}: {self.kept:,} of {self.read:,} rows{repeated}{dropped}{capped}{noted}"
 
 
 @dataclass(frozen=True, slots=True)

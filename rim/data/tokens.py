@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -43,13 +44,20 @@ def tokenise_question(question: str, tokenizer: Any, config: Data) -> list[int]:
 def fingerprint(tokenizer: Any) -> str:
     """sha256 of everything that decides about ids: vocabulary, added tokens, rules and special tokens."""
     if getattr(tokenizer, "is_fast", False):
-        state = json.loads(tokenizer.backend_tokenizer.to_str())
-        state.pop("padding", None)  # these two follow the last call
-        state.pop("truncation", None)
+        state = tokenizer.backend_tokenizer.to_str()
     else:
-        state = {"class": type(tokenizer).__name__, "vocabulary": tokenizer.get_vocab()}
-    state["special"] = {name: str(token) for name, token in tokenizer.special_tokens_map.items()}
-    return sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
+        state = json.dumps({"class": type(tokenizer).__name__, "vocabulary": tokenizer.get_vocab()})
+    return _fingerprint(state, tuple((name, str(token)) for name, token in tokenizer.special_tokens_map.items()))
+
+
+@lru_cache(maxsize=4)
+def _fingerprint(state: str, special: tuple[tuple[str, str], ...]) -> str:
+    """Every split of a run asks for it, and sorting a vocabulary of 150,000 entries takes seconds."""
+    parts = json.loads(state)
+    parts.pop("padding", None)  # these two follow the last call
+    parts.pop("truncation", None)
+    parts["special"] = dict(special)
+    return sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _require_unspelt(examples: Sequence[Example], former: dict[str, str]) -> None:

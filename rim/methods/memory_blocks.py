@@ -18,12 +18,12 @@ class MemoryBlocks(Blocks):
         """Blocks and readouts, and the chain of thought as a teacher where one is asked for."""
         tree = super().layout(example, progress)
         weight = self.config.method.distillation
-        return self._taught(tree, example, weight) if weight else tree
+        answers = [index for index, node in enumerate(tree.nodes) if node.kind == Kind.ANSWER]
+        return self._taught(tree, example, weight, answers[-1]) if weight and answers else tree  # answers may fade
 
-    def _taught(self, tree: Tree, example: EncodedExample, weight: float) -> Tree:
+    def _taught(self, tree: Tree, example: EncodedExample, weight: float, student: int) -> Tree:
         """The losses of the teacher weigh like those of one readout of the example, times their settings."""
         nodes = list(tree.nodes)
-        student = max(index for index, node in enumerate(nodes) if node.kind == Kind.ANSWER)
         self.write(nodes, example, self._question(nodes, example), self.config.method.teacher * tree.count)
         pair = Pair(student, len(nodes) - 1, weight * tree.count)
         return Tree(tuple(nodes), tree.count, (pair,))

@@ -20,7 +20,7 @@ def updates(duration: str, *, batch_size: int, rows: int, whole: int | None = No
         whole: updates that per cent refer to.
 
     Raises:
-        DurationError: the text is none of the four forms, or per cent of nothing.
+        DurationError: the text is none of the four forms, too large a number, or per cent of nothing.
     """
     match = _FORM.fullmatch(str(duration))
     if match is None:
@@ -32,4 +32,6 @@ def updates(duration: str, *, batch_size: int, rows: int, whole: int | None = No
         raise DurationError(f"'{duration}' is per cent of nothing: set training.duration, or write steps or epochs")
     whole_of = {"step": 1.0, "update": 1.0, "example": 1 / batch_size, "epoch": rows / batch_size}
     scale = (whole or 0) / 100 if unit == "%" else whole_of[unit]
+    if math.isinf(amount * scale):
+        raise DurationError(f"'{duration}' is more than can be counted: write a smaller number")
     return math.ceil(round(amount * scale, 6))

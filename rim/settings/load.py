@@ -115,12 +115,15 @@ def save(config: Config, path: str | Path) -> None:
 
 
 def _escaped(value: Any) -> Any:
-    """Plain containers with `${` in texts marked as text: OmegaConf would read a reference to another setting."""
+    """Plain containers with `${` in texts marked as text: OmegaConf would read a reference to another setting.
+
+    It reads two backslashes before a `${` as one.
+    """
     if isinstance(value, dict):
         return {key: _escaped(item) for key, item in value.items()}
     if isinstance(value, list):
         return [_escaped(item) for item in value]
-    return value.replace("${", "\\${") if isinstance(value, str) else value
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", value) if isinstance(value, str) else value
 
 
 def differences(a: Config, b: Config) -> list[str]:

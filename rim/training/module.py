@@ -33,6 +33,9 @@ from rim.settings import Config
 from rim.training.datamodule import Pass, TrainingBatch
 from rim.training.plan import Plan, StagePlan
 
+SMALLEST = torch.finfo(torch.float32).tiny
+"""Divides the sums of an update whose readouts have all faded, which are 0."""
+
 
 class NonFiniteLoss(UserError):
     """A loss or gradient that is not a number; nothing was learned from it."""
@@ -166,7 +169,7 @@ class RimModule(pl.LightningModule):
     def divide_gradient(self, optimizer: Optimizer, count: Tensor) -> None:
         """Divide by the update's count over all passes and processes; DDP has divided by the number of processes."""
         grads = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        torch._foreach_mul_([local(grad) for grad in grads], self.trainer.world_size / count)
+        torch._foreach_mul_([local(grad) for grad in grads], self.trainer.world_size / count.clamp(min=SMALLEST))
 
     def clip_gradient(self, optimizer: Optimizer) -> Tensor:
         """Clip by the norm of all gradients, which is returned as it was."""
@@ -193,7 +196,7 @@ class RimModule(pl.LightningModule):
         by_readout = {r: sums[r] / tokens[r] for r in range(self.readouts) if tokens[r]}
         rate = self.stage.learning_rate(self.updates - self.stage.first)
         name = self.stage.stage.name
-        return UpdateReport(self.updates + 1, name, total / count, by_readout, rate, norm, int(examples))
+        return UpdateReport(self.updates + 1, name, total / max(count, SMALLEST), by_readout, rate, norm, int(examples))
 
     def step(self, optimizer: LightningOptimizer) -> None:
         """Change the weights, at the rate of the stage's schedule."""

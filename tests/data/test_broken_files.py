@@ -165,7 +165,13 @@ def test_json_that_python_does_not_read(tmp_path: Path, value: str, part: str) -
             "gpqa/main",
             "gpqa/gpqa_main.csv",
             "Question,Correct Answer\nq,a,b\n",
-            "row 1: 1 fields too many; the first line",
+            "row 1: 1 fields too many; the first line names 2",
+        ),
+        (
+            "gpqa/main",
+            "gpqa/gpqa_main.csv",
+            "Question,Explanation\nq\n",
+            "row 1: 1 fields too few; the first line names 2",
         ),
         (
             *("svamp/test", "svamp/SVAMP.json"),

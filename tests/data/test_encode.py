@@ -18,6 +18,7 @@ from rim.data.encode import Request, encode, key
 from rim.data.errors import DataError
 from rim.data.example import Example, Reading
 from rim.data.registry import parse_source
+from rim.data.report import Report
 from rim.data.store import EncodedSplit, Writer
 from rim.data.task_split import TaskSplit
 from rim.settings import Data, Own, Tracking
@@ -325,7 +326,7 @@ def test_rows_of_many_batches_are_joined(tmp_path: Path) -> None:
     writer = Writer()
     for start in range(0, 49, 10):
         writer.add(rows[start : start + 10])
-    writer.write(tmp_path / "a", store.Report("s", 49, 49), "text")
+    writer.write(tmp_path / "a", Report("s", 49, 49), "text")
     split = EncodedSplit(tmp_path / "a")
     for (texts, segments), got in zip(rows, (split[row] for row in range(49)), strict=True):
         assert (got.id, got.text, got.gold) == texts

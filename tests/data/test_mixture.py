@@ -274,10 +274,10 @@ def test_the_sources_of_a_mixture_follow_each_other(small: Data) -> None:
     assert first.report.dropped == {"beyond data.train_rows=30": 30}
     assert str(train.report).splitlines() == [
         "tracking/train + arithmetic/train: 60 of 100 rows",
-        "50 % of examples from tracking/train: 30 of 60 rows, 30 left out: beyond data.train_rows=30, "
-        "steps as equations",
-        "50 % of examples from arithmetic/train: 30 of 40 rows, 10 left out: beyond data.train_rows=30, "
-        "steps as equations",
+        "50 % of examples from tracking/train: 30 of 60 rows",
+        *("  steps as equations", "  30 left out: beyond data.train_rows=30"),
+        "50 % of examples from arithmetic/train: 30 of 40 rows",
+        *("  steps as equations", "  10 left out: beyond data.train_rows=30"),
     ]
 
 

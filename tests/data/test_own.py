@@ -1,6 +1,7 @@
 """A user's own task: JSON-lines files named in the settings, or a Python file; and both from fit to compare."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,6 +108,7 @@ def test_a_row_has_a_question_an_answer_and_perhaps_steps_and_a_name(tmp_path: P
         ({"question": "q?", "answer": "a", "id": ""}, "line 2: 'id' is ''; an id is a text or a whole number"),
         ({"question": "q?", "answer": "a", "id": ["x"]}, "line 2: 'id' is ['x']; an id is a text or a whole number"),
         ({"question": "q\ud83d", "answer": "a"}, "line 2: half a character in 'q\\ud83d'; a text is Unicode, and"),
+        ({"question": "q?", "answer": "a", "id": "\ud83d"}, "line 2: half a character in 'own/train/\\ud83d'"),
         ({"question": "q?", "answer": "a", "id": 0}, "two rows are named 'own/train/0'. Ids differ"),
         ([], "line 2: list instead of an object"),
     ],
@@ -206,6 +208,20 @@ def test_what_is_read_is_encoded_anew_when_the_python_file_changes(riddles: Data
     Path(riddles.modules[0]).write_text(MODULE.replace("egg", "nut"))
     assert task("riddles", riddles).fingerprint("test", riddles) != before
     assert len(read("riddles/test", riddles).examples) == 2
+
+
+def test_a_python_file_is_read_anew_though_its_size_and_time_are_the_same(
+    riddles: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And whatever its name ends in."""
+    monkeypatch.setattr("sys.dont_write_bytecode", False)
+    for ending in (".py", ".txt"):
+        file = Path(riddles.modules[0]).with_suffix(ending)
+        given = replace(riddles, modules=[str(file)])
+        for easy in ("egg", "nut"):
+            file.write_text(MODULE.replace("egg", easy))
+            os.utime(file, (1, 1))
+            assert read("riddles/test", given).read - len(read("riddles/test", given).examples) == (easy == "egg")
 
 
 @pytest.mark.parametrize(

@@ -185,8 +185,8 @@ def test_show_prints_rows_lengths_and_what_is_left_out(tmp_path: Path, capsys: p
     assert show.main(["--data", *tiny, *own, *places, "data.max_steps=3", f"data.cache={tmp_path}/cache"]) == 0
     printed = capsys.readouterr().out
     assert (
-        "train: own/train: 21 of 26 rows, 4 left out: question also in validation or test, 1 left out: more than "
-        "data.max_steps=3 steps" in printed
+        "train: own/train: 21 of 26 rows\n  5 left out:\n    4  question also in validation or test\n"
+        "    1  more than data.max_steps=3 steps\n" in printed
     )
     assert "validation: own/validation: 4 of 4 rows" in printed and "test: own/validation: 4 of 4" in printed
     assert (

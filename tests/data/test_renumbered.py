@@ -90,13 +90,10 @@ def test_versions_are_right_by_an_independent_evaluator(reading: Reading, origin
 
 
 def test_rows_are_counted_by_reason_and_versions_differ(reading: Reading) -> None:
-    assert reading.read == len(reading.examples) + sum(reading.dropped.values())
-    left_out = sum(
-        count for reason, count in reading.dropped.items() if reason != "no further version within the limits"
-    )
+    assert reading.read == 3 * 1319 == len(reading.examples) + sum(reading.dropped.values()), "in versions"
     kept = {example.id.partition(".")[0] for example in reading.examples}
-    assert left_out + len(kept) <= 1319 and len(kept) > 380 and distinct(reading) == len(reading.examples)
-    assert reading.dropped["no equations"] == 18
+    assert len(kept) > 380 and distinct(reading) == len(reading.examples)
+    assert reading.dropped["no equations"] == 3 * 18
     first = [example.id for example in reading.examples[:2]]
     assert all(name.endswith(".0") for name in first), "the first version of all rows comes first"
 
@@ -139,19 +136,19 @@ def test_validation_rows_are_no_training_rows(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("question", "steps", "answer", "reason"),
     [
-        ("Ann has 5 eggs and Bob 5.", ("<<5+5=10>>",), "10", "a number that stands twice in the question"),
-        ("Ann eats 1/2 of 6 eggs.", ("<<6/2=3>>",), "3", "digits that are no plain number"),
-        ("Ann works from 3 pm for 6 hours.", ("<<3+6=9>>",), "9", "digits that are no plain number"),
-        ("Ann was born in 1990 and is 5.", ("<<1990+5=1995>>",), "1995", "digits that are no plain number"),
-        ("Ann, the 3rd, has 6 eggs.", ("<<6*3=18>>",), "18", "digits that are no plain number"),
-        ("Ann has 6 eggs and 20 hens.", ("<<6*2=12>>",), "12", "a number of unknown source"),
+        ("Ann has 5 eggs and Bob 5.", ("<<5+5=10>>",), "10", "a number that the question has twice"),
+        ("Ann eats 1/2 of 6 eggs.", ("<<6/2=3>>",), "3", "digits of a fraction, a time, a year"),
+        ("Ann works from 3 pm for 6 hours.", ("<<3+6=9>>",), "9", "digits of a fraction, a time, a year"),
+        ("Ann was born in 1990 and is 5.", ("<<1990+5=1995>>",), "1995", "digits of a fraction, a time, a year"),
+        ("Ann, the 3rd, has 6 eggs.", ("<<6*3=18>>",), "18", "digits of a fraction, a time, a year"),
+        ("Ann has 6 eggs and 20 hens.", ("<<6*2=12>>",), "12", "a number of an equation with no known source"),
         (
             "Ann works 7 hours every day of a week.",
             ("<<7*7=49>>",),
             "49",
-            "a number of an equation that has two sources",
+            "a number of an equation with two possible sources",
         ),
-        ("Ann has 6 eggs, 2 more, 8 more.", ("<<6+2=8>>", "<<8+8=16>>"), "16", "a number of an equation that has two"),
+        ("Ann has 6 eggs, 2 more, 8 more.", ("<<6+2=8>>", "<<8+8=16>>"), "16", "a number of an equation with two"),
         ("Ann has 6 eggs and 20 hens.", ("<<6+6=12>>",), "12", "a number or a result that no equation uses"),
         ("Ann has 6 eggs and 20 hens.", ("<<6+20=26>>",), "27", "an answer that is not the last result"),
         ("Ann has 6 eggs and 20 hens.", ("<<6+20=25>>",), "25", "an equation that cannot be computed exactly"),
@@ -171,7 +168,7 @@ def test_words_say_constants_and_per_cent_become_decimals() -> None:
         "A dozen hats cost $48. Ann buys twice that, 25% off. What does one hat cost, and 20 of them?",
         ("<<48*.25=12>>", "<<48-12=36>>", "<<36/12=3>>", "<<3*20=60>>"), "60",
     )  # fmt: skip
-    assert template(row) == "a number of an equation that has two sources", "12 is a dozen and a result"
+    assert template(row) == "a number of an equation with two possible sources", "12 is a dozen and a result"
     plain = replace(row, question=row.question.replace("A dozen", "Some"))
     assert not isinstance(template(plain), str) and not isinstance(template(row), Template)
     made = template(replace(plain, steps=("<<48*.25=12>>", "<<48-12=36>>", "<<20+36=56>>", "<<56/2=28>>"), answer="28"))

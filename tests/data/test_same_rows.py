@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from rim.data.joined import JoinedReport, PartReport
+from rim.data.report import Report
 from rim.data.same_rows import changes
-from rim.data.store import Report
 
 A, B = "a" * 64, "b" * 64
 OLD, NEW = "0" * 40, "1" * 40

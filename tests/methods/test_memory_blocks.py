@@ -91,6 +91,13 @@ def test_faded_readouts_are_left_out_and_the_answer_stays() -> None:
     assert plain(tree) == [*trunk(of, 4), (S, text(of.steps[3]), 3, 1 / 3, 3), (A, text(of.answer), 4, 1, 4)]
 
 
+def test_an_answer_that_has_faded_is_not_distilled() -> None:
+    of = example(4, (3, 2))
+    settings = {"method__fade": "absolute", "method__fade_answer": True, "method__distillation": 1.0}
+    tree = made(**settings, data__max_steps=8).layout(of, at("grounding", 0.5))
+    assert (plain(tree), tree.count, tree.pairs) == (trunk(of, 2), 0, ())
+
+
 @pytest.mark.parametrize(
     ("fade", "progress", "lambdas"),
     [  # T = 4; the longest chain that trains has 8 steps

@@ -160,6 +160,12 @@ def batch(prepared: Prepared, updates: int) -> list[EncodedExample]:
     return [prepared.splits.train[row] for row in place.rows]
 
 
+def test_an_update_whose_readouts_have_all_faded_has_no_gradient(gradient) -> None:
+    """Chains of at most 3 steps have faded at 3 / 13 of the stage."""
+    found = gradient(GROUNDING, "method.fade=absolute", "method.fade_answer=true", "data.max_steps=13")
+    assert not any(value.any() for value in found.values())
+
+
 def test_curve_has_the_mean_loss_and_its_parts(straight: Path, prepared: Prepared) -> None:
     """The first line of a real run against the plain definition, at the weights that the seed gives."""
     from tests.runs import curve

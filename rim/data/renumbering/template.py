@@ -94,9 +94,9 @@ def template(example: Example) -> Template | str:
         return "no equations"
     numbers = numbers_in(example.question)
     if numbers is None:
-        return "digits that are no plain number: a fraction, a time, a year, a part of a word"
+        return "digits of a fraction, a time, a year or a word"
     if max(Counter(number.value for number in numbers).values(), default=1) > 1:
-        return "a number that stands twice in the question"
+        return "a number that the question has twice"
     equations = _equations(example, numbers)
     if isinstance(equations, str):
         return equations
@@ -121,7 +121,7 @@ def _equations(example: Example, numbers: Sequence[Number]) -> list[Equation] | 
         for written in expression.numbers:
             sources = _sources(Fraction(written), numbers, results, constants)
             if len(sources) != 1:
-                return "a number of an equation that has two sources" if sources else "a number of unknown source"
+                return f"a number of an equation with {'two possible sources' if sources else 'no known source'}"
             operands += sources
             used.update(each._replace(scale=Fraction(1)) for each in sources)
         assert match is not None

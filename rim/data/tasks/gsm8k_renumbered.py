@@ -35,18 +35,20 @@ FROM = {"train": "train", "validation": "train", "test": "test"}
 def read(split: str, config: Data) -> Reading:
     """The versions of a split: the first one of every row, then the second one of every row, and so on.
 
+    What is read, kept and left out is counted in versions: a row that cannot be renumbered lacks all of them.
+
     Raises:
         DataError: GSM8K's rows are missing or broken.
     """
     found = gsm8k.TASK.read(FROM[split], replace(config, steps="equations"))
     made = [template(row) for row in found.examples if _home(row, split)]
     templates = [each for each in made if isinstance(each, Template)]
-    dropped = Counter(each for each in made if isinstance(each, str))
     asked = _asked(split, config)
+    dropped = Counter(each for each in made if isinstance(each, str) for _ in range(asked))
     drawn = [_versions(each, split, config) for each in templates]
     examples = [_formed(each, config) for turn in zip_longest(*drawn) for each in turn if each is not None]
     dropped["no further version within the limits"] += asked * len(templates) - len(examples)
-    return Reading(examples, len(examples) + dropped.total(), dict(+dropped), found.origin)
+    return Reading(examples, asked * len(made), dict(+dropped), found.origin)
 
 
 def fingerprint(split: str, config: Data) -> str:

@@ -16,6 +16,7 @@ _FROM_ZERO = {
     *("method.latents", "memory.insertion_layer", "evaluation.probe_layer"),
 }
 """Whole numbers that may be 0; every other one is at least 1."""
+SEEDS = 2**64
 
 
 def value_at(config: Config, path: str) -> Any:
@@ -27,7 +28,7 @@ def value_at(config: Config, path: str) -> Any:
 
 
 def sizes(config: Config) -> Iterator[tuple[str, str]]:
-    """Whole numbers that are too small, and penalties that are negative."""
+    """Whole numbers that are too small, a seed that is too large, and penalties that are negative."""
     for path, kind in schema.leaves():
         if int in schema.alternatives(kind) and path != "memory.blocks" and not path.startswith("stages"):
             value, least = value_at(config, path), 0 if path in _FROM_ZERO else 1
@@ -35,6 +36,8 @@ def sizes(config: Config) -> Iterator[tuple[str, str]]:
                 yield path, f"must be at least {least}"
     if config.memory.blocks < 1:
         yield "memory.blocks", "must be at least 1; a model without blocks is method.name=direct"
+    if config.run.seed >= SEEDS:
+        yield "run.seed", f"must be below 2^64 = {SEEDS}: torch has no further seeds"
     for path in ("training.weight_decay", "training.clip"):
         if not 0 <= value_at(config, path) < float("inf"):
             yield path, "must be 0 or more"
@@ -93,8 +96,10 @@ def types(config: Config) -> Iterator[tuple[str, str]]:
 
 
 def heads(config: Config) -> Iterator[tuple[str, str]]:
-    """Heads that a model cannot be built with."""
+    """Initial weights without a spread, and heads that a model cannot be built with."""
     shape = config.backbone.scratch
+    if shape.spread is not None and not 0 < shape.spread < float("inf"):
+        yield "backbone.scratch.spread", "must be above 0, such as 0.02; empty: 1 / sqrt(width)"
     if _any_below_one(shape.width, shape.heads, shape.key_value_heads):
         return  # refused as sizes
     if shape.width % shape.heads:
