@@ -8,7 +8,7 @@ import numpy as np
 from rim.base.files import write_json
 from rim.data.encode import EncodedSplit
 from rim.data.prepare import prepare_tests
-from rim.evaluation.beside import beside_report
+from rim.evaluation.beside import Other, beside_report
 from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.finished import evaluator_of, facts_of, settings_of
@@ -51,6 +51,7 @@ def evaluate(
     backbone, about = folder.load_backbone(weights)
     backbone = backbone.to(scoring_device(config.training.accelerator))
     tests = prepare_tests(config.data, backbone.tokenizer)
+    others = {source: [Other.of(each, source, split) for each in beside] for source, split in tests.items()}
     evaluator = evaluator_of(folder, config, backbone, tests.values())
     for source, split in tests.items():
         if protocol:
@@ -61,7 +62,7 @@ def evaluate(
         file = write_result(result, folder.path / "results", facts)
         print(f"{result.report(config.evaluation.confidence)}\n\nWeights: {about['name']}. Predictions: {file}\n")
         if beside:
-            print(beside_report(beside, source, result.rows, result.score, config.evaluation.confidence) + "\n")
+            print(beside_report(others[source], result.score, config.evaluation.confidence) + "\n")
 
 
 def _choose(folder: RunFolder, config: Config, weights: str | None) -> None:
