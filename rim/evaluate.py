@@ -38,6 +38,8 @@ def main(argv: list[str] | None = None) -> int:
     options = line.options
     if options.beside and (options.export or options.base is not None or options.protocol or options.adaptive):
         raise UsageError("--beside goes with --run alone: it stands beside the controls of that run")
+    if options.protocol and options.checkpoint and not options.export:
+        raise UsageError("--protocol takes no --checkpoint: it chooses among all checkpoints of the run")
     if options.export:
         return _score_folder(options, overrides, sources)
     if options.base is not None:

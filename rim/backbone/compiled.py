@@ -42,8 +42,13 @@ class CompiledLayers:
             del self.layers.forward
 
 
-def require_compiler(kind: str) -> None:
+def require_compiler(
+    kind: str, setting: str = "training.compile = true", instead: str = "set training.compile=false"
+) -> None:
     """Refuse, before anything is built, what torch.compile could not do on a kind of device.
+
+    Args:
+        setting: what asks for it, and `instead` the way without it, both for the message.
 
     Raises:
         CompilerError: none of the compilers is on the path.
@@ -52,7 +57,6 @@ def require_compiler(kind: str) -> None:
     names = (os.environ[variable],) if os.environ.get(variable) else usual
     if not any(shutil.which(name) for name in names):
         raise CompilerError(
-            f"training.compile = true: torch.compile needs a compiler on this device, and there is no "
-            f"{' or '.join(names)} on the path; install one, name one in the variable {variable}, or set "
-            "training.compile=false"
+            f"{setting}: torch.compile needs a compiler on this device, and there is no {' or '.join(names)} on the "
+            f"path; install one, name one in the variable {variable}, or {instead}"
         )

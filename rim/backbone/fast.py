@@ -34,6 +34,7 @@ from torch import Tensor, nn
 
 from rim.backbone.backbone import Backbone, Reading
 from rim.backbone.columns import Columns, Sizes
+from rim.backbone.compiled import require_compiler
 from rim.backbone.decode import Prompt, _prefill, _Trunk, _with_cues, greedy
 from rim.backbone.insertion import MemoryCache
 from rim.backbone.layer_inputs import changed
@@ -66,11 +67,15 @@ def decoder(mode: str) -> Decode:
 
     Raises:
         DecodeError: there is no such way, or it needs a GPU.
+        CompilerError: it needs a compiler.
     """
     if mode not in get_args(DecodeMode):
         raise DecodeError(f"decode = '{mode}': there is no such way; there are {', '.join(get_args(DecodeMode))}")
     if mode == "graph" and not torch.cuda.is_available():
         raise DecodeError("decode = 'graph': CUDA graphs need a GPU of NVIDIA, and none is here; use plain or compiled")
+    if mode == "compiled":
+        kind = "cuda" if torch.cuda.is_available() else "cpu"
+        require_compiler(kind, "decode = 'compiled'", "use plain or static")
     return greedy if mode == "plain" else FastDecoder(mode)
 
 

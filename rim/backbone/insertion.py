@@ -167,8 +167,7 @@ class _Pass:
         """What layer `index` is to be called with, given what it would be called with."""
         changes: dict[str, Callable[[Any], Any]] = {STATES: partial(self.hidden, index)}
         if index < self.insertion.layer:
-            changes |= {"attention_mask": self.mask, "position_ids": self.take}
-            changes["position_embeddings"] = lambda tables: tuple(map(self.take, tables))  # [B, Q, R] each
+            changes |= {"attention_mask": self.mask, "position_ids": self.take, "position_embeddings": self.tables}
         return changing(self.insertion.names, changes)
 
     def hidden(self, index: int, hidden: Tensor) -> Tensor:
@@ -188,6 +187,10 @@ class _Pass:
     def take(self, values: Tensor) -> Tensor:
         """[B, P, …] of values [B, Q, …]."""
         return self._once(values, lambda: at(values, self.place_BP))
+
+    def tables(self, tables: Tensor | tuple[Tensor, ...]) -> Tensor | tuple[Tensor, ...]:
+        """[B, P, R] of each rotary table [B, Q, R]: of cosines and sines, or of complex numbers (Llama 4)."""
+        return self.take(tables) if isinstance(tables, Tensor) else tuple(map(self.take, tables))
 
     def mask(self, mask: Tensor) -> Tensor:
         """[B, 1, P, C] of an additive mask [B, 1, Q, J]."""

@@ -65,7 +65,7 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
     prompt = prompt_text(model.evaluator.method, model.config, model.backbone.tokenizer, blocks)
     sets = scored(model.folder)
     as_scored = blocks == model.config.memory.blocks
-    standing = [each for each in sets if as_scored and each.checkpoint == model.about["name"]]
+    standing = [each for each in sets if as_scored and each.is_of(model.about["name"], blocks)]
     expected = list(_expected(model, sets, prompt, blocks if prompt.choice else None))
     template = chat_template(prompt, model.backbone.tokenizer)
     with _whole_or_nothing(to) as scrap:

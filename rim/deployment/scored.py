@@ -12,18 +12,26 @@ from rim.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class Scored:
-    """A test set: source (`task/split`), file of predictions, answer rule, and the score of a checkpoint."""
+    """A test set: source (`task/split`), file of predictions, answer rule, and the score of a checkpoint.
+
+    `blocks` is the number of blocks that it was read with; None: the run's own.
+    """
 
     source: str
     file: Path
     rule: str
     checkpoint: str
     share: Proportion
+    blocks: int | None = None
 
     @cached_property
     def rows(self) -> list[Prediction]:
         """The questions with their answers."""
         return read_jsonl(self.file)
+
+    def is_of(self, checkpoint: str, blocks: int) -> bool:
+        """Whether this checkpoint has the score where it reads so many blocks."""
+        return self.checkpoint == checkpoint and self.blocks in (None, blocks)
 
 
 def scored(folder: RunFolder) -> list[Scored]:
@@ -33,7 +41,8 @@ def scored(folder: RunFolder) -> list[Scored]:
         result = folder.read(f"results/{file.stem}.json")
         share = Proportion(result["final"]["correct"], result["examples"])
         rule = result.get("rule", {}).get("name", "text")
-        found.append(Scored(result.get("source", file.stem), file, rule, result["name"], share))
+        source, blocks = result.get("source", file.stem), result.get("blocks")
+        found.append(Scored(source, file, rule, result["name"], share, blocks))
     return found
 
 

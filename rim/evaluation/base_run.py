@@ -14,6 +14,7 @@ from rim.data.example import Example
 from rim.data.prepare import prepare_tests, questions, training_texts
 from rim.data.sources import parse_sources
 from rim.evaluation.base_prompt import BaseEvaluator, BaseModel, Way
+from rim.evaluation.beside import differs, recorded
 from rim.evaluation.device import scoring_device
 from rim.evaluation.finished import settings_of
 from rim.evaluation.lengths import Lengths
@@ -64,7 +65,8 @@ def evaluate_base(path: Path, overrides: Sequence[str], sources: Sequence[str] |
     ways = _ways(config, shots)
     for source, split in tests.items():
         scored = {way: _score(folder, config, backbone, way, source, split) for way in ways}
-        print(f"## {source}: {config.backbone.name}, untouched\n\n{_table(folder, config, source, scored)}\n")
+        own = _own(folder, config, source, split)
+        print(f"## {source}: {config.backbone.name}, untouched\n\n{_table(config, scored, own)}\n")
 
 
 def _untouched(folder: RunFolder, config: Config) -> Backbone:
@@ -113,13 +115,18 @@ def _score(
     return result
 
 
-def _table(folder: RunFolder, config: Config, source: str, scored: dict[Way, TestResult]) -> str:
-    """Accuracy by way, and that of the run itself where it has answered the same rows."""
-    shares = {f"base, {way.name}": result.score.final for way, result in scored.items()}
+def _own(folder: RunFolder, config: Config, source: str, split: EncodedSplit) -> dict[str, Proportion]:
+    """The accuracy of the run itself, where it has answered the same rows and was marked by the same rule."""
+    facts = recorded(folder, source)
+    if facts is None or differs(folder, facts, split):
+        return {}
+    return {f"this run ({config.method.name})": Proportion(facts["final"]["correct"], facts["final"]["count"])}
+
+
+def _table(config: Config, scored: dict[Way, TestResult], own: dict[str, Proportion]) -> str:
+    """Accuracy by way, and that of the run itself."""
+    shares = {f"base, {way.name}": result.score.final for way, result in scored.items()} | own
     lenient = {f"base, {way.name}": result.by_rule.get(LENIENT) for way, result in scored.items()}
-    own = folder.read(f"results/{source.replace('/', '-')}.json")
-    if own is not None and own.get("rows") == next(iter(scored.values())).rows:
-        shares[f"this run ({config.method.name})"] = Proportion(own["final"]["correct"], own["examples"])
     rows = [
         (name, *with_bounds(share, config.evaluation.confidence), share.count, _lenient(lenient.get(name)))
         for name, share in shares.items()

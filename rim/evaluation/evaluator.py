@@ -1,6 +1,7 @@
 """From a backbone and encoded examples to predictions: all readouts of a question from one prefill.
 
-Scoring runs in fp32 whatever training used, so that a score does not depend on the batch that a question shares.
+Scoring runs without autocast, in the type of the weights. In fp32, as they are unless backbone.dtype=bf16, a score does
+not depend on the batch that a question shares.
 """
 
 from collections.abc import Iterator, Sequence

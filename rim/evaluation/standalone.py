@@ -8,7 +8,7 @@ import numpy as np
 from rim.base.files import write_json
 from rim.data.encode import EncodedSplit
 from rim.data.prepare import prepare_tests
-from rim.evaluation.beside import beside_report
+from rim.evaluation.beside import Other, beside_report
 from rim.evaluation.device import scoring_device
 from rim.evaluation.evaluator import Evaluator
 from rim.evaluation.finished import evaluator_of, facts_of, settings_of
@@ -30,7 +30,7 @@ def evaluate(
     adaptive: bool = False,
     beside: Sequence[Path] = (),
 ) -> None:
-    """Score a run on test sources, write `results/`, and print the report.
+    """Score a run on test sources, print the report, and write `results/`: a report that no disk takes has been read.
 
     Args:
         overrides: of settings that do not change the weights.
@@ -42,6 +42,7 @@ def evaluate(
 
     Raises:
         UserError: no such run, weights, source or setting; each says what there is.
+        SaveError: results cannot be written.
     """
     folder = RunFolder(path)
     config = settings_of(folder, overrides, sources)
@@ -51,17 +52,18 @@ def evaluate(
     backbone, about = folder.load_backbone(weights)
     backbone = backbone.to(scoring_device(config.training.accelerator))
     tests = prepare_tests(config.data, backbone.tokenizer)
+    others = {source: [Other.of(each, source, split) for each in beside] for source, split in tests.items()}
     evaluator = evaluator_of(folder, config, backbone, tests.values())
     for source, split in tests.items():
         if protocol:
             _select(folder, config, evaluator, source, split)
             continue
         result = score_source(evaluator, backbone, source, split, config.evaluation)
-        facts = facts_of(about, config)
-        file = write_result(result, folder.path / "results", facts)
-        print(f"{result.report(config.evaluation.confidence)}\n\nWeights: {about['name']}. Predictions: {file}\n")
+        print(result.report(config.evaluation.confidence) + "\n")
+        file = write_result(result, folder.path / "results", facts_of(about, config))
+        print(f"Weights: {about['name']}. Predictions: {file}\n")
         if beside:
-            print(beside_report(beside, source, result.rows, result.score, config.evaluation.confidence) + "\n")
+            print(beside_report(others[source], result.score, config.evaluation.confidence) + "\n")
 
 
 def _choose(folder: RunFolder, config: Config, weights: str | None) -> None:
@@ -72,10 +74,10 @@ def _choose(folder: RunFolder, config: Config, weights: str | None) -> None:
 
     run, confidence = open_adaptive(folder, config, weights), config.evaluation.confidence
     for result in run.results():
-        facts = {**run.about(result.source), **adaptive_json(result, confidence)}
+        print(adaptive_report(result, confidence) + "\n")
         file = folder.path / "results" / f"{result.source.replace('/', '-')}-adaptive.json"
-        write_json(file, facts)
-        print(f"{adaptive_report(result, confidence)}\n\nWeights: {run.facts['name']}. {file}\n")
+        write_json(file, {**run.about(result.source), **adaptive_json(result, confidence)})
+        print(f"Weights: {run.facts['name']}. {file}\n")
 
 
 def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str, split: EncodedSplit) -> None:
@@ -92,5 +94,5 @@ def _select(folder: RunFolder, config: Config, evaluator: Evaluator, source: str
     result = select_by_splits(correct_CE, names, *numbers, config.run.seed)
     facts = {"mean": result.mean, "standard_error": result.standard_error, "per_split": result.per_split}
     facts["rule"] = rule_facts(split.answer_rule)
-    write_json(folder.path / "results" / f"{source.replace('/', '-')}-protocol.json", facts)
     print(f"## {source}\n\n{selection_report(result)}\n")
+    write_json(folder.path / "results" / f"{source.replace('/', '-')}-protocol.json", facts)

@@ -107,6 +107,6 @@ def _inputs(values: list[Any]) -> Tensor:
 
 def now(device: torch.device) -> float:
     """Seconds, once all work of the device is done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    if device.type in ("cuda", "mps"):
+        torch.accelerator.synchronize()
     return perf_counter()

@@ -15,6 +15,7 @@ from rim.backbone.checkpointing import checkpoint_layers
 from rim.backbone.compiled import CompilerError, require_compiler
 from rim.backbone.decode import greedy
 from rim.backbone.dropout import set_dropout
+from rim.backbone.fast import decoder
 from rim.base.tree import pad
 from rim.methods.registry import build_method
 from tests.models import at, config, example, tiny_backbone, with_adapters
@@ -75,6 +76,13 @@ def test_without_a_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert str(error.value) == (
         "training.compile = true: torch.compile needs a compiler on this device, and there is no g++ or clang++ on the "
         "path; install one, name one in the variable CXX, or set training.compile=false"
+    )
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(CompilerError) as error:
+        decoder("compiled")
+    assert str(error.value) == (
+        "decode = 'compiled': torch.compile needs a compiler on this device, and there is no g++ or clang++ on the "
+        "path; install one, name one in the variable CXX, or use plain or static"
     )
     monkeypatch.setenv("CC", "icx")
     with pytest.raises(CompilerError, match="there is no icx on the path"):

@@ -194,6 +194,13 @@ def test_the_self_check_passes_and_leaves_the_insertion_on(family: str) -> None:
     assert torch.equal(logits(backbone), wanted)
 
 
+def test_one_rotary_table_of_complex_numbers() -> None:
+    """As Llama 4 has it, in the place of cosines and sines."""
+    backbone = family_backbone("llama4_text").eval()
+    build_method(config(insertion_layer=1), backbone.tokenizer).add_modules(backbone)
+    assert self_check(backbone, trees(backbone)).difference < 1e-5
+
+
 def test_the_self_check_compares_with_memory_as_tokens_and_where_it_enters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Readouts that see each other below ℓ alone are caught by the second comparison."""
     backbone = equipped()

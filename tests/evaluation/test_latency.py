@@ -82,6 +82,16 @@ def counts(of: Latency) -> tuple[float, ...]:
     return (*passes, of.positions_to_first, of.positions, of.tokens)
 
 
+@pytest.mark.parametrize(("kind", "waits"), [("cpu", 0), ("cuda", 1), ("mps", 1)])
+def test_the_clock_is_read_once_a_device_has_done_its_work(
+    kind: str, waits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(torch.accelerator, "synchronize", lambda: seen.append(kind))
+    waiting.now(torch.device(kind))
+    assert seen == [kind] * waits
+
+
 def test_a_direct_answer(clock: Clock) -> None:
     """9 tokens of the question give the first token; two more passes of one token each give the second and the end."""
     with says([5, 6]):
