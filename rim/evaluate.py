@@ -42,6 +42,10 @@ def main(argv: list[str] | None = None) -> int:
         return _score_folder(options, overrides, sources)
     if options.base is not None:
         return _score_base(options, overrides, sources)
+    if options.protocol and options.checkpoint:
+        raise UsageError(
+            f"--protocol chooses among all checkpoints, --checkpoint {options.checkpoint} names one: give either"
+        )
     from rim.evaluation.standalone import evaluate
 
     form = {"protocol": options.protocol, "adaptive": options.adaptive}
