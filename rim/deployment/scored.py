@@ -12,13 +12,17 @@ from rim.runs.folder import RunFolder
 
 @dataclass(frozen=True)
 class Scored:
-    """A test set: source (`task/split`), file of predictions, answer rule, and the score of a checkpoint."""
+    """A test set: source (`task/split`), file of predictions, answer rule, and the score of a checkpoint.
+
+    `blocks` is the number of memory blocks that it was scored with; None: the run's own.
+    """
 
     source: str
     file: Path
     rule: str
     checkpoint: str
     share: Proportion
+    blocks: int | None = None
 
     @cached_property
     def rows(self) -> list[Prediction]:
@@ -33,7 +37,8 @@ def scored(folder: RunFolder) -> list[Scored]:
         result = folder.read(f"results/{file.stem}.json")
         share = Proportion(result["final"]["correct"], result["examples"])
         rule = result.get("rule", {}).get("name", "text")
-        found.append(Scored(result.get("source", file.stem), file, rule, result["name"], share))
+        source, blocks = result.get("source", file.stem), result.get("blocks")
+        found.append(Scored(source, file, rule, result["name"], share, blocks))
     return found
 
 
