@@ -18,6 +18,7 @@ from rim.backbone.backbone import Backbone, BackboneError
 from rim.backbone.pretrained import DTYPES, embedding_rows, fetch_tokenizer, load_pretrained
 from rim.backbone.reserved import take_reserved
 from rim.backbone.tokenizer import (
+    OPEN,
     SHARED,
     Slots,
     SpecialTokens,
@@ -26,7 +27,7 @@ from rim.backbone.tokenizer import (
     block_tokens,
     build_tokenizer,
 )
-from rim.base.chat import end_of_turn
+from rim.base.chat import end_of_turn, frame_of
 from rim.settings import Backbone as BackboneConfig
 from rim.settings import Config, Scratch
 
@@ -38,13 +39,25 @@ def run_tokenizer(config: Config, texts: Callable[[], Iterable[str]]) -> Tokeniz
     """The tokenizer that a run begins with; where its questions are chats, texts end as the model ends a turn.
 
     Raises:
-        BackboneError: as `load_tokenizer`.
+        BackboneError: the chat template writes memory blocks. Or as `load_tokenizer`.
         ChatError: the tokenizer has no chat template, or one that cannot be used.
     """
     tokenizer = load_tokenizer(config.backbone, texts, Slots.of(config))
     if config.data.template == "chat":
+        _require_no_blocks(tokenizer, config)
         tokenizer.eos_token = end_of_turn(tokenizer)
     return tokenizer
+
+
+def _require_no_blocks(tokenizer: Tokenizer, config: Config) -> None:
+    """The template of an export writes blocks, which a run would read as a part of each question, besides its own."""
+    frame = frame_of(tokenizer, config.data.system)
+    if OPEN in frame.before + frame.after:
+        raise BackboneError(
+            f"data.template=chat: the chat template of '{config.backbone.name}' writes memory blocks, as that of an "
+            "export does, and the run would read them besides its own. Put the chat_template.jinja of the model that "
+            "the exported run began with in its place, or set data.template=plain"
+        )
 
 
 def load_tokenizer(config: BackboneConfig, texts: Callable[[], Iterable[str]], slots: Slots = SHARED) -> Tokenizer:

@@ -30,8 +30,10 @@ def fit(config: Config) -> Path:
 
     Raises:
         UserError: settings, data or a folder that cannot be used.
+        SystemExit: SIGTERM arrived; the state is saved, and the program ends with status 143 as the command does.
     """
-    _fit(config)
+    if status := _fit(config):
+        raise SystemExit(status)
     return Path(config.run.folder) / config.run.name
 
 

@@ -10,6 +10,7 @@ from rim.deployment.benchmarks import dataset_name, training_datasets
 from rim.deployment.harness import task_name
 from rim.deployment.model import Model
 from rim.deployment.scored import Scored
+from rim.report.provenance import commit_name
 from rim.report.tables import table, with_bounds
 
 TEXT = """\
@@ -33,6 +34,7 @@ print(tokenizer.decode(model.generate(**inputs)[0, inputs["input_ids"].shape[1]:
 ```
 
 - One user message, and no system message: the template refuses others.
+- It takes transformers 5 or newer, which older versions cannot read the tokenizer of.
 - A text that the template has rendered already holds all special tokens: encode it with `add_special_tokens=False`.
 {chain}- Servers bring sampling settings of their own: set `temperature=0`, and where there is a repetition penalty, 1.
 
@@ -55,7 +57,6 @@ def write_card(
     path: Path, name: str, model: Model, facts: dict[str, Any], sets: Sequence[Scored], question: str
 ) -> None:
     """Write README.md, with the scores of this export, and a question that its chat template accepts."""
-    git = facts["git"]
     text = TEXT.format(
         metadata=_metadata(name, model, facts, sets).to_yaml().strip(),
         name=name,
@@ -63,13 +64,13 @@ def write_card(
         blocks=_blocks(facts["prompt"]),
         question=question,
         chain=CHAIN if facts["chain"] else "",
-        results=_results(model, sets),
+        results=_results(model, sets, facts["dtype"]),
         check=facts["check"],
         dtype=facts["dtype"],
         version=facts["versions"]["rim"],
         checkpoint=facts["checkpoint"]["name"],
         run=facts["run"],
-        commit=f" (commit {git['commit'][:12]})" if git else "",
+        commit=f" (commit {commit_name(facts['git'])})" if facts["git"] else "",
     )
     path.write_text(text, encoding="utf-8")
 
@@ -118,11 +119,13 @@ def _blocks(prompt: dict[str, Any]) -> str:
     return f", {count} memory blocks among it (`blocks=K` in `apply_chat_template` reads K of them, at most {count})"
 
 
-def _results(model: Model, sets: Sequence[Scored]) -> str:
+def _results(model: Model, sets: Sequence[Scored], dtype: str) -> str:
     confidence = model.config.evaluation.confidence
     rows = [(each.source, *with_bounds(each.share, confidence), f"{each.share.count:,}") for each in sets]
     if not rows:
         return "The checkpoint, as it was exported, has not been scored on a test set."
     tasks = ", ".join(f"`{task_name(each)}`" for each in sets)
     again = f"`lm_eval/` has these test sets for lm_eval: {tasks}."
+    if dtype != "fp32":
+        again = f"The run was scored in fp32; these weights are {dtype}, and some answers may differ. {again}"
     return table(rows, ("test set", "accuracy", f"{confidence:.0%} interval", "examples")) + "\n\n" + again

@@ -1,5 +1,6 @@
 """Ask a model from a terminal: questions and answers as text or as JSON lines."""
 
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -36,6 +37,8 @@ def ask(run: Path, checkpoint: str | None, questions: Sequence[str], form: Form)
     if not questions and sys.stdin.isatty():
         _converse(model, form)
         return
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # a byte that is no text is refused with its question
     several = len(questions) != 1  # then each answer stands below its question
     for question in questions or filter(str.strip, (line.rstrip("\r\n") for line in sys.stdin)):
         _show(model, question, form, several)

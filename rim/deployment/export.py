@@ -64,8 +64,7 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
     blocks = model.config.memory.blocks if wanted.blocks is None else wanted.blocks
     prompt = prompt_text(model.evaluator.method, model.config, model.backbone.tokenizer, blocks)
     sets = scored(model.folder)
-    as_scored = blocks == model.config.memory.blocks
-    standing = [each for each in sets if as_scored and each.is_of(model.about["name"], blocks)]
+    standing = [each for each in sets if _is_of(each, model, blocks)]
     expected = list(_expected(model, sets, prompt, blocks if prompt.choice else None))
     template = chat_template(prompt, model.backbone.tokenizer)
     with _whole_or_nothing(to) as scrap:
@@ -87,6 +86,12 @@ def export(run: Path, to: Path, wanted: Wanted) -> Outcome:
     return outcome
 
 
+def _is_of(scored: Scored, model: Model, blocks: int) -> bool:
+    """Whether a score is that of this checkpoint, read with this number of blocks."""
+    read = model.config.memory.blocks if scored.blocks is None else scored.blocks
+    return (scored.checkpoint, read) == (model.about["name"], blocks)
+
+
 def _expected(model: Model, sets: Sequence[Scored], prompt: PromptText, blocks: int | None) -> Iterator[Expected]:
     """Prompts and answers of the run, for questions that it has answered before, and prompts of odd spellings."""
     special = special_tokens(model.backbone.tokenizer)
@@ -106,13 +111,16 @@ def _ids(prompt: Prompt) -> list[int]:
 
 @contextmanager
 def _whole_or_nothing(to: Path) -> Iterator[Path]:
-    """A scrap folder beside `to`, renamed to it at the end; removed where something went wrong."""
+    """A folder of the same name in a scrap folder beside `to`, renamed to it at the end; removed where something went
+    wrong. The name is that of the model in a GGUF file.
+    """
     scrap = to.with_name(f".{to.name}.part")
     shutil.rmtree(scrap, ignore_errors=True)
     try:
-        scrap.mkdir(parents=True)
-        yield scrap
-        scrap.rename(to)
+        whole = scrap / to.name
+        whole.mkdir(parents=True)
+        yield whole
+        whole.rename(to)
     except (OSError, SafetensorError) as error:  # weights are written by safetensors, which has an error of its own
         reason = getattr(error, "strerror", None) or error
         raise ExportError(f"{to} could not be written: {reason}; nothing was left behind") from error
@@ -123,7 +131,7 @@ def _whole_or_nothing(to: Path) -> Iterator[Path]:
 def _facts(run: Path, model: Model, prompt: PromptText, wanted: Wanted, outcome: Outcome) -> dict[str, Any]:
     """What the folder is made of, in plain types."""
     return {
-        "run": run.name,
+        "run": run.resolve().name,
         "method": model.config.method.name,
         "checkpoint": {name: model.about[name] for name in ("name", "stage", "update")},
         "finished": (run / "result.json").exists(),

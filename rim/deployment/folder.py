@@ -54,12 +54,14 @@ def merged(backbone: Backbone) -> PreTrainedModel:
 def greedy_everywhere(backbone: Backbone, max_new_tokens: int) -> GenerationConfig:
     """Greedy decoding, in vLLM too, which passes `do_sample` over: the one likeliest token is drawn.
 
-    Nothing of the base model's own settings stays: penalties and temperatures would change the answers.
+    In bf16 several tokens often share the largest logit, and `top_k` keeps them all; `top_p` leaves one, so that a
+    question has one answer. Nothing of the base model's own settings stays: penalties and temperatures would change it.
     """
     special = backbone.special
     return GenerationConfig(
         do_sample=True,
         top_k=1,
+        top_p=1e-6,
         max_new_tokens=max_new_tokens,
         bos_token_id=backbone.tokenizer.bos_token_id,
         eos_token_id=special.end,

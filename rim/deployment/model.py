@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import starmap
 from pathlib import Path
+from threading import Lock
 from typing import Any, overload
 
 import torch
@@ -53,11 +54,15 @@ def load(run: str | Path, checkpoint: str | None = None, device: str | None = No
 
 
 class Model:
-    """Answers questions as `rim.evaluate` does, in fp32; `about` has name, stage and update of the checkpoint."""
+    """Answers questions as `rim.evaluate` does, in fp32; `about` has name, stage and update of the checkpoint.
+
+    Safe to share between threads, which are answered one after the other.
+    """
 
     def __init__(self, folder: RunFolder, config: Config, backbone: Backbone, about: dict[str, Any]) -> None:
         self.folder, self.config, self.backbone, self.about = folder, config, backbone, about
         self.evaluator = evaluator_of(folder, config, backbone)
+        self._alone = Lock()  # a pass hangs hooks on the model, and a tokenizer remembers how it was called last
 
     @overload
     def answer(self, questions: str, blocks: int | None = None) -> Reply: ...  # type: ignore[overload-overlap]
@@ -71,7 +76,7 @@ class Model:
             blocks: number of memory blocks; None: `memory.blocks` of the run.
 
         Raises:
-            AskError: a question is empty, or blocks are named and the method has none.
+            AskError: a question is empty or no text, or blocks are named and the method has none.
             EvaluationError: a question does not fit the model.
         """
         if isinstance(questions, str):
@@ -86,8 +91,10 @@ class Model:
         Raises:
             AskError, EvaluationError: see `answer`.
         """
-        observe, prompts = Observer(), self._prompts([question], blocks)
-        ((answers, _),) = self.evaluator.read(self.backbone, prompts, observe=observe)
+        observe = Observer()
+        with self._alone:
+            prompts = self._prompts([question], blocks)
+            ((answers, _),) = self.evaluator.read(self.backbone, prompts, observe=observe)
         last = self._blocks(blocks)
         numbers = range(last - len(answers) + 1, last + 1)
         return tuple(starmap(Readout, zip(numbers, answers, observe.probability_BK[0].tolist(), strict=True)))
@@ -96,12 +103,14 @@ class Model:
         """What the checkpoint of the grounding stage reads after each block: the steps, and the answer at the end.
 
         Raises:
-            AskError: the run has no grounding stage, or has not kept its checkpoint.
+            AskError: the run has no grounding stage, or has not kept its checkpoint. Or as `answer`.
             EvaluationError: the question does not fit the model.
         """
-        grounding = self._grounding
-        prompts = grounding.evaluator.prompts(grounding.backbone, [self._encoded(question)], blocks=blocks)
-        ((texts, _),) = grounding.evaluator.read(grounding.backbone, prompts)
+        with self._alone:
+            self._blocks(blocks)
+            grounding = self._grounding
+            prompts = grounding.evaluator.prompts(grounding.backbone, [self._encoded(question)], blocks=blocks)
+            ((texts, _),) = grounding.evaluator.read(grounding.backbone, prompts)
         return texts
 
     def prompt(self, question: str, blocks: int | None = None) -> Prompt:
@@ -110,7 +119,8 @@ class Model:
         Raises:
             AskError, EvaluationError: see `answer`.
         """
-        return self._prompts([question], blocks)[0].final
+        with self._alone:
+            return self._prompts([question], blocks)[0].final
 
     @cached_property
     def _grounding(self) -> "Model":
@@ -130,10 +140,11 @@ class Model:
         return model
 
     def _answered(self, questions: Sequence[str], blocks: int | None) -> Iterator[Reply]:
-        begin = time.perf_counter()
-        prompts = [prompt.final for prompt in self._prompts(questions, blocks)]
-        read = self.evaluator.read(self.backbone, prompts)
-        each = 1e3 * (time.perf_counter() - begin) / len(questions)
+        with self._alone:
+            begin = time.perf_counter()
+            prompts = [prompt.final for prompt in self._prompts(questions, blocks)]
+            read = self.evaluator.read(self.backbone, prompts)
+            each = 1e3 * (time.perf_counter() - begin) / len(questions)
         for question, ((answer,), (text,)) in zip(questions, read, strict=True):
             chain = text.strip() if self.evaluator.method.writes_chain() else ""
             yield Reply(question, answer, chain, each)
@@ -143,6 +154,8 @@ class Model:
         return self.evaluator.prompts(self.backbone, [self._encoded(text) for text in questions], blocks=blocks)
 
     def _encoded(self, question: str) -> EncodedExample:
+        if any("\ud800" <= sign <= "\udfff" for sign in question):  # half a pair, or a byte that was no text
+            raise AskError(f"the question {question!r} holds signs that are no text: write it in UTF-8")
         ids = tokenise_question(question, self.backbone.tokenizer, self.config.data)
         if not question.strip() or not ids:
             raise AskError(f"the question {question!r} is empty: ask one in words")

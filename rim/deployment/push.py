@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 
 from rim.base.hub import HubError, reachable
@@ -32,16 +32,16 @@ def push(folder: Path, name: str) -> str:
         The address of the model.
 
     Raises:
-        HubError: the hub refused; the folder stays as it is.
+        HubError: the hub refused, or was lost on the way; the folder stays as it is.
     """
     api = HfApi()
     try:
         address = api.create_repo(name, exist_ok=True)
         api.upload_folder(repo_id=name, folder_path=folder, commit_message="Export of a RiM run")
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except Exception as error:  # the hub's kinds, and those of the libraries that carry the files
+        reason = f"{type(error).__name__}: {error}".strip().splitlines()[0]
         raise HubError(
-            f"{folder} is exported, and the hub has refused it ({type(error).__name__}: "
-            f"{str(error).strip().splitlines()[0]:.200}). Log in with `hf auth login` as one who may write to {name}, "
-            f"and repeat: hf upload {name} {folder} ."
+            f"{folder} is exported, and its upload has failed ({reason:.200}). Log in with `hf auth login` as one who "
+            f"may write to {name}, and repeat: hf upload {name} {folder} ."
         ) from error
     return str(address)

@@ -5,7 +5,7 @@ of folders and runs compare.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,8 @@ from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerB
 from rim.backbone.pretrained import fetch_tokenizer, load_pretrained
 from rim.base.quiet import quiet_libraries
 from rim.data.encode import EncodedExample
-from rim.data.example import after_mark
+from rim.data.example import MARK, after_mark
+from rim.data.form import encode
 from rim.data.joined import Split
 from rim.data.prepare import prepare_tests
 from rim.deployment.errors import ExportError
@@ -50,9 +51,10 @@ def score_folder(folder: Path, overrides: Sequence[str], sources: Sequence[str])
     named = Backbone(name=str(folder))
     tokenizer, model = fetch_tokenizer(named), load_pretrained(named)
     model.to(scoring_device(config.training.accelerator))  # type: ignore[arg-type]
-    asker = FolderEvaluator(folder, tokenizer, model, config.evaluation)
-    facts = {"name": folder.name, "max_new_tokens": asker.max_new_tokens}
-    for source, split in prepare_tests(replace(config.data, test=list(sources)), tokenizer).items():
+    tests = prepare_tests(replace(config.data, test=list(sources)), tokenizer)
+    asker = FolderEvaluator(folder, tokenizer, model, config.evaluation, tests.values())
+    facts = {"name": folder.resolve().name, "max_new_tokens": asker.max_new_tokens}
+    for source, split in tests.items():
         result = score_source(asker, model, source, split, config.evaluation)
         file = write_result(result, folder / "results", facts)
         print(f"{result.report(config.evaluation.confidence)}\n\nFolder: {folder}. Predictions: {file}\n")
@@ -74,21 +76,29 @@ class FolderEvaluator:
     Args:
         folder: its `rim.json`, if any, says whether answers follow a chain of thought, and how many blocks there are.
         model: its settings of generation are replaced by greedy ones.
+        splits: an answer may be as long as the longest right one of these, though the folder says less, as in
+            `rim.evaluate --run`.
 
     Raises:
         ExportError: there is no chat template, or `evaluation.blocks` names blocks that it cannot write.
     """
 
     def __init__(
-        self, folder: Path, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, settings: Evaluation
+        self,
+        folder: Path,
+        tokenizer: PreTrainedTokenizerBase,
+        model: PreTrainedModel,
+        settings: Evaluation,
+        splits: Collection[Split],
     ) -> None:
         self.folder, self.tokenizer = folder, tokenizer
         about = folder / "rim.json"
         self.about: dict[str, Any] = json.loads(about.read_text(encoding="utf-8")) if about.exists() else {}
         self._check_template(settings.blocks)
         self.positions: int | None = getattr(model.config, "max_position_embeddings", None)
-        named = settings.max_new_tokens or getattr(model.generation_config, "max_new_tokens", None)
-        self.max_new_tokens: int = named or min(LONGEST, (self.positions or 2 * LONGEST) // 2)
+        own = getattr(model.generation_config, "max_new_tokens", None)
+        longest = max(own, *map(self._longest, splits)) if own else min(LONGEST, (self.positions or 2 * LONGEST) // 2)
+        self.max_new_tokens: int = settings.max_new_tokens or longest
         tokenizer.padding_side = "left"
         tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
         model.generation_config = self._greedy(model.generation_config)
@@ -103,6 +113,13 @@ class FolderEvaluator:
     def controls(self, split: Split) -> tuple[str, ...]:
         """None: what an engine reads cannot be changed."""
         return ()
+
+    def _longest(self, split: Split) -> int:
+        """Tokens of the longest right answer and its end; of a whole chain, whose separators count as one token."""
+        if not self.about.get("chain", False):
+            return int(split.longest.answer) + 1
+        (mark,) = encode([f"{MARK} "], self.tokenizer)
+        return int(split.chain_lengths(1).max()) + len(mark) + 1
 
     def _predict(
         self, model: PreTrainedModel, split: Split, rows: Sequence[int], blocks: int | None

@@ -14,7 +14,7 @@ from rim.runs.folder import RunFolder
 class Scored:
     """A test set: source (`task/split`), file of predictions, answer rule, and the score of a checkpoint.
 
-    `blocks` is the number of blocks that it was read with; None: the run's own.
+    `blocks` is the number of memory blocks that it was scored with; None: the run's own.
     """
 
     source: str
@@ -28,10 +28,6 @@ class Scored:
     def rows(self) -> list[Prediction]:
         """The questions with their answers."""
         return read_jsonl(self.file)
-
-    def is_of(self, checkpoint: str, blocks: int) -> bool:
-        """Whether this checkpoint has the score where it reads so many blocks."""
-        return self.checkpoint == checkpoint and self.blocks in (None, blocks)
 
 
 def scored(folder: RunFolder) -> list[Scored]:

@@ -31,11 +31,12 @@ def origin(facts: Mapping[str, Sequence[Any]], seeds: Sequence[int]) -> str:
     """What numbers come from, in one sentence; empty where no run has said it."""
     if not facts.get("commits"):
         return ""
-    commits = " and ".join(map(_commit, facts["commits"]))
+    commits = " and ".join(map(commit_name, facts["commits"]))
     return f"Commit {commits}; seeds {', '.join(map(str, seeds))}; {_hardware(facts)}; {_versions(facts['versions'])}."
 
 
-def _commit(commit: dict[str, Any] | None) -> str:
+def commit_name(commit: dict[str, Any] | None) -> str:
+    """A commit as `rim.runs.environment` describes it, and whether files differed from it."""
     if commit is None:
         return "unknown (not a checkout)"
     return commit["commit"][:12] + (" with uncommitted changes" if commit["dirty"] else "")

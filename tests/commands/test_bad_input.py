@@ -217,6 +217,7 @@ def test_no_run_at_all(refused) -> None:
         (["--test", "gsm8k/dev"], "unknown split 'dev' of task 'gsm8k': there are gsm8k/train, gsm8k/test"),
         (["--test", "trackign/test"], "unknown task 'trackign' (did you mean 'tracking'?)"),
         (["--protocol"], "evaluation.selection_rows is 264 and the test set has 8 examples"),
+        (["--protocol", "--checkpoint", "x"], "--protocol takes no --checkpoint: it chooses among all checkpoints"),
         (["memory.blocks=40"], "positions with its blocks, and up to 4 tokens may follow, but the model has 128"),
     ],
 )

@@ -7,13 +7,17 @@ import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import rim
 from rim import ask
 from rim.base.errors import UserError
+from rim.deployment import api
 from rim.deployment.console import Form, text_of
 from rim.deployment.model import AskError, load
 from rim.evaluation.early.adaptive_run import open_adaptive
@@ -63,6 +67,20 @@ def test_steps_are_read_with_the_grounding_checkpoint(trained: Trained) -> None:
     assert [step.startswith(each.answer) for step, each in zip(steps, grounding.readouts(question), strict=True)]
 
 
+def test_steps_are_read_after_a_number_of_blocks_that_there_can_be(trained: Trained) -> None:
+    with pytest.raises(AskError, match="blocks=0: an answer is read after at least one block"):
+        load(trained()).steps("Who?", blocks=0)
+
+
+def test_threads_that_share_a_model_get_their_own_answers(trained: Trained) -> None:
+    model, questions = load(trained()), [row.question for row in scored(trained())]
+    ask_one: list[Callable[[str], Any]] = [lambda text: model.answer(text).answer, model.readouts, model.prompt]
+    with ThreadPoolExecutor(8) as pool:
+        for function in ask_one:
+            alone = [str(function(question)) for question in questions]
+            assert [*map(str, pool.map(function, questions * 3))] == alone * 3
+
+
 @pytest.mark.parametrize("variant", ["memory_blocks, inserted", "looped", "icot", "coconut"])
 def test_every_method_answers_as_it_is_scored(variant: str, trained: Trained) -> None:
     run = trained(variant)
@@ -89,6 +107,7 @@ def test_a_chain_of_thought_is_shown(trained: Trained) -> None:
     ("question", "blocks", "said"),
     [
         (" \n", None, r"the question ' \n' is empty: ask one in words"),
+        ("Who\udce9?", None, r"the question 'Who\udce9?' holds signs that are no text: write it in UTF-8"),
         ("Who?", 0, "blocks=0: an answer is read after at least one block"),
         ("word " * 400, None, "question 'word word word word word word word word…' takes"),
         ("字" * 400, None, f"question '{'字' * 39}…' takes"),
@@ -120,6 +139,17 @@ def test_questions_come_through_a_pipe(
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{questions[0]}\n\n{questions[1]}\n"))
     assert ask.main(["--run", str(trained()), "--json"]) == 0
     assert [json.loads(line)["question"] for line in capsys.readouterr().out.splitlines()] == questions
+
+
+def test_a_line_that_is_not_utf8_is_refused_after_those_before_it(
+    trained: Trained, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"Who?\nWho\xe9?\n"), encoding="utf-8"))
+    with pytest.raises(SystemExit, match=r"^2$"):
+        ask.main(["--run", str(trained()), "--json"])
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["question"] == "Who?"
+    assert r"error: the question 'Who\udce9?' holds signs that are no text" in shown.err
 
 
 class Terminal(io.StringIO):
@@ -159,6 +189,13 @@ def test_an_answer_without_text_is_said() -> None:
     facts = {"answer": "", "chain": "2 + 3 = 5", "milliseconds": 3.2, "readouts": []}
     assert text_of(facts) == "2 + 3 = 5\n(no answer)    3 ms"
     assert Form() == Form(None, False, False)
+
+
+def test_a_program_ends_where_sigterm_has_stopped_its_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would go on with a run that is half trained, and report success."""
+    monkeypatch.setattr(api, "_fit", lambda _: 143)
+    with pytest.raises(SystemExit, match=r"^143$"):
+        rim.fit(rim.load_config([], ["run.name=stopped"]))
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/ask.md"])

@@ -1,14 +1,21 @@
 """A run whose questions are chats ends answers as its model ends a turn, and its export writes the same tokens."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from rim.backbone.load import run_tokenizer
+from rim.backbone.tokenizer import add_memory_tokens
+from rim.base.errors import UserError
 from rim.deployment.check import ODD
 from rim.deployment.export import Wanted, export
 from rim.deployment.model import load
+from rim.deployment.prompt import prompt_text
+from rim.deployment.template import chat_template
+from rim.methods.registry import build_method
 from rim.settings.load import load as load_settings
 from tests.data.chats import CHATS
 from tests.data.test_form import ENDS, WRITTEN
@@ -45,6 +52,23 @@ def test_a_chat_is_trained_asked_and_exported(shape: str, tmp_path: Path) -> Non
     assert [tokenizer.decode(block.ids) for block in blocks] == ["<|b|><|m|><|m|><|/b|>"] * 3
     outcome = export(tmp_path / "run", tmp_path / "model", Wanted())
     assert (outcome.equal, outcome.questions, outcome.prompts) == (8, 8, 8 + len(ODD))
+
+
+def test_the_template_of_an_export_begins_no_run(tmp_path: Path) -> None:
+    """Its blocks would be a part of every question, and stand before the run's own."""
+    config = load_settings([], [*SHORT, "memory.blocks=2", "data.template=chat", "backbone.source=pretrained"])
+    tokenizer = CHATS["smollm2"]()
+    add_memory_tokens(tokenizer)
+    method = build_method(config, tokenizer)
+    tokenizer.chat_template = chat_template(prompt_text(method, config, tokenizer, 2), tokenizer)
+    tokenizer.save_pretrained(tmp_path)
+    config = replace(config, backbone=replace(config.backbone, name=str(tmp_path)))
+    with pytest.raises(
+        UserError, match=r"writes memory blocks, as that of an export does.*Put the chat_template.jinja"
+    ):
+        run_tokenizer(config, lambda: ())
+    plain = replace(config, data=replace(config.data, template="plain"))
+    assert run_tokenizer(plain, lambda: ()).eos_token == tokenizer.eos_token
 
 
 def test_memory_in_spare_tokens_leaves_every_matrix_its_shape(

@@ -125,7 +125,20 @@ def test_bf16_is_exported_with_its_share_of_equal_answers(
     shown = capsys.readouterr().out
     assert f"{facts['check']['equal']} of 8 answers are the run's token by token" in shown
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "half").dtype == torch.bfloat16
-    assert "license: mit" in (tmp_path / "half" / "README.md").read_text()
+    card = (tmp_path / "half" / "README.md").read_text()
+    assert "license: mit" in card and "It takes transformers 5 or newer" in card
+    assert "The run was scored in fp32; these weights are bf16, and some answers may differ." in card
+
+
+def test_a_question_has_one_answer_where_several_tokens_are_likeliest(trained: Trained, tmp_path: Path) -> None:
+    """As in bf16, where equal logits are common: here all of them are."""
+    export(trained(), tmp_path / "model", Wanted())
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(tmp_path / "model"), load_run(trained()).backbone.tokenizer
+    with torch.no_grad():
+        model.get_output_embeddings().weight.zero_()
+    ids_BN = torch.tensor([[tokenizer.eos_token_id + 9]] * 8)
+    tokens_BN = model.generate(ids_BN, attention_mask=torch.ones_like(ids_BN))
+    assert (tokens_BN == tokens_BN[0]).all()
 
 
 def test_the_template_writes_blocks_always_and_refuses_what_it_cannot_say(trained: Trained, tmp_path: Path) -> None:
@@ -257,6 +270,13 @@ def test_a_run_that_has_not_ended_is_exported_by_its_best_checkpoint(
 
 
 def test_scores_with_another_number_of_blocks_are_not_those_of_the_export(trained: Trained, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(trained(), run)
+    scores = run / "results" / "tracking-test.json"
+    scores.write_text(json.dumps(json.loads(scores.read_text()) | {"blocks": 1}))  # as `memory.blocks=1` leaves them
+    for blocks, stand in ((None, False), (1, True)):
+        export(run, tmp_path / f"scored {blocks}", Wanted(blocks=blocks))
+        assert ("model-index" in (tmp_path / f"scored {blocks}" / "README.md").read_text()) == stand
     export(trained(), tmp_path / "model", Wanted(blocks=2))
     card = (tmp_path / "model" / "README.md").read_text()
     assert "2 memory blocks among it" in card and "has not been scored on a test set" in card
@@ -273,7 +293,7 @@ def test_card_and_tasks_carry_the_scores_of_the_run(trained: Trained, tmp_path: 
     card = yaml.safe_load(head)
     (entry,) = card["model-index"][0]["results"]
     assert entry["metrics"][0]["value"] == result["final"]["correct"] / 8 and card["base_model"] == "owner/base"
-    assert "license" not in card and "what follows the last `####`" in body
+    assert "license" not in card and "what follows the last `####`" in body and "weights are" not in body
     task = yaml.safe_load((tmp_path / "model" / "lm_eval" / "tracking-test.yaml").read_text())
     assert task["task"] == "rim_tracking_test" and task["filter_list"][0]["filter"][0]["function"] == "regex"
     rows = (tmp_path / "model" / "lm_eval" / "tracking-test.jsonl").read_text().splitlines()

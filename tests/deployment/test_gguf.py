@@ -25,7 +25,8 @@ import json, sys
 from pathlib import Path
 from conversion.base import TextModel
 model, _, file, _, kind = sys.argv[1:]
-Path(file).write_text(json.dumps([TextModel().get_vocab_base_pre(None), kind, (Path(model) / "config.json").exists()]))
+found = [TextModel().get_vocab_base_pre(None), kind, (Path(model) / "config.json").exists(), Path(model).name]
+Path(file).write_text(json.dumps(found))
 """
 
 
@@ -43,7 +44,7 @@ def test_the_converter_is_told_the_rule_of_the_tokenizer(
 ) -> None:
     monkeypatch.setenv("RIM_LLAMA_CPP", str(converter))
     assert verb.main(["--run", str(trained()), "--to", str(tmp_path / "model"), "--gguf"]) == 0
-    assert json.loads((tmp_path / "model" / "model-f32.gguf").read_text()) == ["smollm", "f32", True]
+    assert json.loads((tmp_path / "model" / "model-f32.gguf").read_text()) == ["smollm", "f32", True, "model"]
     assert "token ids were NOT compared: that takes pip install llama-cpp-python" in capsys.readouterr().out
     assert json.loads((tmp_path / "model" / "rim.json").read_text())["gguf"]["prompts"] is None
 

@@ -9,13 +9,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HTTPError
 
 from rim.base.errors import UserError
+from rim.base.hub import HubError
 from rim.deployment.benchmarks import dataset_name, training_datasets, write_results
-from rim.deployment.push import check_push
+from rim.deployment.push import check_push, push
 from rim.deployment.scored import Scored
 from rim.report.proportion import Proportion
 from tests.deployment.conftest import Trained
@@ -88,9 +92,21 @@ def test_what_the_hub_refuses_is_kept(hub: Hub, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     code = "from pathlib import Path; from rim.deployment.push import push; push(Path('model'), 'ann/locked')"
     said = with_hub(hub, tmp_path, "-c", code).stderr.splitlines()[-1]
-    assert said.startswith("rim.base.hub.HubError: model is exported, and the hub has refused it (HfHubHTTPError: ")
+    assert said.startswith("rim.base.hub.HubError: model is exported, and its upload has failed (HfHubHTTPError: ")
     assert said.endswith("as one who may write to ann/locked, and repeat: hf upload ann/locked model .")
     assert (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(("error", "said"), [(HTTPError("timed out"), "HTTPError: timed out"), (OSError(), "OSError:")])
+def test_a_hub_that_is_lost_on_the_way_is_told(error: Exception, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session's own errors are none of the system's, and some have no text."""
+
+    def lost(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(HfApi, "create_repo", lost)
+    with pytest.raises(HubError, match=rf"model is exported, and its upload has failed \({said}\)\. Log in with"):
+        push(Path("model"), "ann/rim")
 
 
 @pytest.mark.parametrize("name", ["model", "ann/two/three", "ann/.."])

@@ -9,8 +9,10 @@ from transformers import AutoTokenizer
 
 from rim import evaluate
 from rim.base.errors import UserError
+from rim.data.prepare import prepare_tests
 from rim.deployment.export import Wanted, export
 from rim.deployment.score import score_folder
+from rim.evaluation.finished import evaluator_of
 from rim.evaluation.predictions import read_jsonl
 from rim.runs.folder import RunFolder
 from tests.deployment.conftest import Trained
@@ -48,6 +50,24 @@ def test_an_export_has_the_score_of_its_run(
     if more:
         by_block = [sum(row.correct[block] for row in own) for block in (0, 1)]
         assert [facts["read_with"][count]["correct"] for count in ("1", "2")] == by_block
+
+
+@pytest.mark.parametrize("variant", ["memory_blocks", "cot"])
+def test_longer_answers_than_the_run_has_seen_have_room_as_under_the_run(
+    variant: str, trained: Trained, tmp_path: Path
+) -> None:
+    run, folder = trained(variant), tmp_path / "model"
+    export(run, folder, Wanted())
+    row = {"question": "Who?", "steps": ["Ann and Bob swap."] * 9, "answer": "Ann and Bob and Tom"}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    line = ["data.test=[own/test]", f"data.own.test={tmp_path}/rows.jsonl", f"data.cache={tmp_path}/cache"]
+    folder_run = RunFolder(run)
+    config = folder_run.config(line)
+    backbone, _ = folder_run.load_backbone()
+    own = evaluator_of(folder_run, config, backbone, prepare_tests(config.data, backbone.tokenizer).values())
+    score_folder(folder, line, ["own/test"])
+    facts = json.loads((folder / "results" / "own-test.json").read_text())
+    assert facts["max_new_tokens"] == own.max_new_tokens() > evaluator_of(folder_run, config, backbone).max_new_tokens()
 
 
 def test_a_folder_of_another_origin_is_scored_greedily(trained: Trained, tmp_path: Path) -> None:

@@ -84,10 +84,3 @@ def test_it_belongs_to_a_run(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         evaluate.main(["--run", str(FORMER), "--protocol", "--beside", "runs/direct"])
     assert "error: --beside goes with --run alone: it stands beside the controls of that run" in capsys.readouterr().err
-
-
-def test_the_protocol_takes_no_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        evaluate.main(["--run", str(FORMER), "--protocol", "--checkpoint", "grounding-best"])
-    said = "error: --protocol takes no --checkpoint: it chooses among all checkpoints of the run"
-    assert said in capsys.readouterr().err
