@@ -66,7 +66,8 @@ def bootstrap_note(confidence: float, seeds: Collection[int], members: str, draw
     """
     over = drawn if max(seeds) > 1 else "examples alone: one seed says nothing about other seeds"
     alone = f"; of {members} with one seed over examples alone" if max(seeds) > 1 and min(seeds) == 1 else ""
-    few = " Drawing from so few seeds understates how much seeds differ." if 1 < max(seeds) < FEW_SEEDS else ""
+    scarce = any(1 < each < FEW_SEEDS for each in seeds)
+    few = " Drawing from so few seeds understates how much seeds differ." if scarce else ""
     return (
         f"{percent(confidence)} intervals: bootstrap of {RESAMPLES:,} resamples over {over}{alone} (Wilson's where all "
         f"answers are right or all wrong).{few}"

@@ -1,5 +1,6 @@
 """Figures of an analysis: heat maps of shares by site and layer, projections of states, curves along training."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,8 +12,8 @@ from matplotlib.figure import Figure
 from rim.report.style import COLOURS, DPI, MARKERS, literal, plain, style_of
 from rim.studies.analysis.projection import Projection
 
-CELL_WIDTH, CELL_HEIGHT = 0.55, 0.32
-"""Inches."""
+CELL_WIDTH, CELL_HEIGHT, WIDEST = 0.55, 0.32, 24
+"""Inches: of a cell, and of the panels side by side."""
 MOST_NAMES = 8
 """More values than this are coloured by their order."""
 
@@ -20,13 +21,20 @@ MOST_NAMES = 8
 def heat_maps(
     title: str, panels: Mapping[str, np.ndarray], rows: Sequence[str], columns: Sequence[str], label: str
 ) -> Figure:
-    """Shares between 0 and 1 as one panel [rows, columns] for each name, side by side; a cell of nan is left white."""
+    """Shares between 0 and 1 as one panel [rows, columns] for each name; a cell of nan is left white.
+
+    Panels stand side by side up to `WIDEST`, and go on below.
+    """
     width = CELL_WIDTH * len(columns) + 0.4
     height = CELL_HEIGHT * len(rows) + 1.3
-    figure = Figure(figsize=(len(panels) * width + 2.6, height), dpi=DPI, layout="constrained")
+    across = max(1, min(len(panels), int(WIDEST / width)))
+    down = math.ceil(len(panels) / across)
+    figure = Figure(figsize=(across * width + 2.6, down * height), dpi=DPI, layout="constrained")
     figure.suptitle(title, fontsize=10, x=0.01, ha="left", parse_math=False)
-    axes = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
-    for each, (name, share_RC) in zip(axes, panels.items(), strict=True):
+    axes = figure.subplots(down, across, squeeze=False, sharey=True).ravel().tolist()
+    for empty in axes[len(panels) :]:
+        empty.set_axis_off()
+    for each, (name, share_RC) in zip(axes, panels.items(), strict=False):
         each.imshow(share_RC, cmap="viridis", vmin=0, vmax=1, aspect="auto")
         each.set_title(name, fontsize=9, loc="left", parse_math=False)
         each.set_xlabel("layer", fontsize=8)
@@ -37,8 +45,8 @@ def heat_maps(
         for (row, column), share in np.ndenumerate(share_RC):
             if not np.isnan(share):
                 ink = "black" if share > 0.6 else "white"
-                each.text(column, row, f"{share:.2f}"[-4:], ha="center", va="center", fontsize=6.5, color=ink)
-    figure.colorbar(ScalarMappable(Normalize(0, 1), "viridis"), ax=list(axes), label=label, pad=0.01)
+                each.text(column, row, f"{share:.2f}", ha="center", va="center", fontsize=6.5, color=ink)
+    figure.colorbar(ScalarMappable(Normalize(0, 1), "viridis"), ax=axes, label=label, pad=0.01)
     return figure
 
 

@@ -1,6 +1,7 @@
 """The parts of an analysis of one model on one test set; what several of them need is computed once."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 
 from rim.data.encode import EncodedExample, Request, encode
@@ -35,12 +36,13 @@ class Analysis:
 
     @cached_property
     def fitting_states(self) -> States:
-        """Of training examples."""
-        data = self.models.config.data
+        """Of training examples: those of the same task where there are any, else of the first source."""
+        data, own = self.models.config.data, self.subject.task.name
         sources = parse_sources(data)
-        request = Request(sources.train[0], "train", self.fitting * len(self.examples), without=sources.excluded)
+        source = next((each for each in sources.train if each.task.name == own), sources.train[0])
+        request = Request(source, "train", self.fitting * len(self.examples), without=sources.excluded)
         train = encode(request, data, self.subject.evaluator.tokenizer)
-        return states_of(self.subject, [train[row] for row in range(len(train))])
+        return states_of(replace(self.subject, task=source.task), [train[row] for row in range(len(train))])
 
     @cached_property
     def interventions(self) -> tuple[Interventions, Interventions]:
@@ -80,6 +82,8 @@ class Analysis:
 
     def pca(self) -> report.Section:
         """Projections at the middle and at the end, before training and after it."""
+        if len(self.states.at_least(1)) < 2:
+            return report.pca_section([])
         names = [*self.subject.states.values()]
         chosen = list(dict.fromkeys((names[len(names) // 2], names[-1])))
         before, width = states_of(self.models.at(UNTRAINED)[0], self.examples), self.subject.backbone.width

@@ -68,6 +68,9 @@ def held_sections(probes: Probes) -> Section:
 
 def lens_section(logit: Held, affine: Held) -> Section:
     """The logit lens, and the affine one beside it."""
+    title = "## Logit lens and affine lens"
+    if not logit.steps:
+        return Section(f"{title}\n\nThese questions have no steps: there is no value to name.", None)
     rows = []
     for step in logit.steps:
         site, layer, right = logit.best(step)
@@ -75,7 +78,7 @@ def lens_section(logit: Held, affine: Held) -> Section:
         site, layer, right = affine.best(step)
         rows.append(("", "affine", f"{site}, {layer}", *with_bounds(right, 0.95), _at_question(affine, step)))
     header = ("value after", "lens", "best of the blocks", "named first", "95 % interval", "question")
-    text = f"## Logit lens and affine lens\n\n{table(rows, header)}"
+    text = f"{title}\n\n{table(rows, header)}"
     figures = {
         "lens": held_maps("Logit lens: values that are named", logit),
         "affine_lens": held_maps("Affine lens: values that are named", affine),
@@ -110,8 +113,11 @@ def steps_section(name: str | None, read: ReadSteps | None) -> Section:
 
 def pca_section(found: Sequence[Projection]) -> Section:
     """Projections of block states."""
+    title = "## PCA of block states"
+    if not found:
+        return Section(f"{title}\n\nFewer than two of these questions have steps: nothing to project.", None)
     rows = [(one.model, one.layer, *(f"{share:.1%}" for share in one.explained)) for one in found]
-    text = "## PCA of block states\n\n" + table(rows, ("model", "layer", "1st axis", "2nd axis"))
+    text = f"{title}\n\n" + table(rows, ("model", "layer", "1st axis", "2nd axis"))
     record = [{"model": one.model, "layer": one.layer, "explained": one.explained} for one in found]
     return Section(text, record, {"pca": projections(found)})
 

@@ -79,7 +79,8 @@ def build(bench: Benchmark) -> list[Job]:
     """One model, and every entry's method, modules and questions.
 
     Raises:
-        UserError: data, tokenizer or model are not to be had, or there are fewer questions than a batch needs.
+        UserError: data, tokenizer or model are not to be had, there are fewer questions than a batch needs, or entries
+            would be asked different ones.
     """
     configs = {entry.name: bench.config(entry) for entry in bench.entries}
     first = next(iter(configs.values()))
@@ -88,7 +89,10 @@ def build(bench: Benchmark) -> list[Job]:
         add_memory_tokens(tokenizer, Slots.of(config))
     model = _model(bench, first, tokenizer)
     plain = Backbone(model.model, model.tokenizer, replace(model.special, end=-1))  # no token ends an answer
-    return [_job(bench, name, config, plain) for name, config in configs.items()]
+    jobs = [_job(bench, name, config, plain) for name, config in configs.items()]
+    for job in jobs[1:]:
+        _check_same_questions(jobs[0], job)
+    return jobs
 
 
 def device_of(bench: Benchmark) -> torch.device:
@@ -164,6 +168,16 @@ def _job(bench: Benchmark, name: str, config: Config, plain: Backbone) -> Job:
     source = bench.source or config.data.test[0]
     split = prepare_tests(replace(config.data, test=[source]), plain.tokenizer)[source]
     return Job(name, method, equipped if len(equipped.extra) else plain, _questions(bench, split, source))
+
+
+def _check_same_questions(first: Job, other: Job) -> None:
+    for own, theirs in zip(first.examples, other.examples, strict=True):
+        if (own.id, own.text) != (theirs.id, theirs.text):
+            raise BenchmarkError(
+                f"entry '{first.name}' is asked '{own.id}', and '{other.name}' '{theirs.id}', or the same row in other "
+                "words: times of different questions do not compare. Set what is asked (source, root, data.*) for all "
+                "entries, in overrides of the benchmark"
+            )
 
 
 def _questions(bench: Benchmark, split: EncodedSplit, source: str) -> tuple[EncodedExample, ...]:

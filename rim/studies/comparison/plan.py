@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rim.base.errors import SettingsError
@@ -51,7 +51,10 @@ class PlannedRun:
     @property
     def start(self) -> Path | None:
         """Run folder whose weights training begins with."""
-        return self.folder.parent.parent / self.entry.start / self.folder.name if self.entry.start else None
+        if self.entry.start is None:
+            return None
+        entry = next(each for each in self.comparison.entries if each.name == self.entry.start)
+        return replace(self, entry=entry).folder
 
     @property
     def done(self) -> bool:

@@ -1,6 +1,6 @@
 """From finished runs to what tables and figures show: means over seeds, intervals, differences, costs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -14,7 +14,12 @@ from rim.studies.comparison.sameness import check_same_examples, check_same_rule
 
 @dataclass(frozen=True)
 class SourceSummary:
-    """An entry on a test set. Controls and the oracle are means over seeds, and empty where they do not apply."""
+    """An entry on a test set. Controls and the oracle are means over seeds, and empty where they do not apply; a
+    control that a seed was not scored under is left out.
+
+    `by_steps` counts the steps of an example as the first run of all does: another `data.steps` may count others, and
+    the same column would be of other examples.
+    """
 
     examples: int
     accuracy: Estimate
@@ -84,26 +89,38 @@ def summarise(name: str, runs: Sequence[FinishedRun], reference: str) -> Summary
         check_same_rule(source, {str(run.folder): run.tests[source].scores.get("rule") for run in runs})
     groups = by_entry(runs)
     confidence = runs[0].config.evaluation.confidence
-    entries = [_entry(members, groups.get((budget, reference)), confidence) for (budget, _), members in groups.items()]
+    steps = {source: np.array([row.steps for row in each.predictions]) for source, each in runs[0].tests.items()}
+    entries = [
+        _entry(members, groups.get((budget, reference)), confidence, steps) for (budget, _), members in groups.items()
+    ]
     return Summary(name, reference, confidence, entries)
 
 
-def _entry(runs: Sequence[FinishedRun], reference: Sequence[FinishedRun] | None, confidence: float) -> EntrySummary:
+def _entry(
+    runs: Sequence[FinishedRun],
+    reference: Sequence[FinishedRun] | None,
+    confidence: float,
+    steps: Mapping[str, np.ndarray],
+) -> EntrySummary:
     first, seeds = runs[0], [run.seed for run in runs]
-    tests = {source: _test(source, runs, reference, confidence) for source in first.tests}
+    tests = {source: _test(source, runs, reference, confidence, steps[source]) for source in first.tests}
     return EntrySummary(first.budget, first.entry, seeds, tests, _cost(runs), first.config.data.train)
 
 
 def _test(
-    source: str, runs: Sequence[FinishedRun], reference: Sequence[FinishedRun] | None, confidence: float
+    source: str,
+    runs: Sequence[FinishedRun],
+    reference: Sequence[FinishedRun] | None,
+    confidence: float,
+    steps_E: np.ndarray,
 ) -> SourceSummary:
     answers = [run.tests[source] for run in runs]
     correct_SE = _marks(runs, source)
     difference = None
     if reference is not None and reference[0].entry != runs[0].entry:
         difference = paired_difference(correct_SE, _marks(reference, source), confidence)
-    steps_E = np.array([row.steps for row in answers[0].predictions])
     by_block = zip(*(each.scores["by_block"] for each in answers), strict=True)
+    shared = [name for name in answers[0].controls if all(name in each.controls for each in answers)]
     oracle = [each.any_block for each in answers if each.any_block is not None]
     return SourceSummary(
         examples=len(steps_E),
@@ -111,7 +128,7 @@ def _test(
         difference=difference,
         by_steps={int(n): estimate(correct_SE[:, steps_E == n], confidence) for n in np.unique(steps_E)},
         by_block=[fmean(share["accuracy"] for share in shares) for shares in by_block],
-        controls={name: fmean(each.controls[name] for each in answers) for name in answers[0].controls},
+        controls={name: fmean(each.controls[name] for each in answers) for name in shared},
         any_block=fmean(oracle) if oracle else None,
     )
 

@@ -1,6 +1,6 @@
 """The comparison as Markdown and as CSV; every table stands above the same footer."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rim.data.mixture import sources_in
@@ -121,14 +121,26 @@ def cost_table(entries: Sequence[EntrySummary]) -> str:
         "positions", "first answer token (ms)", "full answer (ms)", "tokens generated",
     )  # fmt: skip
     costs = table([_cost(entry) for entry in entries], header)
-    latency = next((entry.cost.latency for entry in entries if entry.cost.latency), None)
-    if latency is None:
+    measured: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.cost.latency:
+            measured.setdefault(_conditions(entry.cost.latency), []).append(entry.entry)
+    if not measured:
         return costs
+    told = "; ".join(measured)
+    if len(measured) > 1:
+        each = "; ".join(f"of {', '.join(names)} {conditions}" for conditions, names in measured.items())
+        told = f"**not measured alike, so it does not compare:** {each}"
+    told = f"Latency is the first seed's: {told}; mean (10th to 90th percentile)."
+    return f"{costs}\n\nTraining is a mean over seeds. {told}"
+
+
+def _conditions(latency: Mapping[str, Any]) -> str:
+    """What was asked of a model, and where, when its latency was measured."""
     return (
-        f"{costs}\n\nTraining is a mean over seeds. Latency is the first seed's: {latency['questions']} questions of "
-        f"{latency['source']}, {latency['batch_size']} at a time, {latency['repeats']} times each, on "
-        f"{latency['device']} with {latency['threads']} thread(s), decoding "
-        f"{latency.get('decode', 'plain')}; mean (10th to 90th percentile)."
+        f"{latency['questions']} questions of {latency['source']}, {latency['batch_size']} at a time, "
+        f"{latency['repeats']} times each, on {latency['device']} with {latency['threads']} thread(s), decoding "
+        f"{latency.get('decode', 'plain')}"
     )
 
 
@@ -158,7 +170,7 @@ def footer(runs: Sequence[FinishedRun], confidence: float, notes: Sequence[str] 
     lines = [
         origin(facts, sorted({run.seed for run in runs})),
         f"{bootstrap_note(confidence, seeds, 'entries')} Differences are paired by example; p is twice the share of "
-        "resamples on the other side of zero.",
+        "resamples on the other side of zero, not corrected for the number of entries.",
         *([base] if base else []),
         *(f"**{text}**" for text in [*differences(facts), *notes]),
     ]

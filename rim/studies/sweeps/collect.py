@@ -13,7 +13,7 @@ from rim.studies.sweeps import outcome
 from rim.studies.sweeps.axes import AnyAxis, Listed
 from rim.studies.sweeps.outcome import Point, SeedScore, SweepResult
 from rim.studies.sweeps.space import Part
-from rim.studies.sweeps.study import PRUNED_AT, Found, parameters, records_of
+from rim.studies.sweeps.study import PRUNED_AT, RANK, Found, parameters, records_of
 
 STATES = {
     TrialState.COMPLETE: "complete",
@@ -52,7 +52,8 @@ def collect(parts: Sequence[Part], found: Mapping[str, Found]) -> SweepResult:
 def _points(part: Part, found: Found) -> list[Point]:
     """Points in the order of the space, or in that of their trials; one for each name."""
     order = [part.name(point) for point in part.queue]
-    by_name = {found.name(key): trial for key, trial in reversed(found.standing.items())}  # of equals the first drawn
+    trials = sorted(found.standing.items(), key=lambda item: RANK.index(item[1].state))
+    by_name = {found.name(key): trial for key, trial in reversed(trials)}  # the furthest, of equals the first drawn
     shown = {name: trial for name, trial in by_name.items() if trial.state in STATES and parameters(trial)}
     ranked = sorted(shown, key=lambda name: (order.index(name) if name in order else len(order), shown[name].number))
     return [_point(part, shown[name]) for name in ranked]

@@ -17,6 +17,7 @@ from rim.evaluation.lengths import Lengths
 from rim.methods.registry import build_method
 from rim.settings import Data
 from rim.studies.analysis.attention import attention
+from rim.studies.analysis.figures import heat_maps
 from rim.studies.analysis.holding import QUESTION, States, states_of
 from rim.studies.analysis.lens import _named, affine_lens, lens
 from rim.studies.analysis.pairs import Pair, pairs_of, values_of
@@ -237,6 +238,17 @@ def test_projections_have_a_point_for_each_block_and_example() -> None:
     assert found.place_R2.shape == (60, 2) and found.block_R.tolist() == [1] * 30 + [2] * 30
     assert found.value_R[:30].tolist() == [values[0] for values in planted(30, 0).values]
     assert found.value_R[30:].tolist() == [values[1] for values in planted(30, 0).values]
+
+
+@pytest.mark.parametrize(("panels", "layers", "grid"), [(3, 9, (1, 3)), (5, 13, (2, 3)), (40, 33, (40, 1))])
+def test_heat_maps_of_many_steps_and_layers_go_on_below(panels: int, layers: int, grid: tuple[int, int]) -> None:
+    share_RC = np.full((2, layers), 0.5)
+    named = {f"after step {step}": share_RC for step in range(panels)}
+    figure = heat_maps("Shares", named, ["block 1", "block 2"], [f"layer {n}" for n in range(layers)], "share")
+    assert [axes.get_title(loc="left") for axes in figure.axes if axes.get_images()] == [*named]
+    spec = figure.axes[0].get_subplotspec()
+    assert spec is not None and spec.get_gridspec().get_geometry() == grid
+    assert max(figure.get_size_inches()) * figure.dpi < 2**16, "a side that Agg can draw"
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama"])

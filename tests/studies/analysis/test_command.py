@@ -44,6 +44,24 @@ def test_a_run_with_adapters(tmp_path: Path) -> None:
     assert "probe" not in record and {cell["layer"] for cell in record["lens"]["affine"]} == {"layer 1", "output"}
 
 
+def test_a_test_set_of_another_task_than_the_training_set(tmp_path: Path) -> None:
+    """Values of the rows that fit are read as their own task states them."""
+    analyzed(tmp_path, "full", "--test", "arithmetic/test", "--only", "probe", "lens", "--rows", "8")
+    record = json.loads((tmp_path / "full" / "analysis" / "arithmetic-test" / "results.json").read_text())
+    assert record["examples"] == 8 and {cell["step"] for cell in record["probe"]["probe"]} >= {1, 2}
+    assert all(cell["right"] == 0 for cell in record["probe"]["probe"]), "no story ends in a number"
+
+
+def test_questions_without_steps(tmp_path: Path) -> None:
+    rows = [{"question": f"{name} has the key. Who has the key?", "answer": name} for name in ("Ann", "Bob")]
+    (tmp_path / "own.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    words = ["--test", "own/test", f"data.own.test={tmp_path}/own.jsonl", "--only", "probe", "lens", "steps", "pca"]
+    analyzed(tmp_path, "full", *words)
+    report = (tmp_path / "full" / "analysis" / "own-test" / "report.md").read_text()
+    assert "These questions have no steps: there is no value to name." in report
+    assert "Fewer than two of these questions have steps: nothing to project." in report
+
+
 def test_along_training(tmp_path: Path) -> None:
     """Every kept checkpoint once, the untrained model first; a report for each and one for all."""
     run = shutil.copytree(FORMER / "full", tmp_path / "full")

@@ -140,3 +140,13 @@ def test_a_gpu_that_is_not_there_is_refused(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(BenchmarkError, match="device = 'gpu': there is no GPU that torch can use; set device=cpu"):
         build(small(tmp_path, "direct", device="gpu"))
+
+
+def test_entries_that_are_asked_different_questions_are_refused(tmp_path: Path) -> None:
+    made = small(tmp_path, "direct", "cot")
+    made.entries[1] = Entry("other", [*METHODS["cot"], "data.arithmetic.test_rows=30"])
+    with pytest.raises(
+        BenchmarkError,
+        match=r"^entry 'direct' is asked 'arithmetic/test/10', and 'other' 'arithmetic/test/7', or the same row",
+    ):
+        build(made)

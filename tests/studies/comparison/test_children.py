@@ -48,7 +48,8 @@ time.sleep(0.1)
 
 
 def run(folder: Path, name: str, start: str | None = None) -> PlannedRun:
-    return PlannedRun(Comparison("x", str(folder)), Budget("u", 1), Entry(name, start=start), 0)
+    entries = [Entry(name, start=start), *([Entry(start)] if start else [])]
+    return PlannedRun(Comparison("x", str(folder), entries=entries), Budget("u", 1), entries[0], 0)
 
 
 class Watch:

@@ -39,6 +39,19 @@ def test_a_run_that_gives_a_budget_its_size_is_not_trained_twice(tmp_path: Path)
     assert runs[0].config(100) == runs[2].config(100), "equal settings, or the shared folder would be refused"
 
 
+def test_a_start_that_gives_a_budget_its_size_is_waited_for_where_it_is_trained(tmp_path: Path) -> None:
+    both = [Budget("a", 100), Budget("b", 100, flops_of="direct"), Budget("c", 200, flops_of="direct")]
+    on_top = Entry("blocks", start="direct")
+    runs = plan_runs(comparison(tmp_path, DIRECT, on_top, budgets=both, seeds=[0]))
+    begun = {run.name: run.start for run in runs if run.entry is on_top}
+    trained = {name: tmp_path / "x" / name for name in ("a/direct/seed-0", "c/direct/seed-0")}
+    assert begun == {
+        "a/blocks/seed-0": trained["a/direct/seed-0"], "b/blocks/seed-0": trained["a/direct/seed-0"],
+        "c/blocks/seed-0": trained["c/direct/seed-0"],
+    }  # fmt: skip
+    assert {*begun.values()} <= {run.folder for run in runs}
+
+
 def test_the_settings_of_a_run(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text("training: {batch_size: 64, clip: 3}\n")
     blocks = Entry("blocks", ["training.clip=5", "method.name=memory_blocks"], start="cot")

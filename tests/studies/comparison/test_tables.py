@@ -83,11 +83,31 @@ def test_accuracy_by_number_of_steps_goes_on_in_a_further_table(summary: Summary
     assert first["direct"][0] == "1.000 (0.342 to 1.000)", "Wilson's interval of two examples"
 
 
+def test_a_column_of_steps_has_the_same_examples_of_every_entry(runs: list[FinishedRun], tmp_path: Path) -> None:
+    """Steps in another form may be more or fewer: those of the first run say which examples stand together."""
+    marks = {"tracking/test": rows("xx......xx")}
+    other = fake_run(tmp_path / "s", marks, "data.steps=sentences", steps=[7, 7, *STEPS[2:8], 1, 1])
+    found = summarise("x", [*runs, collect(other, "updates", "other")], "direct")
+    text = dict(budget_tables(found, "updates"))["tracking/test: accuracy by number of reasoning steps"]
+    first, second = (cells(part) for part in text.split("\n\n"))
+    values = [cell.partition(" ")[0] for cell in first["other"] + second["other"]]
+    assert values == ["1.000", "0.000", "0.000", "0.000", "1.000"]
+
+
 def test_controls_and_the_oracle(summary: Summary) -> None:
     found = tables(summary)["tracking/test: controls and any block"]
     assert found["entry"] == ["as trained", "blocks removed", "blocks swapped", "any block (oracle)"]
     assert found["blocks"] == ["0.800", "0.100", "0.300", "0.800"]
     assert found["direct"] == ["0.300", "—", "—", "—"]
+
+
+def test_a_control_that_a_seed_was_not_scored_under_is_left_out(runs: list[FinishedRun], tmp_path: Path) -> None:
+    controls = {"zero": rows("xx........"), "removed": rows("xxx.......")}
+    other = fake_run(tmp_path / "again", {"tracking/test": rows(*["xxxxxxxx.."] * 2)}, controls=controls, steps=STEPS)
+    for members in ([runs[2], collect(other, "updates", "blocks")], [collect(other, "updates", "blocks"), runs[2]]):
+        found = tables(summarise("x", [*runs[:2], *members], "direct"))["tracking/test: controls and any block"]
+        assert found["entry"] == ["as trained", "blocks removed", "any block (oracle)"]
+        assert found["blocks"][1] == "0.200"
 
 
 def test_cost(summary: Summary) -> None:
@@ -98,6 +118,16 @@ def test_cost(summary: Summary) -> None:
     text = dict(budget_tables(summary, "updates"))["Cost of training and of answering"]
     assert "the first seed's: 32 questions of tracking/test, 1 at a time, 3 times each, on cpu with 1 thread(s)" in text
     assert "thread(s), decoding plain; mean" in text, "what was measured before ways had names"
+
+
+def test_latencies_that_were_not_measured_alike_say_so(runs: list[FinishedRun]) -> None:
+    elsewhere = replace(runs[2], latency=LATENCY | {"device": "NVIDIA H100", "threads": 4})
+    text = dict(budget_tables(summarise("x", [*runs[:2], elsewhere], "direct"), "updates"))
+    asked = "32 questions of tracking/test, 1 at a time, 3 times each, on"
+    assert (
+        f"Latency is the first seed's: **not measured alike, so it does not compare:** of direct {asked} cpu with 1 "
+        f"thread(s), decoding plain; of blocks {asked} NVIDIA H100 with 4 thread(s), decoding plain; mean"
+    ) in text["Cost of training and of answering"]
 
 
 def test_what_is_not_known_is_left_open(runs: list[FinishedRun]) -> None:

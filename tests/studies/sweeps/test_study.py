@@ -12,11 +12,12 @@ from optuna.trial import TrialState
 from rim.studies.sweeps import agreement
 from rim.studies.sweeps import storage as storages
 from rim.studies.sweeps.agreement import agreed, seal
+from rim.studies.sweeps.collect import collect
 from rim.studies.sweeps.liveness import has_died, registered
 from rim.studies.sweeps.settings import Sweep
 from rim.studies.sweeps.space import Part, make_parts
 from rim.studies.sweeps.storage import SweepError, open_storage
-from rim.studies.sweeps.study import ASIDE, POINT, Aside, Found, again, claim, fill, outlook
+from rim.studies.sweeps.study import ASIDE, POINT, Aside, Found, again, claim, distribution, fill, outlook
 from rim.studies.sweeps.worker import take_up
 
 RATE = "training.clip"
@@ -126,6 +127,23 @@ def test_a_draw_that_failed_keeps_its_place_until_it_is_tried_again(storage: RDB
         outlook(tpe, study) == "done"
         and [each.state for each in Found(tpe, study).standing.values()] == [TrialState.COMPLETE] * 2
     )
+
+
+def test_of_two_draws_of_one_point_the_one_that_got_further_is_reported() -> None:
+    drawn, failed, done = part(sampler="tpe", trials=2), TrialState.FAIL, TrialState.COMPLETE
+    point: dict[str, Any] = {
+        "params": {"memory.blocks": 1},
+        "distributions": {"memory.blocks": distribution(drawn.axes[0])},
+    }
+    for states in ((failed, done), (done, failed)):
+        found = Found(drawn, None)
+        for number, state in enumerate(states):
+            more: dict[str, Any] = {"value": 0.5} if state == done else {}
+            trial = optuna.trial.create_trial(state=state, user_attrs={POINT: "blocks-1"}, **point, **more)
+            trial.number = number
+            found.standing[number] = trial
+        [only] = collect([drawn], {"": found}).points
+        assert (only.state, only.number) == ("complete", states.index(done))
 
 
 def test_scores_of_finished_seeds_stay_with_a_point_that_is_tried_again(storage: RDBStorage) -> None:
