@@ -166,7 +166,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"method__name": "direct", "stages": [TWO[1]]},
-        'stages[0].objective = "refinement": method direct has answer; refine',
+        'stages[0].objective = "refinement": method direct has answer; refinement belongs to method memory_blocks. '
+        "stages=[] takes the method's own stages, in per cent of training.duration (now 8 epochs)",
     ),
     ({"stages": [Stage("a", "grounding", "5 weeks")]}, "'5 weeks' is not a duration: write '3200 steps', '400000 exam"),
     ({"stages": [Stage("a", "grounding", "0 steps")]}, 'stages[0].duration = "0 steps": must be longer than 0'),
