@@ -2,13 +2,14 @@
 
 from copy import deepcopy
 from math import nan
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 
 from rim.base.errors import SettingsError
 from rim.settings import Config, Method, Stage, default_stages
-from rim.settings.checks import OBJECTIVES, problems, steps_taught
+from rim.settings.checks import OBJECTIVES, WITH_BLOCKS, problems, steps_taught
 from rim.settings.schema import alternatives, choices, leaves, types_of
 
 TWO = [Stage("a", "grounding"), Stage("b", "refinement")]
@@ -275,6 +276,13 @@ def test_names_known_at_start_are_those_of_the_heavy_modules() -> None:
     assert [*OBJECTIVES] == [*METHODS]
     assert choices(types_of(Method)["name"]) == tuple(METHODS)
     assert {*choices(types_of(Stage)["objective"])} == {name for names in OBJECTIVES.values() for name in names}
+
+
+def test_methods_that_read_blocks_are_known_as_such_at_start() -> None:
+    from rim.methods.blocks import Blocks
+    from rim.methods.registry import METHODS
+
+    assert {*WITH_BLOCKS} == {name for name, path in METHODS.items() if issubclass(resolve_name(path), Blocks)}
 
 
 @pytest.mark.parametrize("method", OBJECTIVES)
