@@ -158,7 +158,8 @@ def train(prepared: Prepared, updates: int) -> None:
         run_self_check(prepared)
     curriculum = Curriculum(folder.path)
     agreement = Agreement(View(config, prepared.splits.reports(), updates))
-    callbacks = [agreement, Logbook(config, curriculum, folder.path), StageProgress(curriculum), curriculum]
+    logbook = Logbook(config, curriculum, folder.path, prepared.longest_chain)
+    callbacks = [agreement, logbook, StageProgress(curriculum), curriculum]
     if config.training.sharded:
         callbacks.append(LambdaCallback(on_fit_start=lambda *_: run_self_check(prepared)))
     module = RimModule(
