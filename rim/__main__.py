@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def overview() -> str:
-    """The verbs with the first line of their documentation, and three commands to begin with."""
+    """The verbs with the first line of their documentation, and the commands to begin with."""
     verbs = [f"  {verb:<10}{_summary(verb)}" for verb in VERBS]
     commands = [f"  {command:<45}{purpose}" for command, purpose in FIRST_COMMANDS]
     return "\n".join(

@@ -2,13 +2,14 @@
 
 from copy import deepcopy
 from math import nan
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 
 from rim.base.errors import SettingsError
 from rim.settings import Config, Method, Stage, default_stages
-from rim.settings.checks import OBJECTIVES, problems, steps_taught
+from rim.settings.checks import OBJECTIVES, WITH_BLOCKS, problems, steps_taught
 from rim.settings.schema import alternatives, choices, leaves, types_of
 
 TWO = [Stage("a", "grounding"), Stage("b", "refinement")]
@@ -169,7 +170,8 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"method__name": "direct", "stages": [TWO[1]]},
-        'stages[0].objective = "refinement": method direct has answer; refine',
+        'stages[0].objective = "refinement": method direct has answer; refinement belongs to method memory_blocks. '
+        "stages=[] takes the method's own stages, in per cent of training.duration (now 8 epochs)",
     ),
     ({"stages": [Stage("a", "grounding", "5 weeks")]}, "'5 weeks' is not a duration: write '3200 steps', '400000 exam"),
     ({"stages": [Stage("a", "grounding", "0 steps")]}, 'stages[0].duration = "0 steps": must be longer than 0'),
@@ -277,6 +279,13 @@ def test_names_known_at_start_are_those_of_the_heavy_modules() -> None:
     assert [*OBJECTIVES] == [*METHODS]
     assert choices(types_of(Method)["name"]) == tuple(METHODS)
     assert {*choices(types_of(Stage)["objective"])} == {name for names in OBJECTIVES.values() for name in names}
+
+
+def test_methods_that_read_blocks_are_known_as_such_at_start() -> None:
+    from rim.methods.blocks import Blocks
+    from rim.methods.registry import METHODS
+
+    assert {*WITH_BLOCKS} == {name for name, path in METHODS.items() if issubclass(resolve_name(path), Blocks)}
 
 
 @pytest.mark.parametrize("method", OBJECTIVES)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rim.settings import Config, default_stages, merge
+from rim.settings import Config, default_stages, merge, schema
 from rim.settings.load import SettingsError, differences, flat, load, save
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -221,9 +221,13 @@ def test_a_wrong_file_is_a_lesson(text: str, message: str) -> None:
         ),
         ("stages.*.name.*=a", "stages[0].name.*: `*` stands for the index of a list alone"),
         ("run.name=null", "override 'run.name=null': run.name = null: allowed is text"),
-        ("method.name=memory_block", "coconut, codi; did you mean 'memory_blocks'?"),
+        ("method.name=memory_block", "; did you mean 'memory_blocks'?"),
         ("training.batch_size=", "training.batch_size = null: allowed is a whole number"),
         ("data.test=[gsm8k/test", 'data.test = "[gsm8k/test": allowed is a list of texts'),
+        ("data.test=gsm8k/test", "allowed is a list of texts: [..., ...]; did you mean data.test=[gsm8k/test]?"),
+        ("evaluation.blocks=4", "did you mean evaluation.blocks=[4]?"),
+        ("method=pause", "removal_smoothing; did you mean 'method.name=pause'?"),
+        ("lr=1e-3", "there is no such setting; did you mean 'stages.*.learning_rate'?; a run has"),
         ("run.name=${", "allowed is text; ${...} refers to another setting, and text is marked \\${"),
         ("training=64", "training = 64: allowed is a section with duration, batch_size,"),
         ("training.devices=130", "defaults: training.batch_size = 128: must be at least nodes x devices = 130"),
@@ -243,6 +247,22 @@ def test_a_missing_file_names_the_nearest() -> None:
         load(["tracking.yaml"])
     with pytest.raises(SettingsError, match=r"conf/a.yaml: no such file; there is no folder 'conf' either"):
         load(["conf/a.yaml"])
+    Path("conf").mkdir()
+    write("conf/demo.yaml", "")
+    with pytest.raises(SettingsError, match=r"demo.yaml: no such file; did you mean 'conf/demo.yaml'\?"):
+        load(["demo.yaml"])
+
+
+def test_names_of_other_programs_lead_to_settings() -> None:
+    paths = {path.replace("[0]", ".*") for path, _ in schema.leaves()}
+    assert {*schema.CALLED.values()} <= paths
+    assert not {*schema.CALLED} & {path.rpartition(".")[2] for path in paths}, "the setting itself is nearer"
+
+
+def test_the_stages_of_a_file_give_way_to_the_method_s_own() -> None:
+    file = write("run.yaml", "stages: [{name: a, objective: grounding, duration: 3 steps}]")
+    config = load([file], ["method.name=direct", "stages=[]", "training.duration=3 steps"])
+    assert [stage.objective for stage in config.stages] == ["answer"]
 
 
 def test_the_last_writer_of_a_value_is_blamed() -> None:

@@ -74,7 +74,8 @@ def check_reachable(name: str, field: str, instead: str, file: str = "config.jso
         return
     raise HubError(
         f"{field} '{name}' is neither a local folder nor in the local cache, and the Hugging Face hub cannot be "
-        f"reached. Set {field} to {instead}, or run once with a network"
+        f"reached. Set {field} to {instead}, or run once with a network. A small model from scratch needs neither: "
+        "--config conf/backbone/scratch.yaml"
     )
 
 

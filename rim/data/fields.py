@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from difflib import get_close_matches
+from shlex import quote
 
 from rim.data.row import Row
 
 RULE = "a row has the fields question and answer, and if you like steps and id"
-WAY_OUT = (
-    "rename the field, or delete it; data.own.columns.steps=NAME names the column of the steps, and "
-    "data.own.other_columns=ignore passes over the others"
-)
 CALLED = {
     "question": ("prompt", "input", "instruction", "problem", "query"),
     "steps": ("step", "cot", "chain", "chain_of_thought", "rationale", "reasoning", "thought", "solution"),
@@ -24,16 +21,29 @@ def require_known(row: Row, columns: Mapping[str, str]) -> None:
     """Refuse fields that would not be read; `columns` is what the row calls each field.
 
     Raises:
-        RowError: names each, and the field that is probably meant by it.
+        RowError: names each, the field that is probably meant by it, and the setting that would read it so.
     """
     unknown = [name for name in row.values if name not in columns.values()]
     if unknown:
-        named = ", ".join(f"'{name}'{_hint(name, row.values, columns)}" for name in unknown)
-        raise row.broken(f"unknown field {named}", RULE, WAY_OUT)
+        meant = {name: _meant(name, row.values, columns) for name in unknown}
+        named = ", ".join(
+            f"'{name}'" + (f" (did you mean '{field}'?)" if field else "") for name, field in meant.items()
+        )
+        raise row.broken(f"unknown field {named}", RULE, _way_out(meant))
 
 
-def _hint(name: str, row: Mapping[str, object], columns: Mapping[str, str]) -> str:
+def _meant(name: str, row: Mapping[str, object], columns: Mapping[str, str]) -> str | None:
     """The field that is probably meant, unless the row has it."""
     near = get_close_matches(name.strip().lower(), MEANT, n=1, cutoff=0.7)
-    meant = MEANT[near[0]] if near else None
-    return f" (did you mean '{meant}'?)" if meant and columns[meant] not in row else ""
+    field = MEANT[near[0]] if near else None
+    return field if field and columns[field] not in row else None
+
+
+def _way_out(meant: Mapping[str, str | None]) -> str:
+    """How the fields are read as they are called; of two that mean the same the first."""
+    first = {field: name for name, field in reversed(meant.items()) if field}
+    settings = " ".join(quote(f"data.own.columns.{field}={first[field]}") for field in CALLED if field in first)
+    return (
+        f"rename the field, or delete it, or name its column: {settings or 'data.own.columns.steps=NAME'}; "
+        "data.own.other_columns=ignore passes over the others"
+    )

@@ -16,6 +16,9 @@ from typing import Any
 
 from rim.data.errors import DataError, RowError
 
+OTHER_MARKS = (";", "\t", "|")
+"""What programs put between columns in the place of commas."""
+
 
 class RepeatedName(ValueError):
     """An object that has a name twice, of which only the last value would be read."""
@@ -109,6 +112,9 @@ def table(path: Path) -> Iterator[tuple[int | str, Any]]:
     except csv.Error as error:
         raise DataError(f"{path} is no CSV file: {error}. Copy or write the file again") from None
     names = reader.fieldnames or ()
+    if len(names) == 1 and any(mark in names[0] for mark in OTHER_MARKS):
+        rule = "columns of a CSV file are separated by commas"
+        raise broken(path, 1, f"one column, {names[0]!r:.60}", rule, "save the file with commas")
     if len({*names}) < len(names):
         rule = "a column has a name of its own, and only the last would be read"
         raise broken(path, 1, _repeated(names), rule, "delete or rename all but one")

@@ -90,11 +90,12 @@ def parse(row: Row, own: Own) -> Example:
         RowError: a column that is missing, unknown or of another type; names it.
     """
     names = own.columns
-    if isinstance(row.values, dict) and own.other_columns == "refuse":
-        require_known(row, asdict(names))
+    if isinstance(row.values, dict):
+        for field, column in asdict(names).items():
+            _require_column(row, field, column)
+        if own.other_columns == "refuse":
+            require_known(row, asdict(names))
     values = row.check({names.question: str, names.answer: (str, int, float)})
-    for field in ("steps", "id"):
-        _require_column(row, field, getattr(names, field))
     chain = in_form(_steps(row, own), row)
     name = values.get(names.id)
     if name is not None and (type(name) not in (str, int) or name == ""):
@@ -113,9 +114,9 @@ def _steps(row: Row, own: Own) -> list[str]:
     try:
         return row.texts(column)
     except DataError:
-        rule = f"{column} are a list of texts, and may be left out"
-        way = "or split a text with data.own.split_steps=line, sentence or annotation" if isinstance(found, str) else ""
-        raise row.broken(f"'{column}' is {found!r:.60}", rule, ", ".join(filter(None, ("mend the row", way)))) from None
+        rule = "steps are a list of texts, and may be left out"
+        split = "split the text with data.own.split_steps=line, sentence or annotation, or " * isinstance(found, str)
+        raise row.broken(f"'{column}' is {found!r:.60}", rule, f"{split}mend the row") from None
 
 
 def _answer(row: Row, column: str, value: str | float) -> str:

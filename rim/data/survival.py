@@ -51,9 +51,17 @@ class Survival:
             raise DataError(
                 f"{source}: {failures.failed:,} of {failures.rows:,} right answers could never be given: {failures}. "
                 f"An answer has to come back from its tokens so that the rule '{self.rule}' takes it for the same, and "
-                f"{LIMIT} may fail. Choose a backbone whose tokenizer has these characters (a byte-level one has all), "
-                "write the answers in characters that it has, or grade them by another rule (data.own.answer_rule)"
+                f"{LIMIT} may fail. {self._way_out()}, or grade them by another rule (data.own.answer_rule)"
             )
+
+    def _way_out(self) -> str:
+        """What helps against the more frequent reason: the tokenizer's, or the rule's."""
+        if 2 * self.counts[LOST] < self._failures.failed:
+            return "Write answers that the rule can read (docs/answers.md has what each rule reads)"
+        return (
+            "Choose a backbone whose tokenizer has these characters (a byte-level one has all), write the answers in "
+            "characters that it has"
+        )
 
     def _try(self, answers: dict[str, list[int]]) -> None:
         """Find out what is wrong with answers that are new, given with their token ids."""

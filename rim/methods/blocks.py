@@ -116,10 +116,10 @@ class Blocks(Method):
             return [1 / k] * k
         return [2 * i / (k * (k + 1)) for i in range(1, k + 1)]
 
-    def weights_at(self, progress: Progress) -> dict[str, float]:
-        """λ of the longest chain in grounding; α in refinement, and what its steps weigh where they are read there."""
-        steps, answers = self._weights(self.config.data.max_steps, progress)
-        lambdas = {f"lambda/step_{t}": weight for t, weight in enumerate(steps, 1)}
+    def weights_at(self, progress: Progress, steps: int) -> dict[str, float]:
+        """λ in grounding; α in refinement, and what its steps weigh where they are read there."""
+        faded, answers = self._weights(steps, progress)
+        lambdas = {f"lambda/step_{t}": weight for t, weight in enumerate(faded, 1)}
         alphas = {f"alpha/block_{k}": weight for k, weight in answers.items()}
         return lambdas if progress.objective == "grounding" else lambdas | alphas
 

@@ -117,8 +117,8 @@ class Method(ABC):
             return greedy(backbone, prompts, max_new_tokens, edit, read, observe)
         return decode(backbone, prompts, max_new_tokens, read=read)
 
-    def weights_at(self, progress: Progress) -> dict[str, float]:
-        """The loss weights as they act at this progress, for the curves; names are tags."""
+    def weights_at(self, progress: Progress, steps: int) -> dict[str, float]:
+        """The loss weights of an example with so many steps at this progress, for the curves; names are tags."""
         return {}
 
     def level(self, progress: Progress) -> int:

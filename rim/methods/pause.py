@@ -26,6 +26,6 @@ class Pause(Blocks):
         blocks = self.config.memory.blocks if blocks is None else blocks
         return self.read_after(example, blocks, (blocks,))
 
-    def weights_at(self, progress: Progress) -> dict[str, float]:
+    def weights_at(self, progress: Progress, steps: int) -> dict[str, float]:
         """One answer: no weights."""
         return {}

@@ -143,8 +143,10 @@ class RunFolder:
 
     def _saved(self) -> Path:
         if not self.config_file.exists():
-            near = ", ".join(sorted(str(f.parent) for f in self.path.parent.glob("*/config.yaml"))) or "none"
-            raise RunError(f"{self.path} is not a run folder: it has no config.yaml. Runs beside it: {near}")
+            where = "in" if any(self.path.glob("*/config.yaml")) else "beside"
+            runs = (self.path if where == "in" else self.path.parent).glob("*/config.yaml")
+            near = ", ".join(sorted(str(file.parent) for file in runs)) or "none"
+            raise RunError(f"{self.path} is not a run folder: it has no config.yaml. Runs {where} it: {near}")
         return self.config_file
 
     def tokenizer(self, config: Config, texts: Callable[[], Iterable[str]]) -> PreTrainedTokenizerBase:

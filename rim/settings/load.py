@@ -95,6 +95,8 @@ def read_yaml(file: Path) -> Any:
 
 
 def _neighbours(file: Path) -> str:
+    if Path("conf", file).is_file():
+        return f"did you mean '{Path('conf', file)}'?"
     if not file.parent.is_dir():
         return f"there is no folder '{file.parent}' either"
     others = sorted(str(other) for other in file.parent.glob("*.y*ml"))

@@ -213,13 +213,23 @@ def join(path: str, key: Any) -> str:
 
 def _misfit(path: str, kind: Any, value: Any, origin: str) -> SettingsError:
     """A value that is not of the type at its path."""
-    named = [choice for part in schema.alternatives(kind) for choice in schema.choices(part)]
-    hint = did_you_mean(str(value), named)
-    if str in schema.alternatives(kind) and isinstance(value, int | float):
-        hint = "; put it in quotes"
-    if isinstance(value, str) and "${" in value:
-        hint = "; ${...} refers to another setting, and text is marked \\${"
-    return SettingsError(f"{origin}: {path} = {shown(value)}: allowed is {schema.in_words(kind)}{hint}")
+    allowed = f"{schema.in_words(kind)}{_hint(path, kind, value)}"
+    return SettingsError(f"{origin}: {path} = {shown(value)}: allowed is {allowed}")
+
+
+def _hint(path: str, kind: Any, value: Any) -> str:
+    """What is probably meant by a value that is not of the type at its path."""
+    text, parts = str(value), schema.alternatives(kind)
+    if "${" in text:
+        return "; ${...} refers to another setting, and text is marked \\${"
+    if str in parts and isinstance(value, int | float):
+        return "; put it in quotes"
+    if is_dataclass(kind):
+        fields = [name for name, each in schema.types_of(kind).items() if text in schema.choices(each)]
+        return did_you_mean(f"{path}={text}", [f"{join(path, name)}={text}" for name in fields])
+    if (inner := schema.element(kind)) is not None and schema.fits(inner, value) and "[" not in text:
+        return f"; did you mean {path}=[{text}]?"
+    return did_you_mean(text, [choice for part in parts for choice in schema.choices(part)])
 
 
 def _parse(path: str, kind: Any, text: str, origin: str) -> Any:

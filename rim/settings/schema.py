@@ -19,6 +19,14 @@ from omegaconf import MISSING
 
 from rim.settings import Config
 
+CALLED = {
+    "lr": "stages.*.learning_rate",
+    "epochs": "training.duration",
+    "model": "backbone.name",
+    "dataset": "data.train",
+    "gpus": "training.devices",
+}
+"""What other programs call a setting."""
 _PLAIN = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
 
 
@@ -91,6 +99,8 @@ def leaves(section: Any = Config, prefix: str = "") -> Iterator[tuple[str, Any]]
 
 def nearest(key: str, section: type, prefix: str, root: type = Config) -> list[str]:
     """Paths that a wrong `key` of a section may have meant: the same name elsewhere, a near one here or elsewhere."""
+    if root is Config and key in CALLED:
+        return [CALLED[key]]
     inside = re.sub(r"\d+", "0", prefix)
     elsewhere = {path: path.rpartition(".")[2] for path, _ in leaves(root) if path.rpartition(".")[0] + "." != inside}
     here = [prefix + name for name in get_close_matches(key, types_of(section), n=1)]

@@ -1,6 +1,7 @@
 """Scores the final checkpoint of a run on the test sets, and writes the report."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -41,10 +42,11 @@ def _score(prepared: Prepared) -> None:
     backbone = prepared.backbone.to(scoring_device(config.training.accelerator))
     about = load_weights(backbone, folder.weights / f"{final}.safetensors")
     about = {key: about[key] for key in ("name", "stage", "update", "validation_correct", "validation_count")}
-    results = [
-        score_source(prepared.evaluator, backbone, source, split, config.evaluation)
-        for source, split in prepared.splits.tests.items()
-    ]
+    results = []
+    for source, split in prepared.splits.tests.items():
+        if is_first_process():  # with controls this may take as long as the training
+            print(f"scoring       {source}: {len(split):,} examples with the weights of {final}", flush=True)
+        results.append(score_source(prepared.evaluator, backbone, source, split, config.evaluation))
     training = training_facts(prepared) | cost_facts(prepared)
     if not is_first_process():
         return
@@ -108,6 +110,7 @@ def _report(prepared: Prepared, results: list[TestResult], about: dict[str, Any]
     parts.append("## training\n\n" + table(rows, ("what", "value")))
     if "tensorboard" in prepared.config.training.loggers:
         parts.append(f"Curves, figures and predictions: tensorboard --logdir {prepared.config.run.folder}")
+    parts.append(f"Ask the model: python -m rim.ask --run {quote(str(prepared.folder.path))}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -143,7 +146,7 @@ def _to_tensorboard(prepared: Prepared, results: list[TestResult], logger: RunLo
     writer.add_figure("training/curve", curve_figure(read_curve(folder.path / CURVE)), update)
     for result in results:
         writer.add_text(f"test_predictions/{result.source}", prediction_table(result.predictions[:10]), update)
-        scores = {"as_it_is": result.score, **result.controls}
+        scores = {"as_trained": result.score, **result.controls}
         values = {f"test_controls/{result.source}/{name}": score.final.value for name, score in scores.items()}
         by_block = {f"test_by_block/{result.source}/{k}": s.value for k, s in enumerate(result.score.blocks, 1)}
         logger.log_metrics({**values, **by_block}, update)

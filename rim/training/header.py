@@ -77,7 +77,7 @@ def _quantities(prepared: Prepared, progress: Progress, trees: Iterable[Tree]) -
         Chart.ACCURACY_BY_STEPS: True,
         Chart.ACCURACY_BY_SOURCE: isinstance(prepared.splits.validation, JoinedSplit),
         Chart.LOSS_BY_READOUT: any(node.readout for tree in trees for node in tree.nodes),
-        Chart.LOSS_WEIGHTS: bool(prepared.method.weights_at(progress)),
+        Chart.LOSS_WEIGHTS: bool(prepared.method.weights_at(progress, prepared.longest_chain)),
     }
     return [name for name, given in present.items() if given]
 

@@ -51,11 +51,11 @@ class Logbook(pl.Callback):
     """Writes the curve and the scalars of all loggers on the first process.
 
     `seconds` adds up the time spent in updates (validation and saving excluded), over all resumptions; `wait` the part
-    of it in which the trainer waited for the loader.
+    of it in which the trainer waited for the loader. `longest` is the number of steps whose weights are drawn.
     """
 
-    def __init__(self, config: Config, curriculum: Curriculum, folder: Path) -> None:
-        self.config, self.curriculum, self.folder = config, curriculum, folder
+    def __init__(self, config: Config, curriculum: Curriculum, folder: Path, longest: int) -> None:
+        self.config, self.curriculum, self.folder, self.longest = config, curriculum, folder, longest
         self.seconds, self.wait, self.examples = 0.0, 0.0, 0
         self._since = (0.0, 0)
         self._clock = 0.0
@@ -112,7 +112,7 @@ class Logbook(pl.Callback):
             }
         )
         plan = module.plan.at(report.update - 1)
-        weights = module.method.weights_at(plan.progress(report.update - 1 - plan.first))
+        weights = module.method.weights_at(plan.progress(report.update - 1 - plan.first), self.longest)
         scalars = {
             f"{report.stage}/training_loss": report.loss,
             **lines(Chart.LOSS_BY_READOUT, report.stage, {k: v for k, v in report.loss_by_readout.items() if k}),

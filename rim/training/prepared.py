@@ -32,3 +32,8 @@ class Prepared:
         settings, splits = self.config.evaluation, (split for _, split in self.splits.named())
         lengths = Lengths.of(self.method, splits).as_set(settings)
         return Evaluator(self.method, self.backbone.tokenizer, lengths, decoder(settings.decode))
+
+    @property
+    def longest_chain(self) -> int:
+        """The largest number of steps of a training example."""
+        return int(self.splits.train.steps_counts.max())

@@ -160,7 +160,7 @@ def train(prepared: Prepared, updates: int) -> None:
         run_self_check(prepared)
     curriculum = Curriculum(folder.path)
     agreement = Agreement(View(config, prepared.splits.reports(), updates))
-    logbook = Logbook(config, curriculum, folder.path)
+    logbook = Logbook(config, curriculum, folder.path, prepared.longest_chain)
     saved = LambdaCallback(on_train_batch_end=logbook.start_clock)
     callbacks = [agreement, logbook, StageProgress(curriculum), curriculum, saved]
     if config.training.sharded:

@@ -160,6 +160,7 @@ def test_a_hub_model_without_a_network_is_refused_in_time(tmp_path: Path, refuse
     assert time.monotonic() - start < 15
     assert "backbone.name 'no-such-owner/no-such-model' is neither a local folder nor in the local cache" in text
     assert "Set backbone.name to a local folder with the model and its tokenizer, or run once with a network" in text
+    assert "A small model from scratch needs neither: --config conf/backbone/scratch.yaml" in text
 
 
 def test_a_tokenizer_without_end_token(tmp_path: Path, refused) -> None:
@@ -187,6 +188,7 @@ def test_a_run_that_does_not_exist(tmp_path: Path, refused) -> None:
     (tmp_path / "demo" / "config.yaml").write_text("{}")
     text = refused(evaluate, "--run", tmp_path / "dmo")
     assert f"{tmp_path}/dmo is not a run folder: it has no config.yaml. Runs beside it: {tmp_path}/demo" in text
+    assert f"it has no config.yaml. Runs in it: {tmp_path}/demo" in refused(evaluate, "--run", tmp_path)
 
 
 def test_a_run_without_scored_weights(tmp_path: Path, finished: Path, refused) -> None:

@@ -95,15 +95,25 @@ def test_messages_name_the_row_the_column_and_the_setting(form: str, tmp_path: P
     FORMS[form](path, ROWS)
     text = message(config(path))
     assert f"{path}, {place}: unknown field 'prompt' (did you mean 'question'?), 'rationale' (did you mean" in text
-    assert "data.own.columns.steps=NAME names the column of the steps, and data.own.other_columns=ignore" in text
+    ways = "data.own.columns.question=prompt data.own.columns.steps=rationale data.own.columns.answer=label "
+    assert f"or name its column: {ways}data.own.columns.id=qid; data.own.other_columns=ignore passes" in text
     text = message(config(path, columns=COLUMNS))
     assert f"{place}: 'rationale' is '1 and 2 are" in text and "data.own.split_steps=line, sentence or annotat" in text
     text = message(config(path, columns=Columns("prompt", "cot", "label"), other_columns="ignore"))
     assert f"{place}: no field 'cot' among prompt, rationale, label, qid; data.own.columns.steps names it" in text
-    text = message(config(path, columns=Columns("prompt", answer="gold"), other_columns="ignore"))
-    assert f"{place}: no field 'gold' among prompt, rationale" in text
+    for others in ("ignore", "refuse"):
+        text = message(config(path, columns=Columns("prompt", answer="gold"), other_columns=others))
+        assert f"{place}: no field 'gold' among prompt, rationale, label, qid; data.own.columns.answer names it" in text
     few = read("own/train", config(path, columns=Columns("prompt", answer="label"), other_columns="ignore"))
     assert [example.steps for example in few.examples] == [(), ()] and few.examples[0].id == "own/train/0"
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_columns_that_no_comma_separates_are_refused(mark: str, tmp_path: Path) -> None:
+    (tmp_path / "rows").write_text(mark.join(["question", "answer"]) + "\n" + mark.join(["One, or two?", "2"]) + "\n")
+    text = message(config(tmp_path / "rows"))
+    assert f"{tmp_path / 'rows'}, line 1: one column, {mark.join(['question', 'answer'])!r}; columns of a CSV" in text
+    assert text.endswith("Way out: save the file with commas")
 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:

@@ -148,8 +148,10 @@ def test_training_rows_that_their_rule_cannot_read_are_left_out(config: Data) ->
     report = encode(Request(parse_source("own/train", own), "train"), own, byte_level()).report
     assert report.dropped == {"answers that the rule 'integer' cannot read": 1}
     put(config, rows(["7"] * 20 + ["seven"] * 4))
-    with pytest.raises(DataError, match="own/train/20: the rule cannot read 'seven'; and 3 more"):
+    with pytest.raises(DataError, match="own/train/20: the rule cannot read 'seven'; and 3 more") as caught:
         encode(Request(parse_source("own/train", own), "train"), own, byte_level())
+    assert "Write answers that the rule can read (docs/answers.md" in str(caught.value)
+    assert "tokenizer" not in str(caught.value), "another one would not help"
 
 
 @pytest.mark.parametrize(

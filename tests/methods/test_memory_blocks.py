@@ -212,17 +212,18 @@ def test_the_states_before_the_last_answer_follow_the_chain_beside_steps() -> No
 
 
 def test_weights_for_the_curves() -> None:
-    method = made(blocks=2, data__max_steps=4)
-    assert method.weights_at(at("grounding", 0.5)) == pytest.approx(
+    method = made(blocks=2)
+    assert method.weights_at(at("grounding", 0.5), 4) == pytest.approx(
         {"lambda/step_1": 0, "lambda/step_2": 0, "lambda/step_3": 1 / 3, "lambda/step_4": 1 / 2}
     )
+    assert method.weights_at(at("grounding", 0.5), 2) == pytest.approx({"lambda/step_1": 0, "lambda/step_2": 1 / 2})
     alphas = {"alpha/block_1": 1 / 3, "alpha/block_2": 2 / 3}
-    assert method.weights_at(at("refinement", 0.5)) == pytest.approx(alphas)
-    kept = made(blocks=2, data__max_steps=4, method__fade_floor=0.4, method__refinement_steps=0.3)
-    assert kept.weights_at(at("refinement", 0.5)) == pytest.approx(
+    assert method.weights_at(at("refinement", 0.5), 4) == pytest.approx(alphas)
+    kept = made(blocks=2, method__fade_floor=0.4, method__refinement_steps=0.3)
+    assert kept.weights_at(at("refinement", 0.5), 4) == pytest.approx(
         {"lambda/step_1": 0.3, "lambda/step_2": 0.3, **alphas}
     )
-    assert kept.weights_at(at("grounding", 0.5)) == pytest.approx(
+    assert kept.weights_at(at("grounding", 0.5), 4) == pytest.approx(
         {"lambda/step_1": 0.4, "lambda/step_2": 0.4, "lambda/step_3": 0.4, "lambda/step_4": 1 / 2}
     )
 

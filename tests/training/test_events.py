@@ -11,6 +11,8 @@ from tensorboard.plugins.custom_scalar.metadata import CONFIG_SUMMARY_TAG
 
 from rim.training.event_files import put_before_now
 from rim.training.events import RunLogger
+from rim.training.run import prepare_run
+from tests.runs import tiny
 
 
 def read(folder: Path) -> EventAccumulator:
@@ -42,6 +44,12 @@ def test_each_stage_has_charts_with_a_line_per_block_number_of_steps_and_readout
         "grounding": {**both, weights: ["step_1", "step_2", "step_3"]},
         "refinement": {**by_block, **both, weights: ["block_1", "block_2", "block_3"]},
     }
+
+
+def test_weights_are_those_of_the_longest_chain_that_trains_and_not_of_one_that_might(tmp_path: Path) -> None:
+    prepared = prepare_run(tiny(tmp_path, "data.max_steps=9"))
+    (stage, _) = prepared.plan.stages
+    assert len(prepared.method.weights_at(stage.progress(0), prepared.longest_chain)) == 3
 
 
 def test_the_groups_of_the_stages_have_few_cards_and_come_first(straight: Path) -> None:

@@ -34,7 +34,7 @@ def test_finished_run_repeats_its_report_and_trains_nothing(
     assert capsys.readouterr().out.endswith("\n" + report + "\n")
     assert state(straight / "weights") == before
     assert "| blocks removed" in report or "| removed" in report
-    assert f"tensorboard --logdir {straight.parent}" in report
+    assert f"tensorboard --logdir {straight.parent}" in report and f"python -m rim.ask --run {straight}" in report
 
 
 def test_a_finished_run_needs_no_checkpoint_and_keeps_no_scraps(

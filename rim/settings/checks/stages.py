@@ -52,8 +52,12 @@ def fitting(config: Config) -> Iterator[tuple[str, str]]:
             yield f"stages[{index}].name", f"stages[{names.index(stage.name)}] has this name; every stage needs its own"
         if stage.objective not in allowed:
             owner = next(name for name, objectives in OBJECTIVES.items() if stage.objective in objectives)
-            rule = f"method {config.method.name} has {', '.join(allowed)}; {stage.objective} belongs to method {owner}"
-            yield f"stages[{index}].objective", rule
+            yield (
+                f"stages[{index}].objective",
+                f"method {config.method.name} has {', '.join(allowed)}; {stage.objective} belongs to method {owner}. "
+                f"stages=[] takes the method's own stages, in per cent of training.duration "
+                f"(now {config.training.duration or 'empty'})",
+            )
 
 
 def durations(config: Config) -> Iterator[tuple[str, str]]:

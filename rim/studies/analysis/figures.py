@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rim.report.style import COLOURS, DPI, MARKERS, literal, plain, style_of
 from rim.studies.analysis.projection import Projection
 
-CELL_WIDTH, CELL_HEIGHT, WIDEST = 0.55, 0.32, 24
+CELL_WIDTH, CELL_HEIGHT, WIDEST = 0.55, 0.32, 17
 """Inches: of a cell, and of the panels side by side."""
 MOST_NAMES = 8
 """More values than this are coloured by their order."""
@@ -23,12 +23,12 @@ def heat_maps(
 ) -> Figure:
     """Shares between 0 and 1 as one panel [rows, columns] for each name; a cell of nan is left white.
 
-    Panels stand side by side up to `WIDEST`, and go on below.
+    Panels stand side by side up to `WIDEST`, else in rows of the same length.
     """
     width = CELL_WIDTH * len(columns) + 0.4
     height = CELL_HEIGHT * len(rows) + 1.3
-    across = max(1, min(len(panels), int(WIDEST / width)))
-    down = math.ceil(len(panels) / across)
+    down = math.ceil(len(panels) / max(1, int(WIDEST / width)))
+    across = math.ceil(len(panels) / down)
     figure = Figure(figsize=(across * width + 2.6, down * height), dpi=DPI, layout="constrained")
     figure.suptitle(title, fontsize=10, x=0.01, ha="left", parse_math=False)
     axes = figure.subplots(down, across, squeeze=False, sharey=True).ravel().tolist()
