@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from argparse import ArgumentParser
 from pathlib import Path
 
@@ -82,18 +81,14 @@ def test_other_errors_keep_their_traceback() -> None:
         raise ValueError("a defect of ours")
 
 
-def test_help_answers_within_a_second_and_imports_nothing_heavy() -> None:
+def test_help_imports_nothing_heavy() -> None:
     heavy = "{'torch', 'transformers', 'lightning', 'datasets'} & {*sys.modules}"
     script = f"import sys, atexit\natexit.register(lambda: print('heavy:', *{heavy}))\n"
     script += "from rim.fit import main\nmain(['--help'])"
-    root, seconds = Path(__file__).resolve().parent.parent, []
-    for _ in range(3):  # the least counts: other tests run at the same time
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)
-        seconds.append(time.perf_counter() - start)
+    root = Path(__file__).resolve().parent.parent
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=root)
     assert done.stdout.startswith("usage: python -m rim.fit [options] [key=value ...]\n")
     assert "Train a model, choose a checkpoint" in done.stdout and done.stdout.endswith("heavy:\n")
-    assert min(seconds) < 1
 
 
 def test_the_reference_has_every_setting_with_type_default_and_sentence(capsys: pytest.CaptureFixture[str]) -> None:

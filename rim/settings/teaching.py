@@ -21,7 +21,8 @@ class Method:
     fade_floor: float = 0.0
     """Weight at which a step stops fading in grounding, from 0 to 1 (memory_blocks, looped)."""
     fade_answer: bool = False
-    """Whether the answer's readout fades in grounding like a step [open]."""
+    """Whether the answer's readout fades in grounding like a step [open]; with `fade: absolute` a chain that is shorter
+    than `data.max_steps` then has no loss left before the stage ends."""
     block_weights: Literal["linear", "uniform", "last"] = "linear"
     """Refinement weights: 2k / (K(K+1)), 1 / K, or only the last block [open]."""
     refinement_steps: float = 0.0
