@@ -41,7 +41,7 @@ def _meant(name: str, row: Mapping[str, object], columns: Mapping[str, str]) -> 
 
 def _way_out(meant: Mapping[str, str | None]) -> str:
     """How the fields are read as they are called; of two that mean the same the first."""
-    first = {field: name for name, field in reversed(meant.items()) if field}
+    first = {field: name for name, field in [*meant.items()][::-1] if field}
     settings = " ".join(quote(f"data.own.columns.{field}={first[field]}") for field in CALLED if field in first)
     return (
         f"rename the field, or delete it, or name its column: {settings or 'data.own.columns.steps=NAME'}; "

@@ -224,7 +224,7 @@ def _hint(path: str, kind: Any, value: Any) -> str:
         return "; ${...} refers to another setting, and text is marked \\${"
     if str in parts and isinstance(value, int | float):
         return "; put it in quotes"
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         fields = [name for name, each in schema.types_of(kind).items() if text in schema.choices(each)]
         return did_you_mean(f"{path}={text}", [f"{join(path, name)}={text}" for name in fields])
     if (inner := schema.element(kind)) is not None and schema.fits(inner, value) and "[" not in text:

@@ -13,6 +13,9 @@ from rim.studies.comparison.summary import EntrySummary, SourceSummary, Summary
 STEP_COLUMNS = 4
 """Numbers of steps side by side, each with its interval; more go into a further table."""
 
+TRAINING = ("entry", "updates", "training FLOPs", "FLOPs before", "training seconds")
+ANSWERING = ("entry", "passes before the answer", "positions", "first token (ms)", "full answer (ms)", "tokens")
+
 
 def markdown(summary: Summary, footer: Callable[[str], str]) -> str:
     """All tables; `footer` gives the text under those of a budget."""
@@ -115,24 +118,24 @@ def controls_table(entries: Sequence[EntrySummary], source: str) -> str:
 
 
 def cost_table(entries: Sequence[EntrySummary]) -> str:
-    """Training and waiting, and a line on how they were measured."""
-    header = (
-        "entry", "updates", "training FLOPs", "FLOPs before", "training seconds", "passes before the answer",
-        "positions", "first answer token (ms)", "full answer (ms)", "tokens generated",
-    )  # fmt: skip
-    costs = table([_cost(entry) for entry in entries], header)
+    """A table of training and one of answering, and a line on how they were measured."""
+    training = table([_training(entry) for entry in entries], TRAINING)
     measured: dict[str, list[str]] = {}
     for entry in entries:
         if entry.cost.latency:
             measured.setdefault(_conditions(entry.cost.latency), []).append(entry.entry)
     if not measured:
-        return costs
+        return training
     told = "; ".join(measured)
     if len(measured) > 1:
         each = "; ".join(f"of {', '.join(names)} {conditions}" for conditions, names in measured.items())
         told = f"**not measured alike, so it does not compare:** {each}"
-    told = f"Latency is the first seed's: {told}; mean (10th to 90th percentile)."
-    return f"{costs}\n\nTraining is a mean over seeds. {told}"
+    answering = table([_answering(entry) for entry in entries], ANSWERING)
+    note = (
+        "Training is a mean over seeds. Latency is the first seed's, to the first token of the answer and to its end: "
+        f"{told}; mean (10th to 90th percentile)."
+    )
+    return "\n\n".join([training, answering, note])
 
 
 def _conditions(latency: Mapping[str, Any]) -> str:
@@ -144,18 +147,22 @@ def _conditions(latency: Mapping[str, Any]) -> str:
     )
 
 
-def _cost(entry: EntrySummary) -> tuple[str, ...]:
-    cost, latency = entry.cost, entry.cost.latency
+def _training(entry: EntrySummary) -> tuple[str, ...]:
+    cost = entry.cost
     flops, before = ("unknown" if value is None else f"{value:.2e}" for value in (cost.flops, cost.flops_before))
     before = NOTHING if cost.flops_before == 0 else before
-    training = (f"{cost.updates:,.0f}", flops, before, f"{cost.seconds:,.0f}")
+    return (entry.entry, f"{cost.updates:,.0f}", flops, before, f"{cost.seconds:,.0f}")
+
+
+def _answering(entry: EntrySummary) -> tuple[str, ...]:
+    latency = entry.cost.latency
     if not latency:
-        return (entry.entry, *training, *(5 * [NOTHING]))
+        return (entry.entry, *((len(ANSWERING) - 1) * [NOTHING]))
     times = [
         around(each["mean"], each["p10"], each["p90"], ".1f") for each in (latency["first_ms"], latency["full_ms"])
     ]
     read = (f"{latency['passes_to_first']:.1f}", f"{latency['positions']:.0f}")
-    return (entry.entry, *training, *read, *times, f"{latency['tokens']:.1f}")
+    return (entry.entry, *read, *times, f"{latency['tokens']:.1f}")
 
 
 def footer(runs: Sequence[FinishedRun], confidence: float, notes: Sequence[str] = (), base: str = "") -> str:
