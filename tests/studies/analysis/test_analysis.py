@@ -240,7 +240,9 @@ def test_projections_have_a_point_for_each_block_and_example() -> None:
     assert found.value_R[30:].tolist() == [values[1] for values in planted(30, 0).values]
 
 
-@pytest.mark.parametrize(("panels", "layers", "grid"), [(3, 9, (1, 3)), (4, 9, (2, 2)), (5, 13, (3, 2)), (40, 33, (40, 1))])
+@pytest.mark.parametrize(
+    ("panels", "layers", "grid"), [(3, 9, (1, 3)), (4, 9, (2, 2)), (5, 13, (3, 2)), (40, 33, (40, 1))]
+)
 def test_heat_maps_of_many_steps_and_layers_go_on_below(panels: int, layers: int, grid: tuple[int, int]) -> None:
     share_RC = np.full((2, layers), 0.5)
     named = {f"after step {step}": share_RC for step in range(panels)}

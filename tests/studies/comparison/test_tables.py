@@ -125,7 +125,7 @@ def test_latencies_that_were_not_measured_alike_say_so(runs: list[FinishedRun]) 
     text = dict(budget_tables(summarise("x", [*runs[:2], elsewhere], "direct"), "updates"))
     asked = "32 questions of tracking/test, 1 at a time, 3 times each, on"
     assert (
-        f"Latency is the first seed's: **not measured alike, so it does not compare:** of direct {asked} cpu with 1 "
+        f"to its end: **not measured alike, so it does not compare:** of direct {asked} cpu with 1 "
         f"thread(s), decoding plain; of blocks {asked} NVIDIA H100 with 4 thread(s), decoding plain; mean"
     ) in text["Cost of training and of answering"]
 
