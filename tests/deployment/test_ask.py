@@ -195,7 +195,7 @@ def test_a_program_ends_where_sigterm_has_stopped_its_training(monkeypatch: pyte
     """It would go on with a run that is half trained, and report success."""
     monkeypatch.setattr(api, "_fit", lambda _: 143)
     with pytest.raises(SystemExit, match=r"^143$"):
-        rim.fit(rim.load_config([], ["run.name=stopped"]))
+        api.fit(rim.load_config([], ["run.name=stopped"]))
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/ask.md"])

@@ -40,7 +40,8 @@ REFUSED = [
     ),
     (
         ("method.name=pause", "stages.0.objective=refinement"),
-        'stages[0].objective = "refinement": method pause has answer; refinement belongs to method memory_blocks',
+        'stages[0].objective = "refinement": method pause has answer; refinement belongs to method memory_blocks. '
+        "stages=[] takes the method's own stages, in per cent of training.duration (now 8 epochs)",
     ),
 ]
 
