@@ -127,7 +127,23 @@ CASES: list[tuple[dict[str, Any], str]] = [
         {"backbone__scratch__shape": "llama", "backbone__scratch__heads": 64},
         "backbone.scratch.heads = 64: gives heads of width 1, and llama's rotary positions need an even one",
     ),
-    ({"backbone__scratch__key_value_heads": 3}, "backbone.scratch.key_value_heads = 3: must divide heads = 4: 1, 2, 4"),
+    (
+        {"backbone__scratch__shape": "llama", "backbone__scratch__key_value_heads": 3},
+        "backbone.scratch.key_value_heads = 3: must divide heads = 4: 1, 2, 4",
+    ),
+    (
+        {"backbone__scratch__key_value_heads": 2},
+        "backbone.scratch.key_value_heads = 2: belongs to shapes llama and qwen, not to gpt2; leave it empty",
+    ),
+    (
+        {"data__own__revision": "0a1b2c"},
+        'data.own.revision = "0a1b2c": belongs to a table of the hub: set data.own.table=OWNER/NAME, or leave this out',
+    ),
+    (
+        {"data__own__train": "rows.jsonl", "data__own__table_config": "main"},
+        'data.own.table_config = "main": belongs to a table of the hub: set data.own.table=OWNER/NAME, or leave '
+        "this out",
+    ),
     (
         {"backbone__dtype": "bf16", "backbone__training": "full", "training__precision": "bf16"},
         'backbone.dtype = "bf16": rounds frozen weights, and with backbone.training=full none is frozen: small updates '

@@ -73,7 +73,8 @@ class Insertion(nn.Module):
         position: whether the vectors get the embedding of their position, where the model has a table of those.
 
     Raises:
-        InsertionError: the model has no layer ℓ, or its layers name their inputs otherwise than `READ`.
+        InsertionError: the model has no layer ℓ, its layers name their inputs otherwise than `READ`, or `position`
+            where the table of positions is none that the vectors can be read from (OPT, BioGPT, XGLM).
     """
 
     token_T: Tensor
@@ -98,6 +99,11 @@ class Insertion(nn.Module):
             raise InsertionError(
                 f"memory.insertion_layer = {layer}: layers of '{kind}' take {takes}, and no {' and no '.join(missing)} "
                 "that could be changed; set memory.insertion_layer=0"
+            )
+        if position and hasattr(stack, "embed_positions"):
+            raise InsertionError(
+                f"memory.insertion_position = true: '{model.config.model_type}' counts its positions in a way of its "
+                "own, which the vectors cannot follow; set memory.insertion_position=false, or memory.insertion_layer=0"
             )
         self._positions = (stack.wpe,) if position and hasattr(stack, "wpe") else ()
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from rim.data.errors import DataError, RowError
 
+csv.field_size_limit(2**31 - 1)  # a text may be longer than the 131,072 characters that the csv module reads
 OTHER_MARKS = (";", "\t", "|")
 """What programs put between columns in the place of commas."""
 

@@ -48,6 +48,7 @@ def _converse(model: Model, form: Form) -> None:
     """Questions that are typed, until the end of the input or Ctrl-C; one that cannot be answered ends nothing."""
     with suppress(ImportError):  # not on Windows
         import_module("readline")  # arrow keys edit the line and bring former questions back
+    print("One question a line; Ctrl-D ends.")
     while True:
         try:
             question = input("question> ")

@@ -99,6 +99,17 @@ def test_layers_that_name_their_inputs_otherwise_are_refused_before_training() -
     )
 
 
+@pytest.mark.parametrize("kind", ["opt", "biogpt", "xglm"])
+def test_positions_that_the_vectors_cannot_be_given_are_refused(kind: str) -> None:
+    with pytest.raises(InsertionError) as error:
+        family_backbone(kind).insert_memory(1, position=True)
+    assert str(error.value) == (
+        f"memory.insertion_position = true: '{kind}' counts its positions in a way of its own, which the vectors "
+        "cannot follow; set memory.insertion_position=false, or memory.insertion_layer=0"
+    )
+    family_backbone(kind).insert_memory(1, position=False)
+
+
 NARROW = {"memory.insertion_layer = 1": "memory_blocks", "method.distillation = 0.5": "memory_blocks"}
 NARROW |= {"method.name=codi": "codi"}
 

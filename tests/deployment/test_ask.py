@@ -174,7 +174,9 @@ def test_a_typed_question_that_cannot_be_answered_ends_nothing(
     shown = capsys.readouterr()
     assert shown.err.startswith("error: question 'word word") and shown.err.count("\n") == 1
     answer = row.answers[0] or "(no answer)"
-    assert shown.out.startswith(f"question> question> question> {answer}    ") and shown.out.endswith("\nquestion> \n")
+    assert shown.out.startswith(
+        f"One question a line; Ctrl-D ends.\nquestion> question> question> {answer}    "
+    ) and shown.out.endswith("\nquestion> \n")
 
 
 def test_several_answers_stand_below_their_questions(trained: Trained, capsys: pytest.CaptureFixture[str]) -> None:

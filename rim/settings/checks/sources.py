@@ -13,6 +13,7 @@ from rim.data.mixture import sources_in, training_parts, validation_parts
 from rim.data.registry import TASKS, own_tasks, parse_source, task
 from rim.settings import Config
 from rim.settings.checks.scoring import known_rules
+from rim.settings.data import Own
 
 
 def generated(config: Config) -> Iterator[tuple[str, str]]:
@@ -40,6 +41,7 @@ def usable(config: Config) -> Iterator[tuple[str, str]]:
     except UserError as error:
         yield "data.modules" if config.data.modules else "data.own", str(error)
         return
+    yield from _of_the_hub(config.data.own)
     yield from _revisions(config)
     yield from _training(config)
     yield from _validation(config)
@@ -69,6 +71,13 @@ def templates(config: Config) -> Iterator[tuple[str, str]]:
             f"needs memory.placement=after_question, not {config.memory.placement}: blocks stand where the model "
             "begins to write, not within its template",
         )
+
+
+def _of_the_hub(own: Own) -> Iterator[tuple[str, str]]:
+    """Settings of a table where rows come from files."""
+    for name in ("table_config", "revision"):
+        if own.table is None and getattr(own, name) != getattr(Own(), name):
+            yield f"data.own.{name}", "belongs to a table of the hub: set data.own.table=OWNER/NAME, or leave this out"
 
 
 def _revisions(config: Config) -> Iterator[tuple[str, str]]:

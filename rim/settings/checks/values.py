@@ -111,7 +111,9 @@ def heads(config: Config) -> Iterator[tuple[str, str]]:
             "backbone.scratch.heads",
             f"gives heads of width {size}, and {shape.shape}'s rotary positions need an even one",
         )
-    if shape.key_value_heads is not None and shape.heads % shape.key_value_heads:
+    if shape.key_value_heads is not None and shape.shape == "gpt2":
+        yield "backbone.scratch.key_value_heads", "belongs to shapes llama and qwen, not to gpt2; leave it empty"
+    elif shape.key_value_heads is not None and shape.heads % shape.key_value_heads:
         fitting = ", ".join(str(heads) for heads in range(1, shape.heads + 1) if shape.heads % heads == 0)
         yield "backbone.scratch.key_value_heads", f"must divide heads = {shape.heads}: {fitting}"
 
