@@ -16,7 +16,6 @@ from typing import Any
 
 from rim.data.errors import DataError, RowError
 
-csv.field_size_limit(2**31 - 1)  # a text may be longer than the 131,072 characters that the csv module reads
 OTHER_MARKS = (";", "\t", "|")
 """What programs put between columns in the place of commas."""
 
@@ -107,6 +106,7 @@ def table(path: Path) -> Iterator[tuple[int | str, Any]]:
     if text.lstrip()[:1] in ("[", "{"):
         yield from records(path)
         return
+    csv.field_size_limit(2**31 - 1)  # the module's own limit is 131,072 characters
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
         found = list(reader)

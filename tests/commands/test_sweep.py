@@ -101,7 +101,10 @@ def test_a_dry_run_times_some_points_and_leaves_nothing_behind(
     ]  # fmt: skip
     assert sorted(path.name for path in tmp_path.iterdir()) == ["temporary", "x.yaml"] and not [*place.iterdir()]
     told = capsys.readouterr().err.splitlines()
-    assert [line.partition(":")[0] for line in told] == ["timing point 1 of 2", "timing point 2 of 2"]
+    assert [line.partition(":")[0] for line in told] == [
+        "timing point 1 of 2, 120 s at most",
+        "timing point 2 of 2, 120 s at most",
+    ]
 
 
 def test_a_signal_ends_a_dry_run_and_what_it_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,11 @@ def _timed(runs: Sequence[Run], share: Share, stop: StopRequest) -> tuple[list[f
     minutes: list[float] = []
     failed: dict[str, list[str]] = {}
     for number, run in enumerate(runs, start=1):
-        print(f"timing point {number} of {len(runs)}: {run.name}", file=sys.stderr, flush=True)
+        print(
+            f"timing point {number} of {len(runs)}, {PATIENCE_SECONDS} s at most: {run.name}",
+            file=sys.stderr,
+            flush=True,
+        )
         try:
             minutes.append(time_run(run, share, stop))
         except RunFailed as error:
