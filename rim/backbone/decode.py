@@ -99,8 +99,8 @@ def greedy(
         prompts: B prompts, each with the same number of branches K.
         max_new_tokens: longest answer, in tokens.
         edit: applied to the blocks in the prefilled cache. Text that comes after memory is then read again against the
-            edited states, and so is the last token of each branch point, because its own logits were computed from the
-            old ones, and the cues after it.
+            edited states, and after it the cues. Without a cue the last token of each branch point is read again, too,
+            since the first token of an answer comes from its logits; this token sees what it always does.
         read: how trunks are read.
         observe: looks on; it costs no pass and changes no answer.
 
@@ -119,8 +119,9 @@ def greedy(
     trunk = _prefill(backbone, prompts, read, edit)
     cue_BKL = torch.tensor([prompt.cue for prompt in prompts], dtype=torch.long, device=backbone.device)
     cue_BKL = cue_BKL[:, None].expand(-1, trunk.end_BK.shape[1], -1)
-    branches = _Branches(backbone, trunk, reread=True)
-    logits_BKV = branches.feed(torch.cat([trunk.ids_BK[:, :, None], cue_BKL], dim=2))
+    reread = cue_BKL.shape[2] == 0
+    branches = _Branches(backbone, trunk, reread=reread)
+    logits_BKV = branches.feed(trunk.ids_BK[:, :, None] if reread else cue_BKL)
     return _generate(backbone, branches, logits_BKV, max_new_tokens)
 
 

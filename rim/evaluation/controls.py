@@ -10,8 +10,9 @@
 | `mean` | keys and values | the mean of each slot over references |
 | `zero` | keys and values | zero: the end of the scale, since no state that was trained is like it |
 
-All blocks are edited at once, in every layer where they exist; each readout's branch point is then read again against
-the edited states, and before it the text that stands after blocks: it sees its own question and foreign memory.
+All blocks are edited at once, in every layer where they exist. Text that stands after blocks is then read again against
+the edited states, and so is the cue of each answer. Without a cue the last token of each readout's branch point is read
+again, too, for its logits: it sees its own question and foreign memory, also where readouts do not see the question.
 
 Foreign states are taken at the positions of the example's own blocks (`rim/backbone/block_states.py`), and noise is
 drawn for each slot. So a control takes away what states say about their question, and neither where a block stands nor
@@ -37,9 +38,11 @@ from rim.base.tree import Kind, Tree
 from rim.data.joined import Split
 from rim.evaluation.donors import donors, references
 
-VERSION = 2
-"""Of the edits, written into results: accuracies under different versions do not compare. In version 1 a donor's keys
-stood at the donor's positions, noise had one mean and spread for all slots, and both depended on the batch."""
+VERSION = 3
+"""Of the edits, written into results: accuracies under different versions do not compare. In version 2 the branch point
+was read again before a cue, too, so that one token of memory told the cue of its own question; without a cue it was as
+now. In version 1 a donor's keys stood at the donor's positions, noise had one mean and spread for all
+slots, and both depended on the batch."""
 
 
 EDITED = {
@@ -55,6 +58,11 @@ EDITED = {
 """What of the blocks each control edits, as tables name it."""
 ALONE = ("removed", "other_slot", "zero")
 """Controls that take nothing from other examples."""
+
+
+def newest(version: int, cue: str) -> int:
+    """The newest version that edits blocks as this one does, where answers begin with this cue."""
+    return VERSION if version == 2 and not cue else version
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rim.evaluation.controls import newest
 from rim.evaluation.predictions import Prediction, read_jsonl
 from rim.runs.folder import RunFolder
 from rim.settings import Config
@@ -51,7 +52,8 @@ class FinishedRun:
     def edit(self) -> int | None:
         """Oldest version of the edit of blocks that a test set was answered under; None: no control edited them."""
         edited = [answers.scores for answers in self.tests.values() if answers.controls.keys() - {"removed"}]
-        return min((scores.get("controls_version", 1) for scores in edited), default=None)
+        cue = self.config.method.answer_cue
+        return min((newest(scores.get("controls_version", 1), cue) for scores in edited), default=None)
 
 
 def collect(folder: Path, budget: str, entry: str) -> FinishedRun:
