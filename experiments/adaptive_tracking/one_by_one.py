@@ -110,7 +110,7 @@ class _Reading:
         prompt = replace(self.cued, branches=(self.cued.branches[block - 1],))
         points, logits_BKV = _branch_points([prompt], self.batch), logits_V[None, None]
         trunk = _trunk(self.batch, points, self.cache, self.column_BJ, logits_BKV)
-        branches = _Branches(self.backbone, trunk, reread=False)
+        branches = _Branches(self.backbone, trunk)
         [[tokens]] = _generate(self.backbone, branches, logits_BKV, max_new_tokens)
         room = (1, branches.key_BJ.shape[1] - self.column_BJ.shape[1])
         self.column_BJ = torch.cat([self.column_BJ, self.column_BJ.new_full(room, -1)], dim=1)

@@ -99,8 +99,8 @@ def greedy(
         prompts: B prompts, each with the same number of branches K.
         max_new_tokens: longest answer, in tokens.
         edit: applied to the blocks in the prefilled cache. Text that comes after memory is then read again against the
-            edited states, and after it the cues. Without a cue the last token of each branch point is read again, too,
-            since the first token of an answer comes from its logits; this token sees what it always does.
+            edited states, and so is the last token before each answer, whose logits were computed from the old ones:
+            the cue's, or without a cue that of the branch point, which sees what it always does.
         read: how trunks are read.
         observe: looks on; it costs no pass and changes no answer.
 
@@ -109,19 +109,13 @@ def greedy(
             an edit have different numbers of memory tokens.
     """
     backbone.eval()
-    if edit is None:
-        if observe is not None:
-            read = observe.watching(read, [prompt.branches for prompt in prompts])
-        trunk = _prefill(backbone, [_with_cues(prompt) for prompt in prompts], read)
-        return _generate(backbone, _Branches(backbone, trunk, reread=False), trunk.logits_BKV, max_new_tokens)
-    if observe is not None:
+    if observe is not None and edit is not None:
         raise ValueError("answers are observed as they are, or with edited states: give `observe` or `edit`, not both")
-    trunk = _prefill(backbone, prompts, read, edit)
-    cue_BKL = torch.tensor([prompt.cue for prompt in prompts], dtype=torch.long, device=backbone.device)
-    cue_BKL = cue_BKL[:, None].expand(-1, trunk.end_BK.shape[1], -1)
-    reread = cue_BKL.shape[2] == 0
-    branches = _Branches(backbone, trunk, reread=reread)
-    logits_BKV = branches.feed(trunk.ids_BK[:, :, None] if reread else cue_BKL)
+    if observe is not None:
+        read = observe.watching(read, [prompt.branches for prompt in prompts])
+    trunk = _prefill(backbone, [_with_cues(prompt) for prompt in prompts], read, edit)
+    branches = _Branches(backbone, trunk)
+    logits_BKV = trunk.logits_BKV if edit is None else branches.read_again(trunk)
     return _generate(backbone, branches, logits_BKV, max_new_tokens)
 
 
@@ -217,47 +211,42 @@ def _branch_points(prompts: Sequence[Prompt], batch: TreeBatch) -> _Points:
 class _Branches:
     """The growing branches of a prefilled batch."""
 
-    def __init__(self, backbone: Backbone, trunk: _Trunk, *, reread: bool) -> None:
+    def __init__(self, backbone: Backbone, trunk: _Trunk) -> None:
         self.backbone, self.cache = backbone, trunk.cache
-        self.key_BJ = trunk.position_BJ
-        self.sees_BKJ = trunk.sees_BKJ.clone()
-        self.next_BK = trunk.start_BK.clone()
-        self.reread = reread
-        self.lasting_BK = torch.ones_like(trunk.end_BK, dtype=torch.bool)
-        if reread:
-            self.lasting_BK = trunk.sees_BKJ.gather(2, trunk.end_BK[:, :, None])[:, :, 0]
-            self.end_position_BK = trunk.position_BJ.gather(1, trunk.end_BK)
-            self.path_BKJ = trunk.path_BKJ.scatter(2, trunk.end_BK[:, :, None], False)
-            self.sees_BKJ.scatter_(2, trunk.end_BK[:, :, None], False)
+        self.key_BJ, self.sees_BKJ, self.next_BK = trunk.position_BJ, trunk.sees_BKJ, trunk.start_BK
 
     def feed(self, ids_BKL: Tensor) -> Tensor:
         """Append L tokens to every branch; [B, K, V] logits after the last of them."""
         b, k, length = ids_BKL.shape
-        again, first_BKJ = self.reread, self.path_BKJ if self.reread else self.sees_BKJ
-        position_BQ = self._positions(length).reshape(b, k * length)
-        branch_Q = torch.arange(k, device=ids_BKL.device).repeat_interleave(length)
-        place_Q = torch.arange(length, device=ids_BKL.device).repeat(k)
+        device = ids_BKL.device
+        position_BKL = self.next_BK[:, :, None] + torch.arange(length, device=device)
+        self.next_BK = self.next_BK + length
+        branch_Q = torch.arange(k, device=device).repeat_interleave(length)
+        place_Q = torch.arange(length, device=device).repeat(k)
         own_QQ = (branch_Q[:, None] == branch_Q) & (place_Q[:, None] >= place_Q)
-        later_BQQ = own_QQ.expand(b, -1, -1)
-        if again:  # a branch point of a hidden kind is seen by itself alone
-            later_BQQ = later_BQQ & ((place_Q > 0) | self.lasting_BK[:, branch_Q])[:, None]
-        own_BQQ = later_BQQ | torch.eye(len(own_QQ), dtype=torch.bool, device=own_QQ.device)
-        seen_BQJ = torch.where((place_Q == 0)[:, None], first_BKJ[:, branch_Q], self.sees_BKJ[:, branch_Q])
-        visible_BQJ = torch.cat([seen_BQJ, own_BQQ], dim=2)
-        self.key_BJ = torch.cat([self.key_BJ, position_BQ], dim=1)
-        last_K = torch.arange(1, k + 1, device=ids_BKL.device) * length - 1
-        reading = Reading(visible_BQJ, position_BQ, self.key_BJ, keep=last_K.expand(b, -1))
-        logits_BKV = self.backbone(ids_BKL.reshape(b, k * length), reading, self.cache).logits
-        self.sees_BKJ = torch.cat([self.sees_BKJ, later_BQQ[:, last_K]], dim=2)
+        last_K = torch.arange(1, k + 1, device=device) * length - 1
+        seen_BQJ = self.sees_BKJ[:, branch_Q]
+        logits_BKV = self._read(ids_BKL.flatten(1), position_BKL.flatten(1), seen_BQJ, own_QQ.expand(b, -1, -1), last_K)
+        self.sees_BKJ = torch.cat([self.sees_BKJ, own_QQ[last_K].expand(b, -1, -1)], dim=2)
         return logits_BKV
 
-    def _positions(self, length: int) -> Tensor:
-        """[B, K, L] positions of the next tokens; a token that is read again keeps its own."""
-        steps_L = torch.arange(length, device=self.next_BK.device)
-        if not self.reread:
-            position_BKL = self.next_BK[:, :, None] + steps_L
-            self.next_BK = self.next_BK + length
-            return position_BKL
-        self.reread = False
-        rest_BKL = self._positions(length - 1)
-        return torch.cat([self.end_position_BK[:, :, None], rest_BKL], dim=2)
+    def read_again(self, trunk: _Trunk) -> Tensor:
+        """[B, K, V] logits after the branch points, read again in the place of what the cache holds of them."""
+        old_BK1 = trunk.end_BK[:, :, None]
+        position_BK = trunk.position_BJ.gather(1, trunk.end_BK)
+        (b, k), device = trunk.end_BK.shape, trunk.end_BK.device
+        own_BKK = torch.eye(k, dtype=torch.bool, device=device).expand(b, -1, -1)
+        seen_BKJ = trunk.path_BKJ.scatter(2, old_BK1, False)
+        logits_BKV = self._read(trunk.ids_BK, position_BK, seen_BKJ, own_BKK, torch.arange(k, device=device))
+        lasting_BKK = own_BKK & self.sees_BKJ.gather(2, old_BK1)  # one of a hidden kind is seen by itself alone
+        self.sees_BKJ = torch.cat([self.sees_BKJ.scatter(2, old_BK1, False), lasting_BKK], dim=2)
+        return logits_BKV
+
+    def _read(self, ids_BQ: Tensor, position_BQ: Tensor, seen_BQJ: Tensor, own_BQQ: Tensor, last_K: Tensor) -> Tensor:
+        """[B, K, V] logits at the tokens `last_K` among Q new ones, which see `seen_BQJ` of the cache."""
+        self.key_BJ = torch.cat([self.key_BJ, position_BQ], dim=1)
+        visible_BQJ, keep_BK = torch.cat([seen_BQJ, own_BQQ], dim=2), last_K.expand(len(ids_BQ), -1)
+        logits_BKV: Tensor = self.backbone(
+            ids_BQ, Reading(visible_BQJ, position_BQ, self.key_BJ, keep=keep_BK), self.cache
+        ).logits
+        return logits_BKV

@@ -17,6 +17,7 @@ from rim.settings import Training
 from rim.settings.progress import Progress
 from rim.training.datamodule import tokens_per_line
 from rim.training.events import Chart, RunLogger, add_charts
+from rim.training.plan import StagePlan
 from rim.training.prepared import Prepared
 
 
@@ -43,8 +44,8 @@ def print_run_header(prepared: Prepared, updates: int) -> None:
     )
     for plan in prepared.plan.stages:
         print(
-            f"stage {plan.index + 1}       {plan.stage.name}: {plan.length:,} updates, learning rate "
-            f"{plan.stage.learning_rate:g} after {plan.warmup} of warm-up, dropout {_rate(plan.stage.dropout)}"
+            f"stage {plan.index + 1}       {plan.stage.name}: {plan.length:,} updates, {peak_rate(plan)}, dropout "
+            f"{_rate(plan.stage.dropout)}"
         )
     if updates:
         changed = "".join(f"; {line}" for line in prepared.folder.changed_settings(config))
@@ -130,6 +131,14 @@ def _adapter_lines(prepared: Prepared) -> list[str]:
     rate = "of its own rates" if lora.base_dropout is None else f"{lora.base_dropout:g}"
     dtype = prepared.config.backbone.dtype
     return [f"adapters      rank {lora.rank} on {in_words(targets.names)}", f"frozen base   {dtype}, dropout {rate}"]
+
+
+def peak_rate(plan: StagePlan) -> str:
+    """The highest learning rate of a stage, which a warm-up longer than the stage does not reach."""
+    rate = plan.stage.learning_rate
+    if plan.warmup <= plan.length:
+        return f"learning rate {rate:g} after {plan.warmup} of warm-up"
+    return f"learning rate up to {rate * plan.length / plan.warmup:g} of {rate:g}, its warm-up has {plan.warmup}"
 
 
 def _rate(dropout: float | None) -> str:

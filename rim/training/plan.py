@@ -5,10 +5,9 @@ dropout noise are functions of it, so a run that is resumed at any update lands 
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rim.base.errors import UserError
 from rim.settings import Stage, Training
 from rim.settings.duration import updates
 from rim.settings.progress import Progress
@@ -91,24 +90,8 @@ class Plan:
         return count
 
 
-def _warmup(stage: Stage, index: int, length: int, size: Mapping[str, int]) -> int:
-    """Updates of the warm-up, which ends within its stage."""
-    found = updates(stage.warmup, **size, whole=length)
-    if found > length:
-        raise UserError(
-            f"stages[{index}].warmup = {stage.warmup} is {found} updates, and stage {stage.name} ({stage.duration}) "
-            f"has {length}: the learning rate would never be reached. Write a shorter one, or per cent of the stage, "
-            "such as 4%"
-        )
-    return found
-
-
 def make_plan(stages: Sequence[Stage], training: Training, rows: int) -> Plan:
-    """Convert the durations of a configuration to updates, where an epoch has so many rows.
-
-    Raises:
-        UserError: a warm-up that is longer than its stage.
-    """
+    """Convert the durations of a configuration to updates, where an epoch has so many rows."""
     size = {"batch_size": training.batch_size, "rows": rows}
     whole = updates(training.duration, **size) if training.duration else None
     plans: list[StagePlan] = []
@@ -117,7 +100,7 @@ def make_plan(stages: Sequence[Stage], training: Training, rows: int) -> Plan:
         first = plans[-1].last if plans else 0
         parts = [updates(part, **size, whole=length) for part in (training.validate_every, training.save_every)]
         kept = None if training.keep_every is None else max(1, updates(training.keep_every, **size, whole=length))
-        warmup = _warmup(stage, index, length, size)
+        warmup = updates(stage.warmup, **size, whole=length)
         distances = (max(1, parts[0]), max(1, parts[1]))
         plans.append(StagePlan(index, stage, first, length, warmup, *distances, rows / training.batch_size, kept))
     return Plan(tuple(plans))

@@ -96,6 +96,6 @@ def _after_prefill(backbone: Backbone, prompt: Prompt, blank: CacheEdit) -> list
     from rim.backbone import decode
 
     trunk = decode._prefill(backbone, [prompt], read_once, blank)
-    branches = decode._Branches(backbone, trunk, reread=False)
+    branches = decode._Branches(backbone, trunk)
     cue = torch.tensor([prompt.cue])[:, None].expand(-1, len(prompt.branches), -1)
     return decode._generate(backbone, branches, branches.feed(cue), NEW)

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from rim.base.errors import UserError
 from rim.settings import Stage, Training
+from rim.training.header import peak_rate
 from rim.training.plan import Plan, make_plan
 
 
@@ -97,14 +97,18 @@ def test_learning_rate(schedule: str, warmup: str, rates: list[float]) -> None:
     assert [made.learning_rate(update) for update in range(6)] == pytest.approx([3e-3 * rate for rate in rates])
 
 
-def test_a_warm_up_longer_than_its_stage_is_refused() -> None:
-    stages = [Stage("a", "grounding", "12 steps", warmup="12 steps"), Stage("b", "refinement", "50%", warmup="1 epoch")]
-    with pytest.raises(UserError) as error:
-        make_plan(stages, Training(duration="24 steps", batch_size=4), 100)
-    assert str(error.value) == (
-        "stages[1].warmup = 1 epoch is 25 updates, and stage b (50%) has 12: the learning rate would never be reached. "
-        "Write a shorter one, or per cent of the stage, such as 4%"
-    )
+@pytest.mark.parametrize(
+    ("warmup", "words"),
+    [
+        ("4 steps", "learning rate 0.003 after 4 of warm-up"),
+        ("6 steps", "learning rate 0.003 after 6 of warm-up"),
+        ("9 steps", "learning rate up to 0.002 of 0.003, its warm-up has 9"),
+    ],
+)
+def test_a_warm_up_longer_than_its_stage_is_told(warmup: str, words: str) -> None:
+    made = make_plan([Stage("s", "grounding", "6 steps", learning_rate=3e-3, warmup=warmup)], Training(), 100).stages[0]
+    assert peak_rate(made) == words
+    assert f"{max(map(made.learning_rate, range(6))):g}" in words
 
 
 def test_a_stage_that_sets_no_dropout_keeps_the_last_one() -> None:
