@@ -4,7 +4,7 @@ The branches of one question are decoded side by side in its own row of the batc
 token to the shared cache, and the mask lets a branch see its stretch of the trunk and its own tokens. Nothing
 is copied, and models with a sliding window are right too: the cache keeps every column, and the window is in the mask.
 
-Axes: B examples, N trunk tokens, K branches, L tokens that a branch feeds in a round, J cached tokens, V vocabulary.
+Axes: B examples, N trunk tokens, K branches, J cached tokens, V vocabulary.
 """
 
 from collections.abc import Callable, Sequence
@@ -141,7 +141,7 @@ def _generate(
         tokens.append(token_BK.masked_fill(done_BK, -1))
         if done_BK.all() or remaining == 1:
             break
-        logits_BKV = branches.feed(token_BK[:, :, None])
+        logits_BKV = branches.feed(token_BK)
     answers_BKT = torch.stack(tokens, dim=2).tolist()
     return [[[token for token in branch if token >= 0] for branch in row] for row in answers_BKT]
 
@@ -209,44 +209,34 @@ def _branch_points(prompts: Sequence[Prompt], batch: TreeBatch) -> _Points:
 
 
 class _Branches:
-    """The growing branches of a prefilled batch."""
+    """The growing branches of a prefilled batch, each of which reads one token in a round."""
 
     def __init__(self, backbone: Backbone, trunk: _Trunk) -> None:
         self.backbone, self.cache = backbone, trunk.cache
         self.key_BJ, self.sees_BKJ, self.next_BK = trunk.position_BJ, trunk.sees_BKJ, trunk.start_BK
+        b, k = trunk.end_BK.shape
+        self.own_BKK = torch.eye(k, dtype=torch.bool, device=trunk.end_BK.device).expand(b, -1, -1)
 
-    def feed(self, ids_BKL: Tensor) -> Tensor:
-        """Append L tokens to every branch; [B, K, V] logits after the last of them."""
-        b, k, length = ids_BKL.shape
-        device = ids_BKL.device
-        position_BKL = self.next_BK[:, :, None] + torch.arange(length, device=device)
-        self.next_BK = self.next_BK + length
-        branch_Q = torch.arange(k, device=device).repeat_interleave(length)
-        place_Q = torch.arange(length, device=device).repeat(k)
-        own_QQ = (branch_Q[:, None] == branch_Q) & (place_Q[:, None] >= place_Q)
-        last_K = torch.arange(1, k + 1, device=device) * length - 1
-        seen_BQJ = self.sees_BKJ[:, branch_Q]
-        logits_BKV = self._read(ids_BKL.flatten(1), position_BKL.flatten(1), seen_BQJ, own_QQ.expand(b, -1, -1), last_K)
-        self.sees_BKJ = torch.cat([self.sees_BKJ, own_QQ[last_K].expand(b, -1, -1)], dim=2)
+    def feed(self, ids_BK: Tensor) -> Tensor:
+        """Append a token to every branch; [B, K, V] logits after it."""
+        logits_BKV = self._read(ids_BK, self.next_BK, self.sees_BKJ)
+        self.next_BK = self.next_BK + 1
+        self.sees_BKJ = torch.cat([self.sees_BKJ, self.own_BKK], dim=2)
         return logits_BKV
 
     def read_again(self, trunk: _Trunk) -> Tensor:
         """[B, K, V] logits after the branch points, read again in the place of what the cache holds of them."""
         old_BK1 = trunk.end_BK[:, :, None]
         position_BK = trunk.position_BJ.gather(1, trunk.end_BK)
-        (b, k), device = trunk.end_BK.shape, trunk.end_BK.device
-        own_BKK = torch.eye(k, dtype=torch.bool, device=device).expand(b, -1, -1)
-        seen_BKJ = trunk.path_BKJ.scatter(2, old_BK1, False)
-        logits_BKV = self._read(trunk.ids_BK, position_BK, seen_BKJ, own_BKK, torch.arange(k, device=device))
-        lasting_BKK = own_BKK & self.sees_BKJ.gather(2, old_BK1)  # one of a hidden kind is seen by itself alone
+        logits_BKV = self._read(trunk.ids_BK, position_BK, trunk.path_BKJ.scatter(2, old_BK1, False))
+        lasting_BKK = self.own_BKK & self.sees_BKJ.gather(2, old_BK1)  # one of a hidden kind is seen by itself alone
         self.sees_BKJ = torch.cat([self.sees_BKJ.scatter(2, old_BK1, False), lasting_BKK], dim=2)
         return logits_BKV
 
-    def _read(self, ids_BQ: Tensor, position_BQ: Tensor, seen_BQJ: Tensor, own_BQQ: Tensor, last_K: Tensor) -> Tensor:
-        """[B, K, V] logits at the tokens `last_K` among Q new ones, which see `seen_BQJ` of the cache."""
-        self.key_BJ = torch.cat([self.key_BJ, position_BQ], dim=1)
-        visible_BQJ, keep_BK = torch.cat([seen_BQJ, own_BQQ], dim=2), last_K.expand(len(ids_BQ), -1)
-        logits_BKV: Tensor = self.backbone(
-            ids_BQ, Reading(visible_BQJ, position_BQ, self.key_BJ, keep=keep_BK), self.cache
-        ).logits
+    def _read(self, ids_BK: Tensor, position_BK: Tensor, seen_BKJ: Tensor) -> Tensor:
+        """[B, K, V] logits after new tokens, each of which sees `seen_BKJ` of the cache, and itself."""
+        self.key_BJ = torch.cat([self.key_BJ, position_BK], dim=1)
+        keep_BK = torch.arange(ids_BK.shape[1], device=ids_BK.device).expand_as(ids_BK)
+        reading = Reading(torch.cat([seen_BKJ, self.own_BKK], dim=2), position_BK, self.key_BJ, keep=keep_BK)
+        logits_BKV: Tensor = self.backbone(ids_BK, reading, self.cache).logits
         return logits_BKV

@@ -74,7 +74,7 @@ class Insertion(nn.Module):
 
     Raises:
         InsertionError: the model has no layer ℓ, its layers name their inputs otherwise than `READ`, or `position`
-            where the table of positions is none that the vectors can be read from (OPT, BioGPT, XGLM).
+            where the embeddings of positions cannot be added to vectors (OPT, BioGPT, XGLM).
     """
 
     token_T: Tensor
@@ -102,8 +102,8 @@ class Insertion(nn.Module):
             )
         if position and hasattr(stack, "embed_positions"):
             raise InsertionError(
-                f"memory.insertion_position = true: '{model.config.model_type}' counts its positions in a way of its "
-                "own, which the vectors cannot follow; set memory.insertion_position=false, or memory.insertion_layer=0"
+                f"memory.insertion_position = true: the position embeddings of '{model.config.model_type}' cannot "
+                "be added to the memory vectors; set memory.insertion_position=false, or memory.insertion_layer=0"
             )
         self._positions = (stack.wpe,) if position and hasattr(stack, "wpe") else ()
 

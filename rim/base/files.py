@@ -19,8 +19,8 @@ def refused(path: object, error: OSError, state: str = "") -> str:
     """What is said where the system refuses to write, with the way out; `state` tells what was there before."""
     way = "Make it writable" if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else "Make room"
     return (
-        f"{path} could not be written: {error.strerror or error}{state}. {way}, or take another folder (a run moves "
-        "with its run.folder), then repeat the command: a run goes on from its last checkpoint"
+        f"{path} could not be written: {error.strerror or error}{state}. {way}, or write to another folder "
+        "(move a run to another run.folder), then repeat the command: a run goes on from its last checkpoint"
     )
 
 

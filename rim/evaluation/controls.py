@@ -39,10 +39,10 @@ from rim.data.joined import Split
 from rim.evaluation.donors import donors, references
 
 VERSION = 3
-"""Of the edits, written into results: accuracies under different versions do not compare. In version 2 the branch point
-was read again before a cue, too, so that one token of memory told the cue of its own question; without a cue it was as
-now. In version 1 a donor's keys stood at the donor's positions, noise had one mean and spread for all
-slots, and both depended on the batch."""
+"""Of the edits, written into results: accuracies under different versions do not compare. In version 2 the last
+token of a block was read again before a cue, too, and the cue saw it, with what it knew of its own question; without a
+cue versions 2 and 3 are the same. In version 1 a donor's keys stood at the donor's positions, noise had one mean and
+spread for all slots, and both depended on the batch."""
 
 
 EDITED = {

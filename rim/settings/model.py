@@ -101,4 +101,5 @@ class Memory:
     insertion_layer: int = 0
     """Layer at whose input the blocks enter, 0 to layers - 1; below it they do not exist. 0: as tokens [paper]."""
     insertion_position: bool = True
-    """Whether blocks that enter above layer 0 get the embedding of their position, where a model adds one (gpt2)."""
+    """Whether blocks that enter above layer 0 get the embedding of their position, where a model adds one (gpt2);
+    opt, biogpt and xglm need false."""

@@ -138,7 +138,8 @@ def peak_rate(plan: StagePlan) -> str:
     rate = plan.stage.learning_rate
     if plan.warmup <= plan.length:
         return f"learning rate {rate:g} after {plan.warmup} of warm-up"
-    return f"learning rate up to {rate * plan.length / plan.warmup:g} of {rate:g}, its warm-up has {plan.warmup}"
+    reached = rate * plan.length / plan.warmup
+    return f"learning rate up to {reached:g} (a warm-up of {plan.warmup} updates would reach {rate:g})"
 
 
 def _rate(dropout: float | None) -> str:

@@ -104,8 +104,8 @@ def test_positions_that_the_vectors_cannot_be_given_are_refused(kind: str) -> No
     with pytest.raises(InsertionError) as error:
         family_backbone(kind).insert_memory(1, position=True)
     assert str(error.value) == (
-        f"memory.insertion_position = true: '{kind}' counts its positions in a way of its own, which the vectors "
-        "cannot follow; set memory.insertion_position=false, or memory.insertion_layer=0"
+        f"memory.insertion_position = true: the position embeddings of '{kind}' cannot be added to the memory vectors; "
+        "set memory.insertion_position=false, or memory.insertion_layer=0"
     )
     family_backbone(kind).insert_memory(1, position=False)
 

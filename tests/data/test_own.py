@@ -59,13 +59,6 @@ def message(config: Data, source: str = "own/train") -> str:
 # ---------------------------------------------------------------- files
 
 
-def test_a_csv_file_may_hold_a_long_text(tmp_path: Path) -> None:
-    """Longer than the fields that the csv module reads by itself."""
-    file, question = tmp_path / "a.csv", "word " * 40_000
-    file.write_text(f"question,answer\n{question},2\n")
-    assert read("own/train", own(str(file))).examples == [Example("own/train/0", question.strip(), (), "2")]
-
-
 def test_a_row_has_a_question_an_answer_and_perhaps_steps_and_a_name(tmp_path: Path) -> None:
     file = put(
         tmp_path / "a.jsonl",

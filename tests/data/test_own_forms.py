@@ -90,6 +90,14 @@ def test_steps_that_are_a_list_stay_as_they_are(tmp_path: Path) -> None:
 
 
 @every_form
+def test_a_text_may_be_long(form: str, tmp_path: Path) -> None:
+    """Longer than the 131,072 characters that the csv module reads of a field by itself."""
+    question = "word " * 40_000 + "?"
+    FORMS[form](tmp_path / "rows", [{"question": question, "answer": "2"}])
+    assert read("own/train", config(tmp_path / "rows")).examples == [Example("own/train/0", question, (), "2")]
+
+
+@every_form
 def test_messages_name_the_row_the_column_and_the_setting(form: str, tmp_path: Path) -> None:
     path, place = tmp_path / "rows", "line 1" if form == "JSON lines" else "row 1"
     FORMS[form](path, ROWS)

@@ -97,5 +97,5 @@ def _after_prefill(backbone: Backbone, prompt: Prompt, blank: CacheEdit) -> list
 
     trunk = decode._prefill(backbone, [prompt], read_once, blank)
     branches = decode._Branches(backbone, trunk)
-    cue = torch.tensor([prompt.cue])[:, None].expand(-1, len(prompt.branches), -1)
-    return decode._generate(backbone, branches, branches.feed(cue), NEW)
+    cue_BK = torch.tensor([prompt.cue]).expand(-1, len(prompt.branches))
+    return decode._generate(backbone, branches, branches.feed(cue_BK), NEW)

@@ -82,7 +82,7 @@ def test_a_disk_that_fills_up(
         words = refused(capsys, line)
     assert (
         "could not be written: No space left on device" in words
-        and "Make room, or take another folder (a run moves with its run.folder)" in words
+        and "Make room, or write to another folder (move a run to another run.folder)" in words
     )
     assert 4 <= saved(folder) <= 7 and not list(folder.glob("**/.*.part"))
     assert command.main(line) == 0
@@ -102,7 +102,7 @@ def test_a_run_folder_that_may_only_be_read(
             words = refused(capsys, line)
         assert f"error: {folder}/" in words and "could not be written: Read-only file system" in words
         assert (
-            "Make it writable, or take another folder (a run moves with its run.folder), then repeat the command"
+            "Make it writable, or write to another folder (move a run to another run.folder), then repeat the command"
             in words
         )
     assert command.main(line) == 0

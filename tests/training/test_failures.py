@@ -123,8 +123,8 @@ def test_checkpoint_of_before_survives_a_full_disk(tmp_path: Path) -> None:
         with full_disk(), pytest.raises(SaveError) as error:
             io.save_checkpoint({"rim": 2, "weight": torch.ones(100_000)}, path)
         assert str(error.value) == (
-            f"{path} could not be written: File too large; {left_behind}. Make room, or take another folder (a run "
-            "moves with its run.folder), then repeat the command: a run goes on from its last checkpoint"
+            f"{path} could not be written: File too large; {left_behind}. Make room, or write to another folder "
+            "(move a run to another run.folder), then repeat the command: a run goes on from its last checkpoint"
         )
         assert os.listdir(tmp_path) == [path.name] * path.exists()
         io.save_checkpoint({"rim": 1, "weight": torch.ones(3)}, path)
@@ -194,6 +194,6 @@ def test_curve_on_a_full_disk(
     words = refused(capsys, overrides(straight.parent, "run.name=no-curve"))
     assert words == (
         f"error: {straight.parent}/no-curve/curve.jsonl could not be written: No space left on device. Make room, or "
-        "take another folder (a run moves with its run.folder), then repeat the command: a run goes on from its last "
-        "checkpoint\n"
+        "write to another folder (move a run to another run.folder), then repeat the command: a run goes on from its "
+        "last checkpoint\n"
     )

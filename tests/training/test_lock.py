@@ -150,7 +150,7 @@ def test_a_job_that_slurm_has_started_again_goes_on(tmp_path: Path, monkeypatch:
 
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    words = r"file/x\.log could not be written: .*\. Make room, or take another folder"
+    words = r"file/x\.log could not be written: .*\. Make room, or write to another folder"
     with pytest.raises(SaveError, match=words), alone(tmp_path / "file" / "x"):
         pass
 

@@ -102,7 +102,7 @@ def test_learning_rate(schedule: str, warmup: str, rates: list[float]) -> None:
     [
         ("4 steps", "learning rate 0.003 after 4 of warm-up"),
         ("6 steps", "learning rate 0.003 after 6 of warm-up"),
-        ("9 steps", "learning rate up to 0.002 of 0.003, its warm-up has 9"),
+        ("9 steps", "learning rate up to 0.002 (a warm-up of 9 updates would reach 0.003)"),
     ],
 )
 def test_a_warm_up_longer_than_its_stage_is_told(warmup: str, words: str) -> None:
