@@ -8,7 +8,8 @@ import pytest
 from rim.evaluation.evaluator import EvaluationError
 from rim.settings import Config
 from rim.settings.load import load
-from rim.training.run import LengthError, fit, prepare_run
+from rim.training.lengths import LengthError
+from rim.training.run import fit, prepare_run
 from tests.runs import overrides
 
 CHAIN = ("method.name=cot", "stages=[{name: chain, objective: chain, duration: 2 steps}]", "evaluation.controls=[]")

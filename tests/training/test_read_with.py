@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from rim import evaluate
-from rim.training.run import LengthError, fit
+from rim.training.lengths import LengthError
+from rim.training.run import fit
 from tests.runs import tiny
 
 
